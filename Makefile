@@ -1,0 +1,61 @@
+# The targets are the documentation of how to work on this project.
+#
+#   make demo                      the main job from nothing: data, training, reload, index, search
+#   make demo PYTHON=/path/python  the same beside the torch that this Python has
+#   make demo TORCH='torch==2.9.0' the same with another torch
+#   make test                      the tests
+#   make test-slow                 the tests that take minutes
+#   make check                     lint, format and types
+#   make bench                     every figure the README quotes
+
+PYTHON ?= python3
+TORCH ?= torch==2.13.0
+DEMO_ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test test-slow check format bench setup setup-dev setup-bench clean
+
+setup: $(VENV)/.installed-train
+setup-dev: $(VENV)/.installed-dev
+setup-bench: $(VENV)/.installed-bench
+
+# A torch that PYTHON already has is seen through a .pth file and left as it is.
+$(VENV)/.torch:
+	$(PYTHON) -m venv $(VENV)
+	if $(PYTHON) -c 'import torch' 2>/dev/null; then \
+	    $(PYTHON) -c 'import pathlib, torch; print(pathlib.Path(torch.__file__).parents[1])' \
+	        > "$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/existing_torch.pth"; \
+	else \
+	    $(PIP) '$(TORCH)'; \
+	fi
+	touch $@
+
+$(VENV)/.installed-%: $(VENV)/.torch pyproject.toml
+	$(PIP) --editable '.[$*]'
+	touch $@
+
+demo: setup
+	$(BIN)/python benchmarks/demo.py $(DEMO_ARGS)
+
+test: setup-dev
+	$(BIN)/python -m pytest
+
+test-slow: setup-dev
+	$(BIN)/python -m pytest -m slow
+
+check: setup-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: setup-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup-bench
+	set -e; for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
+
+clean:
+	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,1 @@
+"""Video-text data sets as datasets builders."""

@@ -1,1 +1,29 @@
-"""The Video-ColBERT model."""
+"""The Video-ColBERT model, registered with transformers' Auto classes on import."""
+
+from transformers import AutoConfig, AutoModel
+
+from .configuration_video_colbert import VideoColBERTConfig
+from .late_interaction import mean_max_sim
+from .modeling_video_colbert import (
+    QueryEmbeddings,
+    VideoColBERTModel,
+    VideoColBERTOutput,
+    VideoColBERTScores,
+    VideoEmbeddings,
+)
+
+# Loading by Auto class in this process, and writing the `auto_map` that loading elsewhere follows.
+AutoConfig.register(VideoColBERTConfig.model_type, VideoColBERTConfig)
+AutoModel.register(VideoColBERTConfig, VideoColBERTModel)
+VideoColBERTConfig.register_for_auto_class()
+VideoColBERTModel.register_for_auto_class("AutoModel")
+
+__all__ = [
+    "QueryEmbeddings",
+    "VideoColBERTConfig",
+    "VideoColBERTModel",
+    "VideoColBERTOutput",
+    "VideoColBERTScores",
+    "VideoEmbeddings",
+    "mean_max_sim",
+]

@@ -1,0 +1,183 @@
+"""Configuration of Video-ColBERT."""
+
+from dataclasses import fields
+from difflib import get_close_matches
+from typing import Any, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import AutoConfig, PreTrainedConfig
+from transformers.configuration_utils import SubConfigSpec
+
+TEXT_MODEL_TYPES = ("clip_text_model", "siglip_text_model")
+VISION_MODEL_TYPES = ("clip_vision_model", "siglip_vision_model")
+
+
+@strict
+class VideoColBERTConfig(PreTrainedConfig):
+    r"""Configuration of a [`VideoColBERTModel`].
+
+    Fields marked *open* are choices that the paper (Reddy et al., CVPR 2025, arXiv 2503.19009) does not
+    state; the default is this project's.
+
+    Args:
+        text_config: Configuration of the text tower, `clip_text_model` or `siglip_text_model`.
+        vision_config: Configuration of the image tower, of the same family as the text tower.
+        projection_dim: Width `D` of every query and video vector.
+        query_length: Tokens a query (or a query window) is padded to.
+        query_expansion: Whether the outputs at pad positions take part in the score, the paper's "soft query
+            expansion". When off, they are masked.
+        query_pad_token_id: Token that pads a query. `None` means the tokenizer's. *Open.*
+        query_windows: `None` cuts a caption at `query_length`; `"sentences"` encodes it in windows that fit
+            and joins their tokens into one query.
+        query_representation: `"tokens"` for late interaction; `"pooled"` for the tower's one pooled vector.
+        query_head: What maps a query token to `projection_dim`: `"pretrained"`, the projection that the
+            backbone learned for its pooled text vector, or `"linear"`, a new layer. *Open.*
+        frame_head: The same choice for the pooled vector of a frame. *Open.*
+        score_levels: Which levels the model has and sums: `"frame"`, `"video"` or both.
+        max_frames: Length of the table of temporal positions.
+        temporal_num_layers: Depth of the temporal transformer.
+        temporal_num_heads: Attention heads of the temporal transformer.
+        temporal_intermediate_size: Width of its feed-forward layers. `None` means `4 * projection_dim`.
+        temporal_hidden_act: Its activation.
+        temporal_dropout: Its dropout, on attention and residual branches.
+        temporal_position_embedding: Positions added to frames: `"learned"`, `"sinusoidal"` or `"none"`.
+            *Open.*
+        temporal_residual: `"frame"` adds the frame token to its contextualised output, `"none"` does not.
+            *Open.*
+        temporal_init: `"random"`, or `"clip"` to copy the first layers of a CLIP text tower as CLIP4Clip and
+            DRL do (takes effect in `from_backbone`). *Open.*
+        num_visual_expansion_tokens: Learned tokens appended to the frames before the temporal transformer.
+        loss_type: `"dual_sigmoid"` (one sigmoid loss a level), `"sigmoid"` (one on the summed score) or
+            `"info_nce"` (one softmax loss a level).
+        frame_loss_weight: Weight of the frame level's loss.
+        video_loss_weight: Weight of the video level's loss.
+        share_logit_parameters: Whether both levels share one temperature and bias. *Open.*
+        logit_scale_init: Initial temperature, a natural **logarithm** (4.77 is a factor of about 118).
+        logit_bias_init: Initial bias.
+        calibrate_logit_bias: Whether training sets the bias from its first batch. *Open.*
+        logit_bias_calibration: The biases that calibration chose, one a level; `None` before it ran.
+        initializer_range: Standard deviation of new weights.
+        backbone: Hub id of the checkpoint whose towers were copied in, if any.
+
+    Raises:
+        ValueError: If a field has a value that no model can be built from; the message names the field.
+    """
+
+    model_type = "video_colbert"
+    sub_configs_defaults = {  # noqa: RUF012 - transformers reads this class attribute as a plain dict
+        "text_config": SubConfigSpec(config_class=AutoConfig, model_type="clip_text_model"),
+        "vision_config": SubConfigSpec(config_class=AutoConfig, model_type="clip_vision_model"),
+    }
+
+    text_config: dict[str, Any] | PreTrainedConfig | None = None
+    vision_config: dict[str, Any] | PreTrainedConfig | None = None
+    projection_dim: int = 512
+
+    query_length: int = 32
+    query_expansion: bool = True
+    query_pad_token_id: int | None = None
+    query_windows: Literal["sentences"] | None = None
+    query_representation: Literal["tokens", "pooled"] = "tokens"
+    query_head: Literal["pretrained", "linear"] = "pretrained"
+    frame_head: Literal["pretrained", "linear"] = "pretrained"
+
+    score_levels: list[str] | tuple[str, ...] = ("frame", "video")
+    max_frames: int = 64
+    temporal_num_layers: int = 4
+    temporal_num_heads: int = 8
+    temporal_intermediate_size: int | None = None
+    temporal_hidden_act: str = "gelu"
+    temporal_dropout: float | int = 0.1
+    temporal_position_embedding: Literal["learned", "sinusoidal", "none"] = "learned"
+    temporal_residual: Literal["frame", "none"] = "frame"
+    temporal_init: Literal["random", "clip"] = "random"
+    num_visual_expansion_tokens: int = 2
+
+    loss_type: Literal["dual_sigmoid", "sigmoid", "info_nce"] = "dual_sigmoid"
+    frame_loss_weight: float | int = 1.0
+    video_loss_weight: float | int = 1.0
+    share_logit_parameters: bool = False
+    logit_scale_init: float | int = 4.77
+    logit_bias_init: float | int = -12.93
+    calibrate_logit_bias: bool = True
+    logit_bias_calibration: list[float] | None = None
+    initializer_range: float = 0.02
+    backbone: str | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - transformers' own signature
+        """Builds the nested configurations, after a look for misspelt fields."""
+        names = [field.name for field in fields(self)]
+        for key in kwargs:
+            # transformers keeps unknown keys as attributes, which would hide a misspelt field.
+            if close := get_close_matches(key, names, n=1, cutoff=0.85):
+                raise ValueError(f"{key!r} is no field of {type(self).__name__}; did you mean {close[0]!r}?")
+        super().__post_init__(**kwargs)
+        self.score_levels = list(self.score_levels)
+
+    def validate_towers(self) -> None:
+        """Checks that both towers are of one supported family and fit `projection_dim`."""
+        if self.text_config.model_type not in TEXT_MODEL_TYPES:
+            raise ValueError(
+                f"text_config.model_type is {self.text_config.model_type!r}; supported are {TEXT_MODEL_TYPES}."
+            )
+        if self.vision_config.model_type not in VISION_MODEL_TYPES:
+            raise ValueError(
+                f"vision_config.model_type is {self.vision_config.model_type!r}; supported are {VISION_MODEL_TYPES}."
+            )
+        if self.text_config.model_type.split("_")[0] != self.vision_config.model_type.split("_")[0]:
+            raise ValueError(
+                f"text_config.model_type {self.text_config.model_type!r} and vision_config.model_type "
+                f"{self.vision_config.model_type!r} must be of one family."
+            )
+        if self.text_config.model_type == "siglip_text_model":
+            widths = {
+                "query_head": self.text_config.projection_size,
+                "frame_head": self.vision_config.hidden_size,
+            }
+            for field, width in widths.items():
+                if getattr(self, field) == "pretrained" and width != self.projection_dim:
+                    raise ValueError(
+                        f"{field}='pretrained' gives vectors of width {width}, but projection_dim is "
+                        f"{self.projection_dim}; use projection_dim={width} or {field}='linear'."
+                    )
+
+    def validate_query(self) -> None:
+        """Checks the query fields."""
+        limit = self.text_config.max_position_embeddings
+        if not 1 <= self.query_length <= limit:
+            raise ValueError(
+                f"query_length is {self.query_length}; the text tower has positions for 1 to {limit} tokens."
+            )
+        if self.query_windows is not None and self.query_representation == "pooled":
+            raise ValueError("query_windows needs query_representation='tokens': one pooled vector has no windows.")
+
+    def validate_levels(self) -> None:
+        """Checks `score_levels` and what the chosen loss needs of them."""
+        if not self.score_levels or len(set(self.score_levels)) != len(self.score_levels):
+            raise ValueError(f"score_levels is {self.score_levels}; it names 'frame', 'video' or both, each once.")
+        if unknown := set(self.score_levels) - {"frame", "video"}:
+            raise ValueError(f"score_levels names {sorted(unknown)}; the levels are 'frame' and 'video'.")
+
+    def validate_temporal_transformer(self) -> None:
+        """Checks the temporal transformer's sizes."""
+        if self.projection_dim % self.temporal_num_heads != 0:
+            raise ValueError(
+                f"temporal_num_heads is {self.temporal_num_heads}; it must divide projection_dim "
+                f"({self.projection_dim})."
+            )
+        for field, low in (
+            ("temporal_num_layers", 1),
+            ("num_visual_expansion_tokens", 0),
+            ("max_frames", 1),
+        ):
+            if getattr(self, field) < low:
+                raise ValueError(f"{field} is {getattr(self, field)}; it must be at least {low}.")
+        if not 0 <= self.temporal_dropout < 1:
+            raise ValueError(f"temporal_dropout is {self.temporal_dropout}; it must be in [0, 1).")
+        if self.temporal_position_embedding == "sinusoidal" and self.projection_dim % 2 != 0:
+            raise ValueError(
+                f"temporal_position_embedding='sinusoidal' needs an even projection_dim, not {self.projection_dim}."
+            )
+
+
+__all__ = ["VideoColBERTConfig"]

@@ -1,1 +1,74 @@
-"""Video-text data sets as datasets builders."""
+"""Video-text data sets as `datasets` builders, and the protocols of the benchmarks."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .activitynet import ActivityNet
+    from .annotation_files import AnnotationError
+    from .benchmark_builder import MissingAnnotationsError
+    from .benchmarks import load_benchmark
+    from .didemo import DiDeMo
+    from .hub_mirrors import download_mirror
+    from .moving_shapes import MovingShapes, MovingShapesConfig, write_moving_shapes
+    from .msrvtt import MSRVTT
+    from .msvd import MSVD
+    from .protocols import PROTOCOLS, Protocol, Verification, verify
+    from .vatex import VATEX
+    from .video_archives import UnsafeArchiveError
+    from .video_files import MissingVideosError
+    from .video_folder import VideoFolder, VideoFolderConfig
+
+# Imported when asked for: the processes that write moving shapes start without loading `datasets`.
+_MODULES = {
+    "ActivityNet": "activitynet",
+    "AnnotationError": "annotation_files",
+    "DiDeMo": "didemo",
+    "MSRVTT": "msrvtt",
+    "MSVD": "msvd",
+    "MissingAnnotationsError": "benchmark_builder",
+    "MissingVideosError": "video_files",
+    "MovingShapes": "moving_shapes",
+    "MovingShapesConfig": "moving_shapes",
+    "PROTOCOLS": "protocols",
+    "Protocol": "protocols",
+    "UnsafeArchiveError": "video_archives",
+    "VATEX": "vatex",
+    "Verification": "protocols",
+    "VideoFolder": "video_folder",
+    "VideoFolderConfig": "video_folder",
+    "download_mirror": "hub_mirrors",
+    "load_benchmark": "benchmarks",
+    "verify": "protocols",
+    "write_moving_shapes": "moving_shapes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
+
+__all__ = [
+    "MSRVTT",
+    "MSVD",
+    "PROTOCOLS",
+    "VATEX",
+    "ActivityNet",
+    "AnnotationError",
+    "DiDeMo",
+    "MissingAnnotationsError",
+    "MissingVideosError",
+    "MovingShapes",
+    "MovingShapesConfig",
+    "Protocol",
+    "UnsafeArchiveError",
+    "Verification",
+    "VideoFolder",
+    "VideoFolderConfig",
+    "download_mirror",
+    "load_benchmark",
+    "verify",
+    "write_moving_shapes",
+]

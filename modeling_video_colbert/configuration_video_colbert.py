@@ -104,7 +104,7 @@ class VideoColBERTConfig(PreTrainedConfig):
     initializer_range: float = 0.02
     backbone: str | None = None
 
-    def __post_init__(self, **kwargs: Any) -> None:  # noqa: ANN401 - transformers' own signature
+    def __post_init__(self, **kwargs: Any) -> None:
         """Builds the nested configurations, after a look for misspelt fields."""
         names = [field.name for field in fields(self)]
         for key in kwargs:

@@ -60,7 +60,7 @@ class _MeanMaxSim(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any,  # noqa: ANN401 - autograd's own context object has no public type
+        ctx: Any,
         query_embeds: Tensor,
         doc_embeds: Tensor,
         query_mask: Tensor | None,
@@ -74,7 +74,7 @@ class _MeanMaxSim(torch.autograd.Function):
 
     @staticmethod
     @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:  # noqa: ANN401 - as above
+    def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:
         query_embeds, doc_embeds, query_mask, doc_mask, arg_max = ctx.saved_tensors
         # An empty document's score is constant, so no gradient passes it.
         if doc_mask is not None:

@@ -1,5 +1,6 @@
 """Video-ColBERT: text-to-video retrieval by late interaction (CVPR 2025, arXiv 2503.19009)."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -352,7 +353,7 @@ class VideoColBERTModel(PreTrainedModel):
         local_files_only: bool = False,
         dtype: torch.dtype | str = torch.float32,
         attn_implementation: str | None = None,
-        **config_overrides: Any,  # noqa: ANN401 - fields of VideoColBERTConfig
+        **config_overrides: Any,
     ) -> "VideoColBERTModel":
         """Builds a model from the towers of a CLIP, SigLIP or fixed-resolution SigLIP 2 checkpoint.
 
@@ -416,11 +417,12 @@ class VideoColBERTModel(PreTrainedModel):
         left_out, initial = copy_backbone_weights(model, backbone)
         logger.info("Weights of %s that are not used: %s.", name_or_path, ", ".join(left_out) or "none")
         if not zero_shot:
+            modules = Counter(name.partition(".")[0] for name in initial)
             logger.warning(
-                "Weights not in %s, at their initial values: %s. Train the model, or use zero_shot=True to search "
-                "with the backbone as it is.",
+                "Not in %s and so at their initial values: %s. Train the model, or use zero_shot=True to search with "
+                "the backbone as it is.",
                 name_or_path,
-                ", ".join(initial),
+                ", ".join(f"{module} ({count} tensors)" for module, count in sorted(modules.items())),
             )
         model.eval()
         return model

@@ -1,61 +1,78 @@
 """Tiny random backbones and models, shared by the tests."""
 
+import tempfile
+from pathlib import Path
+from typing import Any
+
 import torch
-from transformers import (
-    CLIPConfig,
-    CLIPModel,
-    CLIPTextConfig,
-    CLIPVisionConfig,
-    PreTrainedModel,
-    SiglipConfig,
-    SiglipModel,
-    SiglipTextConfig,
-    SiglipVisionConfig,
-)
+from transformers import CLIPConfig, CLIPModel, PreTrainedModel, SiglipConfig, SiglipModel
 
 from modeling_video_colbert import VideoColBERTModel
 
-WIDTH = 32
-_SIZES = {"hidden_size": WIDTH, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
+VOCAB_SIZE = 600
+QUERY_LENGTH = 16
+IMAGE_SIZE = 32
+_SIZES = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 3, "num_attention_heads": 4}
 # So that vectors point in clearly different directions, which 0.02 does not give in a tiny tower.
 _INITIALIZER_RANGE = 0.3
 
 
-def tiny_backbone(family: str, vocab_size: int = 600, eos_token_id: int = 1, image_size: int = 32) -> PreTrainedModel:
+def tiny_backbone(
+    family: str, vocab_size: int = VOCAB_SIZE, eos_token_id: int = 1, image_size: int = IMAGE_SIZE
+) -> PreTrainedModel:
     """Builds a random `CLIPModel` or `SiglipModel` with seeded weights, in evaluation mode."""
     torch.manual_seed(0)
-    image = _SIZES | {"image_size": image_size, "patch_size": 16}
+    image = {**_SIZES, "image_size": image_size, "patch_size": 16}
+    text = {**_SIZES, "vocab_size": vocab_size, "bos_token_id": 0, "eos_token_id": eos_token_id}
+    model: PreTrainedModel
     if family == "clip":
-        text = _SIZES | {
-            "vocab_size": vocab_size,
-            "max_position_embeddings": 77,
-            "bos_token_id": 0,
-            "eos_token_id": eos_token_id,
-            "pad_token_id": eos_token_id,
-        }
-        config = CLIPConfig(text_config=CLIPTextConfig(**text), vision_config=CLIPVisionConfig(**image), projection_dim=24)
-        model: PreTrainedModel = CLIPModel(config)
+        text |= {"max_position_embeddings": 77, "pad_token_id": eos_token_id}
+        model = CLIPModel(CLIPConfig(text_config=text, vision_config=image, projection_dim=24))
     else:
-        text = _SIZES | {
-            "vocab_size": vocab_size,
-            "max_position_embeddings": 64,
-            "bos_token_id": 0,
-            "eos_token_id": eos_token_id,
-            "pad_token_id": 2,
-        }
-        config = SiglipConfig(text_config=SiglipTextConfig(**text), vision_config=SiglipVisionConfig(**image))
-        model = SiglipModel(config)
+        text |= {"max_position_embeddings": 64, "pad_token_id": 2}
+        model = SiglipModel(SiglipConfig(text_config=text, vision_config=image))
     for name, parameter in model.named_parameters():
         if parameter.dim() > 1 and "logit" not in name:
             torch.nn.init.normal_(parameter, std=_INITIALIZER_RANGE)
     return model.eval()
 
 
-def tiny_model(family: str = "clip", folder: str | None = None, **config: object) -> VideoColBERTModel:
-    """Builds a random Video-ColBERT model over a tiny backbone, written to `folder` on the way."""
-    import tempfile
+def tiny_model(family: str = "clip", **config: Any) -> VideoColBERTModel:
+    """Builds a random Video-ColBERT model over a tiny backbone, in evaluation mode.
 
-    with tempfile.TemporaryDirectory() as temporary:
-        tiny_backbone(family).save_pretrained(folder or temporary)
-        fields = {"query_length": 16, "max_frames": 16, "temporal_num_layers": 2, "temporal_num_heads": 4}
-        return VideoColBERTModel.from_backbone(folder or temporary, **(fields | config))
+    The temporal transformer's frame output, zero at the start, is made random, so that the video level differs.
+    """
+    fields = {"query_length": QUERY_LENGTH, "max_frames": 16, "temporal_num_layers": 2, "temporal_num_heads": 4}
+    with tempfile.TemporaryDirectory() as folder:
+        tiny_backbone(family).save_pretrained(folder)
+        model = VideoColBERTModel.from_backbone(folder, **(fields | config))
+    torch.manual_seed(1)
+    for name, parameter in model.named_parameters():
+        if name.startswith("temporal_transformer.") and parameter.dim() > 1:
+            torch.nn.init.normal_(parameter, std=_INITIALIZER_RANGE)
+    return model
+
+
+def random_batch(num_queries: int = 5, num_videos: int = 5, num_frames: int = 6, seed: int = 0) -> dict[str, Any]:
+    """Makes model inputs: captions of several lengths, padded, and videos of several lengths, padded."""
+    generator = torch.Generator().manual_seed(seed)
+    input_ids = torch.randint(3, VOCAB_SIZE, (num_queries, QUERY_LENGTH), generator=generator)
+    attention_mask = torch.zeros_like(input_ids)
+    for row in range(num_queries):
+        length = 4 + row % (QUERY_LENGTH - 4)
+        input_ids[row, 0], input_ids[row, length - 1 :] = 0, 1
+        attention_mask[row, :length] = 1
+    pixels = torch.randn(num_videos, num_frames, 3, IMAGE_SIZE, IMAGE_SIZE, generator=generator)
+    video_mask = torch.arange(num_frames) < 1 + torch.arange(num_videos)[:, None] % num_frames
+    return {
+        "input_ids": input_ids,
+        "attention_mask": attention_mask,
+        "pixel_values_videos": pixels * video_mask[:, :, None, None, None],
+        "video_mask": video_mask,
+    }
+
+
+def save_backbone(folder: Path, family: str = "clip") -> Path:
+    """Saves a tiny backbone's model, without a tokenizer."""
+    tiny_backbone(family).save_pretrained(folder)
+    return folder

@@ -1,1 +1,18 @@
 """Index and search."""
+
+from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.indexing import IndexingReport, index_videos
+from video_colbert.index.search import Moment, SearchHit
+from video_colbert.index.store import Index
+from video_colbert.index.video_files import FoundFiles, find_video_files
+
+__all__ = [
+    "FoundFiles",
+    "Index",
+    "IndexedVideo",
+    "IndexingReport",
+    "Moment",
+    "SearchHit",
+    "find_video_files",
+    "index_videos",
+]

@@ -1,0 +1,179 @@
+"""Which frames of a video are looked at: pure functions of numbers, without any global state."""
+
+import hashlib
+from typing import Literal, TypeAlias
+
+import numpy as np
+
+FrameSampling: TypeAlias = Literal["uniform", "segment_random", "fps"]
+FRAME_SAMPLINGS: tuple[FrameSampling, ...] = ("uniform", "segment_random", "fps")
+
+
+def sampling_generator(seed: int, epoch: int, video_id: str) -> np.random.Generator:
+    """Makes the generator of one video in one epoch.
+
+    It depends on its arguments alone, so a resumed run, another number of workers or another order of the
+    data draws the same frames.
+
+    Args:
+        seed: The run's seed.
+        epoch: The epoch, from 0.
+        video_id: The video's name in its data set.
+
+    Returns:
+        A generator to pass to `segment_random_indices`.
+    """
+    digest = hashlib.blake2b(f"{seed}\0{epoch}\0{video_id}".encode(), digest_size=16).digest()
+    return np.random.default_rng(int.from_bytes(digest, "little"))
+
+
+def uniform_indices(num_present: int, num_frames: int | None) -> np.ndarray:
+    """Takes the middle frame of each of `num_frames` equal segments.
+
+    Args:
+        num_present: How many frames there are.
+        num_frames: How many to take; `None` takes all.
+
+    Returns:
+        Increasing indices, int64, `min(num_frames, num_present)` of them: none is ever repeated.
+    """
+    first, stop = _segments(num_present, num_frames)
+    middle: np.ndarray = (first + stop - 1) // 2
+    return middle
+
+
+def segment_random_indices(num_present: int, num_frames: int | None, generator: np.random.Generator) -> np.ndarray:
+    """Takes one random frame out of each of `num_frames` equal segments (for training).
+
+    Args:
+        num_present: How many frames there are.
+        num_frames: How many to take; `None` takes all.
+        generator: The source of randomness, such as `sampling_generator` returns.
+
+    Returns:
+        Increasing indices, int64, `min(num_frames, num_present)` of them.
+    """
+    first, stop = _segments(num_present, num_frames)
+    return generator.integers(first, stop)
+
+
+def fps_indices(timestamps: np.ndarray, fps: float, num_frames: int | None) -> np.ndarray:
+    """Takes the frame on show at each tick of a clock of `fps` ticks a second.
+
+    The clock starts at the first frame. A frame on show during several ticks is taken once. Where this gives
+    more than `num_frames`, the middles of `num_frames` equal segments of them remain.
+
+    Args:
+        timestamps: Seconds at which each frame appears, increasing.
+        fps: Ticks a second.
+        num_frames: The most frames to take; `None` for no limit.
+
+    Returns:
+        Increasing indices, int64.
+
+    Raises:
+        ValueError: `fps` is not a positive number.
+    """
+    if not fps > 0:
+        raise ValueError(f"fps is {fps}; it must be a positive number of frames a second")
+    if len(timestamps) == 0:
+        return np.zeros(0, dtype=np.int64)
+    # Timestamps are rounded to the container's clock (1 ms in webm): a tick that misses its frame by less
+    # than that still means it.
+    rounding = 1e-3
+    num_ticks = int((timestamps[-1] - timestamps[0] + rounding) * fps) + 1
+    ticks = timestamps[0] + np.arange(num_ticks) / fps
+    indices = np.unique(np.searchsorted(timestamps, ticks + rounding, side="right") - 1)
+    return np.take(indices, uniform_indices(len(indices), num_frames))
+
+
+def window_indices(timestamps: np.ndarray, start: float | None, end: float | None) -> np.ndarray:
+    """Finds the frames that appear in `[start, end)`.
+
+    Args:
+        timestamps: Seconds at which each frame appears.
+        start: Seconds, included; `None` for the beginning.
+        end: Seconds, excluded; `None` for the end.
+
+    Returns:
+        Increasing indices, int64; empty where no frame appears in the window.
+
+    Raises:
+        ValueError: The window is empty or begins before 0.
+    """
+    if start is not None and not start >= 0:
+        raise ValueError(f"start is {start}; it must be at least 0 seconds")
+    if end is not None and not end > (start or 0.0):
+        raise ValueError(f"end is {end}; it must be after start, which is {start or 0.0} seconds")
+    inside = np.ones(len(timestamps), dtype=bool)
+    if start is not None:
+        inside &= timestamps >= start
+    if end is not None:
+        inside &= timestamps < end
+    return np.flatnonzero(inside)
+
+
+def select_frame_indices(
+    timestamps: np.ndarray,
+    num_frames: int | None,
+    *,
+    start: float | None = None,
+    end: float | None = None,
+    sampling: FrameSampling = "uniform",
+    fps: float | None = None,
+    generator: np.random.Generator | None = None,
+) -> np.ndarray:
+    """Selects frames: first the window, then the sampling inside it.
+
+    Args:
+        timestamps: Seconds at which each frame of the video appears, increasing.
+        num_frames: How many frames to take; `None` for all that `sampling` gives.
+        start: Window start in seconds, included.
+        end: Window end in seconds, excluded.
+        sampling: `"uniform"`, `"segment_random"` or `"fps"`.
+        fps: Frames a second, for `"fps"` alone.
+        generator: Randomness, for `"segment_random"` alone.
+
+    Returns:
+        Increasing indices into `timestamps`, int64.
+
+    Raises:
+        ValueError: An argument is out of range, missing, or not meant for this sampling.
+    """
+    if num_frames is not None and num_frames < 1:
+        raise ValueError(f"num_frames is {num_frames}; it must be at least 1, or None for all frames")
+    if (fps is not None) != (sampling == "fps"):
+        raise ValueError(f"sampling={sampling!r} with fps={fps}: fps belongs to sampling='fps', which needs it")
+    window = window_indices(timestamps, start, end)
+    chosen = _sampled(timestamps[window], num_frames, sampling, fps, generator)
+    return np.take(window, chosen)
+
+
+def _sampled(
+    timestamps: np.ndarray,
+    num_frames: int | None,
+    sampling: FrameSampling,
+    fps: float | None,
+    generator: np.random.Generator | None,
+) -> np.ndarray:
+    if sampling == "uniform":
+        return uniform_indices(len(timestamps), num_frames)
+    if sampling == "segment_random":
+        if generator is None:
+            raise ValueError(
+                "sampling='segment_random' needs a generator (see sampling_generator): frames are never drawn "
+                "from global random state"
+            )
+        return segment_random_indices(len(timestamps), num_frames, generator)
+    if sampling == "fps" and fps is not None:
+        return fps_indices(timestamps, fps, num_frames)
+    raise ValueError(f"sampling is {sampling!r}; it must be one of {', '.join(FRAME_SAMPLINGS)}")
+
+
+def _segments(num_present: int, num_frames: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Cuts `range(num_present)` into equal segments; returns each one's first index and stop."""
+    if num_frames is not None and num_frames < 1:
+        raise ValueError(f"num_frames is {num_frames}; it must be at least 1, or None for all frames")
+    num_segments = num_present if num_frames is None else min(num_present, num_frames)
+    bounds = np.arange(num_segments + 1, dtype=np.int64) * num_present // max(num_segments, 1)
+    return bounds[:-1], bounds[1:]

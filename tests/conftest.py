@@ -1,0 +1,42 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from transformers import PreTrainedTokenizerBase
+
+from tests.hub_stand_in import HubStandIn
+from tests.tiny_checkpoints import save_tiny_backbone, save_tiny_checkpoint
+from tests.tiny_tokenizers import build_clip_tokenizer, build_siglip_tokenizer
+
+
+@pytest.fixture(scope="session")
+def clip_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    return build_clip_tokenizer(tmp_path_factory.mktemp("clip_tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def siglip_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    return build_siglip_tokenizer(tmp_path_factory.mktemp("siglip_tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def clip_backbone_folder(tmp_path_factory: pytest.TempPathFactory, clip_tokenizer: PreTrainedTokenizerBase) -> Path:
+    return save_tiny_backbone(tmp_path_factory.mktemp("clip_backbone"), clip_tokenizer)
+
+
+@pytest.fixture(scope="session")
+def siglip_backbone_folder(
+    tmp_path_factory: pytest.TempPathFactory, siglip_tokenizer: PreTrainedTokenizerBase
+) -> Path:
+    return save_tiny_backbone(tmp_path_factory.mktemp("siglip_backbone"), siglip_tokenizer, "siglip")
+
+
+@pytest.fixture(scope="session")
+def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory, clip_backbone_folder: Path) -> Path:
+    return save_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), clip_backbone_folder)
+
+
+@pytest.fixture(scope="session")
+def hub() -> Iterator[HubStandIn]:
+    with HubStandIn() as stand_in:
+        yield stand_in

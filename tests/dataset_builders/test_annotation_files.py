@@ -1,0 +1,123 @@
+import os
+import pickle
+from pathlib import Path
+
+import pytest
+
+from dataset_builders.annotation_files import (
+    AnnotationError,
+    read_csv,
+    read_json,
+    read_jsonl,
+    read_list,
+    read_plain_pickle,
+)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "annotations"
+
+
+def failing_line(call: object, reason: str) -> int | None:
+    with pytest.raises(AnnotationError, match=reason) as raised:
+        call()  # type: ignore[operator]
+    assert str(raised.value).startswith(str(raised.value.file))
+    return raised.value.line
+
+
+def test_a_list_is_one_name_a_line(file: Path) -> None:
+    file.write_text("b\r\na\r\n\r\n")
+    assert read_list(file) == ["b", "a"]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [("a\n\nb\n", 2, "one name a line, got ''"), ("a\nb c\n", 2, "got 'b c'"), ("a\nb\na\n", 3, "given in line 1")],
+)
+def test_a_faulty_list_names_the_line(file: Path, text: str, line: int, reason: str) -> None:
+    file.write_text(text)
+    assert failing_line(lambda: read_list(file), reason) == line
+
+
+def test_csv_takes_a_byte_order_mark_quotes_and_line_breaks_in_fields(file: Path) -> None:
+    file.write_bytes('\ufeffid,text\r\n1,"one, ""two""\nthree"\r\n2,four\r\n'.encode())
+    assert list(read_csv(file, ("id", "text"))) == [
+        (2, {"id": "1", "text": 'one, "two"\nthree'}),
+        (4, {"id": "2", "text": "four"}),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "reason"),
+    [
+        ("id,name\n", 1, "text is not in it"),
+        ("", 1, "id, text is not in it"),
+        ("id,text\n1,a\n2\n", 3, "expected 2 fields"),
+        ("id,text\n1,a,b\n", 2, "expected 2 fields"),
+        ('id,text\n1,"a\n', 2, "malformed CSV"),
+    ],
+)
+def test_a_faulty_csv_names_the_line(file: Path, text: str, line: int, reason: str) -> None:
+    file.write_text(text)
+    assert failing_line(lambda: list(read_csv(file, ("id", "text"))), reason) == line
+
+
+def test_faulty_json_names_the_line_and_what_was_expected(file: Path) -> None:
+    file.write_text('{"a": 1,\n"b": }\n')
+    assert failing_line(lambda: read_json(file, dict, "an object of ids"), "expected an object of ids") == 2
+    file.write_text("[]")
+    assert failing_line(lambda: read_json(file, dict, "an object of ids"), "got a list") is None
+
+
+def test_faulty_jsonl_names_the_line(file: Path) -> None:
+    file.write_text('{"a": 1}\n\n{"a": 2}\n')
+    assert list(read_jsonl(file, ("a",))) == [(1, {"a": 1}), (3, {"a": 2})]
+    for text, reason in (
+        ('{"a": 1}\n{"b": 2}\n', "a is missing"),
+        ('{"a": 1}\n[\n', "malformed JSON"),
+        ("\n3\n", "a is"),
+    ):
+        file.write_text(text)
+        assert failing_line(lambda: list(read_jsonl(file, ("a",))), reason) == 2
+
+
+def test_text_that_is_not_utf8_or_not_there_is_an_error(file: Path) -> None:
+    assert failing_line(lambda: read_list(file), "no such file") is None
+    file.write_bytes(b"a\nb\n\xff\n")
+    assert failing_line(lambda: read_list(file), "not UTF-8") == 3
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_plain_pickles_are_read(file: Path, protocol: int) -> None:
+    captions = {"a": [["one", "two"], []], "b": [["é"]]}
+    file.write_bytes(pickle.dumps(captions, protocol=protocol))
+    assert read_plain_pickle(file) == captions
+
+
+def test_pickles_of_python_2_are_read(file: Path) -> None:
+    # {'a': [['x', 'y']]} as Python 2 writes byte strings.
+    file.write_bytes(b"(dp0\nS'a'\np1\n(lp2\n(lp3\nS'x'\np4\naS'y'\np5\naas.")
+    assert read_plain_pickle(file) == {"a": [["x", "y"]]}
+
+
+class Malicious:
+    def __init__(self, command: str) -> None:
+        self.command = command
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.system, (self.command,)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_pickle_that_calls_something_is_refused_and_nothing_happens(file: Path, protocol: int) -> None:
+    trace = file.with_name("trace")
+    file.write_bytes(pickle.dumps({"a": Malicious(f"touch {trace}")}, protocol=protocol))
+    assert failing_line(lambda: read_plain_pickle(file), r"(posix|nt|os)\.system") is None
+    assert not trace.exists()
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps([1]), pickle.dumps({1: "a"})])
+def test_what_is_no_pickled_dict_of_texts_is_an_error(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    assert failing_line(lambda: read_plain_pickle(file), "pickle") is None

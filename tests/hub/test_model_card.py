@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import ModelCard
+
+from tests.hub.evaluations import evaluation_items
+from video_colbert.errors import CheckpointError
+from video_colbert.hub import build_model_card, write_model_card
+
+
+@pytest.fixture
+def folder(tmp_path: Path, checkpoint_folder: Path) -> Path:
+    return Path(shutil.copytree(checkpoint_folder, tmp_path / "my-model"))
+
+
+def write_json(folder: Path, name: str, content: object) -> None:
+    (folder / name).write_text(json.dumps(content))
+
+
+def test_metadata_is_what_the_hub_reads(folder: Path) -> None:
+    write_json(folder, "evaluation.json", evaluation_items())
+    write_json(folder, "training_arguments.json", {"dataset": "msrvtt"})
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder, "config.json", {**config, "backbone": "openai/clip-vit-base-patch32"})
+    write_model_card(folder, repo_id="tester/my-model", license="mit")
+    data = ModelCard.load(folder / "README.md").data
+    assert data.license == "mit"
+    assert data.library_name == "transformers"
+    assert data.pipeline_tag == "feature-extraction"
+    assert data.base_model == "openai/clip-vit-base-patch32"
+    assert data.datasets == ["friedrichor/MSR-VTT"]
+    assert data.tags == ["text-to-video-retrieval", "late-interaction", "custom_code"]
+    assert data.model_name == "my-model"
+    assert len(data.eval_results) == 2 * 5
+    [headline] = [
+        it
+        for it in data.eval_results
+        if it.metric_name == "R@1 (1000 of 1000 videos)" and it.task_type == "text-to-video-retrieval"
+    ]
+    assert headline.metric_value == 42.5
+    assert (headline.dataset_type, headline.dataset_config, headline.dataset_split) == (
+        "friedrichor/MSR-VTT",
+        "1k-A",
+        "test",
+    )
+
+
+def test_every_figure_stands_beside_its_protocol_and_gallery(folder: Path) -> None:
+    items = evaluation_items(num_videos=988, num_queries=988, truncated_queries=3)
+    write_json(folder, "evaluation.json", items)
+    text = build_model_card(folder).text
+    assert "### MSR-VTT, protocol 1k-A, test split" in text
+    assert "Gallery: 988 of 1000 videos, 988 queries, 3 of them cut to the text tower's length." in text
+    assert "Checkpoint chosen: best R@1 on 500 held-out training videos." in text
+    assert "**12 videos of the split are missing" in text
+    rows = [line for line in text.splitlines() if line.startswith(("| text to video", "| video to text"))]
+    assert len(rows) == 6
+    assert all("| 988 of 1000 videos |" in row for row in rows)
+    assert rows[0] == "| text to video | sum of levels | 988 of 1000 videos | 42.50 | 70.25 | 80.00 | 2.00 | 12.50 |"
+
+
+def test_hub_entries_hold_complete_galleries_of_data_sets_on_the_hub(folder: Path) -> None:
+    items = [
+        *evaluation_items(),
+        *evaluation_items(dataset="activitynet", protocol="val1", num_videos=4900, num_expected_videos=4917),
+        *evaluation_items(dataset="moving_shapes", protocol=None),
+    ]
+    write_json(folder, "evaluation.json", items)
+    write_model_card(folder)
+    [file] = (folder / ".eval_results").iterdir()
+    entries = yaml.safe_load(file.read_text())
+    assert [entry["dataset"] for entry in entries] == [
+        {"id": "friedrichor/MSR-VTT", "task_id": "1k-A_test_text_to_video"},
+        {"id": "friedrichor/MSR-VTT", "task_id": "1k-A_test_video_to_text"},
+    ]
+    assert [entry["value"] for entry in entries] == [42.5, 42.5]
+    assert entries[0]["notes"].startswith("protocol 1k-A; split test; 1000 of 1000 videos; 1000 queries; R@1 42.5, ")
+    text = (folder / "README.md").read_text()
+    assert "ActivityNet Captions, protocol val1, test split" in text
+    assert "moving_shapes, test split" in text
+
+
+def test_card_without_evaluation_or_training_says_so(folder: Path) -> None:
+    text = build_model_card(folder).text
+    assert "No evaluation is recorded" in text
+    assert "No training arguments are recorded" in text
+    assert "6 frames of a video are looked at" in text
+    assert "A query is cut at 16 tokens" in text
+
+
+def test_training_arguments_are_shown(folder: Path) -> None:
+    arguments = {"seed": 7, "config_overrides": {"temporal_num_layers": 2}, "freeze": [], "note": "a|b"}
+    write_json(folder, "training_arguments.json", arguments)
+    text = build_model_card(folder).text
+    assert "| `seed` | `7` |" in text
+    assert "| `config_overrides.temporal_num_layers` | `2` |" in text
+    assert "`freeze`" not in text
+    assert r"| `note` | `a\|b` |" in text
+
+
+def test_own_card_is_written_anew_and_a_persons_card_keeps_its_text(folder: Path) -> None:
+    write_model_card(folder)
+    first = (folder / "README.md").read_text()
+    write_json(folder, "evaluation.json", evaluation_items())
+    write_model_card(folder)
+    assert "1000 of 1000 videos" in (folder / "README.md").read_text() != first
+
+    (folder / "README.md").write_text("---\nlicense: cc-by-4.0\n---\n# My model\n\nBy hand.\n")
+    write_model_card(folder)
+    card = ModelCard.load(folder / "README.md")
+    assert card.text.strip() == "# My model\n\nBy hand."
+    assert card.data.license == "cc-by-4.0"
+    assert card.data.pipeline_tag == "feature-extraction"
+    assert len(card.data.eval_results) == 10
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({}, "must hold a list of evaluation results, not a dict"),
+        ([{"dataset": "msrvtt"}], "item 0 of .* lacks split, num_videos"),
+        (evaluation_items(level="clip"), "level in item 0 of .* must be one of sum, frame, video, not 'clip'"),
+        (evaluation_items(num_videos=-1), "num_videos in item 0 of .* must be a whole number from 0, not -1"),
+        (evaluation_items(num_videos=2000), "num_videos in item 0 of .* is 2000, more than num_expected_videos"),
+        (evaluation_items(metrics={"R@5": 1.0}), "metrics in item 0 of .* R@1 among them"),
+        (evaluation_items() * 2, "two results for msrvtt / 1k-A / test / frame / text_to_video"),
+    ],
+)
+def test_malformed_evaluation_is_named(folder: Path, content: object, message: str) -> None:
+    write_json(folder, "evaluation.json", content)
+    with pytest.raises(CheckpointError, match=message):
+        build_model_card(folder)

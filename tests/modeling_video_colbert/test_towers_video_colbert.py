@@ -1,0 +1,86 @@
+from pathlib import Path
+
+import pytest
+import torch
+from transformers import BertConfig, CLIPModel, Siglip2Config
+
+from modeling_video_colbert import VideoColBERTModel
+from tests.tiny_models import random_batch, save_backbone, tiny_backbone, tiny_model
+
+
+@torch.no_grad()
+def test_a_clip_query_token_is_the_final_norm_and_the_projection_of_that_position() -> None:
+    backbone, model = tiny_backbone("clip"), tiny_model("clip")
+    input_ids = random_batch()["input_ids"]
+    hidden = backbone.text_model(input_ids=input_ids).last_hidden_state
+    expected = torch.nn.functional.normalize(backbone.text_projection(hidden), dim=-1)
+    torch.testing.assert_close(model.get_text_features(input_ids).query_embeds, expected)
+
+
+@torch.no_grad()
+def test_a_siglip_query_token_is_the_final_norm_and_the_head_of_that_position() -> None:
+    backbone, model = tiny_backbone("siglip"), tiny_model("siglip")
+    input_ids = random_batch()["input_ids"]
+    hidden = backbone.text_model(input_ids=input_ids).last_hidden_state
+    expected = torch.nn.functional.normalize(backbone.text_model.head(hidden), dim=-1)
+    torch.testing.assert_close(model.get_text_features(input_ids).query_embeds, expected)
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_new_heads_are_of_the_asked_width_and_leave_the_pretrained_ones_out(family: str) -> None:
+    model = tiny_model(family, query_head="linear", frame_head="linear", projection_dim=20)
+    output = model(**random_batch())
+    assert output.query.query_embeds.shape[-1] == output.video.frame_embeds.shape[-1] == 20
+
+
+def test_what_a_backbone_is_not_used_for_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    import logging
+
+    logger = logging.getLogger("modeling_video_colbert.modeling_video_colbert")
+    logger.propagate = True
+    logger.addHandler(caplog.handler)
+    logger.setLevel(logging.INFO)
+    VideoColBERTModel.from_backbone(save_backbone(tmp_path, "siglip"), temporal_num_heads=4)
+    logger.removeHandler(caplog.handler)
+    assert "logit_bias, logit_scale" in caplog.text
+    assert "temporal_transformer" in caplog.text
+
+
+def test_clip_initialisation_copies_the_first_text_layers_and_positions(tmp_path: Path) -> None:
+    backbone = tiny_backbone("clip")
+    backbone.config.projection_dim = backbone.config.text_config.hidden_size
+    backbone = CLIPModel(backbone.config)
+    backbone.save_pretrained(tmp_path)
+    model = VideoColBERTModel.from_backbone(tmp_path, temporal_init="clip", temporal_num_layers=2, max_frames=12)
+    for layer in range(2):
+        theirs = backbone.text_model.encoder.layers[layer]
+        ours = model.temporal_transformer.layers[layer]
+        assert torch.equal(ours.self_attn.q_proj.weight, theirs.self_attn.q_proj.weight)
+        assert torch.equal(ours.fc2.bias, theirs.mlp.fc2.bias)
+    positions = backbone.text_model.embeddings.position_embedding.weight[:12]
+    assert torch.equal(model.temporal_transformer.position_embedding.weight, positions)
+
+
+def test_clip_initialisation_of_another_width_says_what_must_fit(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"temporal_init='clip' copies .* projection_dim"):
+        VideoColBERTModel.from_backbone(save_backbone(tmp_path), temporal_init="clip", temporal_num_layers=2)
+
+
+def test_a_naflex_checkpoint_is_refused_with_what_is_supported(tmp_path: Path) -> None:
+    Siglip2Config().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match=r"NaFlex.*Supported are CLIP, SigLIP and the fixed-resolution SigLIP 2"):
+        VideoColBERTModel.from_backbone(tmp_path)
+
+
+def test_a_checkpoint_of_another_kind_is_refused(tmp_path: Path) -> None:
+    BertConfig().save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="'bert' are not supported"):
+        VideoColBERTModel.from_backbone(tmp_path)
+
+
+def test_a_checkpoint_that_lacks_weights_is_refused_by_name(tmp_path: Path) -> None:
+    backbone = tiny_backbone("clip")
+    weights = {name: value for name, value in backbone.state_dict().items() if name != "text_projection.weight"}
+    backbone.save_pretrained(tmp_path, state_dict=weights)
+    with pytest.raises(ValueError, match=r"lacks the weights .*text_projection.weight"):
+        VideoColBERTModel.from_backbone(tmp_path)

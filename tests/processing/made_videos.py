@@ -1,0 +1,81 @@
+"""Small real video files, made on the spot."""
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+
+def drawn_frame(number: int, width: int = 64, height: int = 48) -> np.ndarray:
+    """A gradient that drifts and a square that moves: every frame differs from every other."""
+    frame = np.zeros((height, width, 3), dtype=np.uint8)
+    frame[..., 0] = (np.arange(width) * 3 + number * 5) % 256
+    frame[..., 1] = (np.arange(height)[:, None] * 2 + number * 9) % 256
+    left = number * 3 % (width - 16)
+    frame[10:26, left : left + 16] = 255
+    return frame
+
+
+def write_video(
+    path: Path,
+    num_frames: int = 60,
+    codec: str = "libx264",
+    rate: int = 24,
+    gop_size: int = 12,
+    options: dict[str, str] | None = None,
+    b_frames: int | None = None,
+    presentation: Callable[[int], int] | None = None,
+    rotation: int = 0,
+    draw: Callable[[int], np.ndarray] = drawn_frame,
+) -> Path:
+    """Encodes frames with PyAV. `presentation` gives frame times in ticks of 1/1000 s."""
+    height, width, _ = draw(0).shape
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=rate, options=options or {})
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.gop_size = gop_size
+        if b_frames is not None:
+            stream.codec_context.max_b_frames = b_frames
+        if rotation:
+            stream.set_display_rotation(rotation)
+        if presentation is not None:
+            stream.codec_context.time_base = Fraction(1, 1000)
+        for number in range(num_frames):
+            frame = av.VideoFrame.from_ndarray(draw(number), format="rgb24")
+            if presentation is not None:
+                frame.pts = presentation(number)
+                frame.time_base = stream.codec_context.time_base
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def write_sound(path: Path, seconds: float = 1.0) -> Path:
+    """Encodes silence, without any picture."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("aac", rate=44100)
+        for number in range(int(seconds * 44100 / 1024)):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 44100, number * 1024
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path
+
+
+def move_header_first(source: Path, path: Path) -> Path:
+    """Copies an mp4 so that its header comes before the frames, as for streaming."""
+    with av.open(str(source)) as read, av.open(str(path), "w", options={"movflags": "faststart"}) as written:
+        stream = written.add_stream_from_template(read.streams.video[0])
+        for packet in read.demux(read.streams.video[0]):
+            if packet.dts is not None:
+                packet.stream = stream
+                written.mux(packet)
+    return path
+
+
+def decode_everything(path: Path) -> list[np.ndarray]:
+    """The reference: every frame in the decoder's order, with PyAV's own defaults."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]

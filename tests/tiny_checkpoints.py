@@ -1,0 +1,43 @@
+"""Folders that hold tiny random checkpoints, complete with their processors, as a user would load them."""
+
+import json
+from pathlib import Path
+
+from transformers import PreTrainedTokenizerBase
+
+from modeling_video_colbert import VideoColBERTModel
+from processing import VideoColBERTProcessor
+from tests.tiny_models import tiny_backbone
+
+IMAGE_SIZE = 32
+
+
+def save_tiny_backbone(folder: Path, tokenizer: PreTrainedTokenizerBase, family: str = "clip") -> Path:
+    """Saves a CLIP or SigLIP checkpoint: model, tokenizer and image settings."""
+    backbone = tiny_backbone(
+        family, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, image_size=IMAGE_SIZE
+    )
+    backbone.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    square = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
+    settings = {
+        "image_processor_type": "CLIPImageProcessor" if family == "clip" else "SiglipImageProcessor",
+        "size": {"shortest_edge": IMAGE_SIZE} if family == "clip" else square,
+        "do_center_crop": family == "clip",
+        "crop_size": square,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+        "resample": 3,
+    }
+    (folder / "preprocessor_config.json").write_text(json.dumps(settings))
+    return folder
+
+
+def save_tiny_checkpoint(folder: Path, backbone: Path) -> Path:
+    """Saves an untrained Video-ColBERT checkpoint over a backbone: model and processor."""
+    model = VideoColBERTModel.from_backbone(
+        backbone, query_length=16, max_frames=16, temporal_num_layers=2, temporal_num_heads=4
+    )
+    model.save_pretrained(folder)
+    VideoColBERTProcessor.from_backbone(backbone, query_length=16, num_frames=6).save_pretrained(folder)
+    return folder

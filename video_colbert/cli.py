@@ -1,0 +1,48 @@
+"""The command line `video-colbert`: builds the parser and hands over to the subcommand.
+
+Exit codes: 0 all good, 1 failed, 3 done but some files were bad; 2 is a command line that is not understood.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from video_colbert import __version__
+from video_colbert.commands import index, publish, search, verify
+from video_colbert.console import write_notice
+from video_colbert.errors import VideoColBERTError
+from video_colbert.exit_codes import ExitCode
+
+_COMMANDS = (index, search, publish, verify)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line; a parsed command has its module's `run` as `run`."""
+    parser = argparse.ArgumentParser(
+        prog="video-colbert", description="Finds videos by text with late interaction (Video-ColBERT)."
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in _COMMANDS:
+        subparser = subparsers.add_parser(command.NAME, help=command.HELP, description=command.__doc__)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns its exit code; mistakes of the user give one sentence, not a traceback.
+
+    Args:
+        argv: arguments, by default those of the process.
+    """
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except (VideoColBERTError, OSError) as error:
+        write_notice(f"video-colbert: {error}")
+        return ExitCode.FAILED
+    except KeyboardInterrupt:
+        write_notice("video-colbert: interrupted; what was done is kept")
+        return ExitCode.INTERRUPTED

@@ -1,0 +1,74 @@
+"""The arguments of every command that runs a model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from video_colbert.encoding import VideoColBERTEncoder
+
+
+def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, model_required: bool = True) -> None:
+    """Adds --model, --revision, --device, --dtype and --batch-size.
+
+    Args:
+        parser: the command's parser.
+        batch_size: the default of --batch-size.
+        model_required: whether --model must be given.
+    """
+    parser.add_argument(
+        "--model",
+        metavar="ID",
+        required=model_required,
+        help="Hub id or local folder of a Video-ColBERT checkpoint, or of any CLIP or SigLIP checkpoint (zero-shot)"
+        + ("" if model_required else "; by default the model that made the index"),
+    )
+    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
+    parser.add_argument("--device", help="torch device such as cpu or cuda:1; by default the best there is")
+    parser.add_argument(
+        "--dtype",
+        choices=["float32", "bfloat16", "float16"],
+        default="float32",
+        help="number type of the model (default: float32)",
+    )
+    parser.add_argument(
+        "--batch-size",
+        type=positive_int,
+        default=batch_size,
+        metavar="N",
+        help=f"items that go through the model together (default: {batch_size})",
+    )
+
+
+def load_encoder(arguments: argparse.Namespace) -> VideoColBERTEncoder:
+    """Loads the encoder that the arguments of `add_model_arguments` name.
+
+    Raises:
+        ModelLoadError: as `load_pretrained`.
+    """
+    from transformers.utils.logging import disable_progress_bar
+
+    from video_colbert.encoding import VideoColBERTEncoder
+
+    if not sys.stderr.isatty():
+        disable_progress_bar()
+    return VideoColBERTEncoder.from_pretrained(
+        arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype
+    )
+
+
+def positive_int(text: str) -> int:
+    """Reads a whole number from 1.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return number

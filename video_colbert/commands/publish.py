@@ -1,0 +1,48 @@
+"""`video-colbert publish`: puts a checkpoint on the Hugging Face Hub in one commit."""
+
+from __future__ import annotations
+
+import argparse
+
+from video_colbert.console import write_notice, write_result
+from video_colbert.exit_codes import ExitCode
+
+NAME = "publish"
+HELP = "publish a checkpoint on the Hugging Face Hub"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder where model and processor are saved")
+    parser.add_argument("repo_id", metavar="REPO_ID", help="repository on the Hub; made if there is none")
+    parser.add_argument("--private", action="store_true", help="make the repository private")
+    parser.add_argument("--revision", help="branch to commit to, made if there is none (default: main)")
+    choice = parser.add_mutually_exclusive_group()
+    choice.add_argument("--create-pr", action="store_true", help="open a pull request instead of committing")
+    choice.add_argument("--tag", help="tag to put on the commit, such as v1.0")
+    parser.add_argument("--token", help="Hub token (default: HF_TOKEN, or the one of `hf auth login`)")
+    parser.add_argument("--license", default="apache-2.0", help="licence of the weights (default: apache-2.0)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Publishes the checkpoint.
+
+    Raises:
+        VideoColBERTError: the checkpoint is incomplete, or the Hub refuses it.
+    """
+    from video_colbert.hub import publish_checkpoint
+
+    published = publish_checkpoint(
+        arguments.checkpoint,
+        arguments.repo_id,
+        private=arguments.private,
+        revision=arguments.revision,
+        create_pr=arguments.create_pr,
+        tag=arguments.tag,
+        token=arguments.token,
+        license=arguments.license,
+    )
+    if published.left_out:
+        write_notice(f"Left out, no part of a checkpoint: {', '.join(published.left_out)}.")
+    write_result(f"{len(published.files)} files published: {published.pull_request_url or published.url}")
+    return ExitCode.OK

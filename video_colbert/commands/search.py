@@ -1,0 +1,55 @@
+"""Finds videos in an index by text, and says which frame each word matched."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
+from video_colbert.console import write_notice, write_result
+from video_colbert.exit_codes import ExitCode
+
+NAME = "search"
+HELP = "find videos in an index by text"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("query", metavar="TEXT", help="what to look for")
+    parser.add_argument("--index", required=True, metavar="DIR", help="folder of the index")
+    add_model_arguments(parser, batch_size=64, model_required=False)
+    parser.add_argument("--top-k", type=positive_int, default=10, metavar="K", help="hits, at most (default: 10)")
+    parser.add_argument("--json", action="store_true", help="write one JSON object in place of a table")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page that plays the hits")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Searches and writes the hits.
+
+    Raises:
+        VideoColBERTError: the model or the index cannot be used.
+    """
+    from video_colbert.html_report import write_search_page
+    from video_colbert.index import Index
+    from video_colbert.search_results import SearchResult, format_table
+
+    # Opened first, since that takes no time and says which model to load.
+    index = Index.open(arguments.index)
+    if arguments.model is None:
+        arguments.model = index.model.name
+        if arguments.revision is None and not Path(index.model.name).is_dir():
+            arguments.revision = index.model.revision
+    encoder = load_encoder(arguments)
+    index.check_model(encoder.reference)
+    queries = encoder.encode_queries([arguments.query], batch_size=arguments.batch_size)
+    if queries.truncated:
+        write_notice("The query is longer than the model's text tower holds; its end was cut off.")
+    if len(index) == 0:
+        write_notice(f"The index in {arguments.index} is empty.")
+    result = SearchResult(arguments.query, index.model.name, index.search(queries, top_k=arguments.top_k)[0])
+    write_result(json.dumps(result.as_dict(), indent=2) if arguments.json else format_table(result))
+    if arguments.html is not None:
+        write_search_page(arguments.html, [result])
+        write_notice(f"Wrote {arguments.html}.")
+    return ExitCode.OK

@@ -1,0 +1,37 @@
+"""Tools for video-text data sets: preparing folders of videos, publishing benchmarks on the Hub.
+
+The names below are imported when they are first used, so that worker processes do not load what they do not need.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .prepare import Preparation, prepare_videos
+    from .publish import publish_dataset, write_dataset_repository
+    from .video_check import Reencoding, VideoRecord
+
+_MODULES = {
+    "Preparation": "prepare",
+    "Reencoding": "video_check",
+    "VideoRecord": "video_check",
+    "prepare_videos": "prepare",
+    "publish_dataset": "publish",
+    "write_dataset_repository": "publish",
+}
+
+__all__ = [
+    "Preparation",
+    "Reencoding",
+    "VideoRecord",
+    "prepare_videos",
+    "publish_dataset",
+    "write_dataset_repository",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Imports a public name on first use (PEP 562)."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)

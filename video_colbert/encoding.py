@@ -1,0 +1,256 @@
+"""Encoding of videos and queries with a model; files are decoded by threads ahead of it."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from processing import QueryWord, VideoDecodingError, decode_video
+from processing.video_sources import source_name
+from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.errors import EncodingError
+from video_colbert.pretrained import DType, PretrainedPair, load_pretrained
+
+logger = logging.getLogger(__name__)
+
+_Input = TypeVar("_Input")
+_Output = TypeVar("_Output")
+
+
+@dataclass(frozen=True)
+class _ClipInput:
+    """A decoded clip: pixel values [T, C, H, W] with what is known of its frames."""
+
+    clip: VideoClip
+    pixel_values: Tensor
+    timestamps: npt.NDArray[np.float64]
+    duration: float
+
+
+class VideoColBERTEncoder:
+    """A model with its processor, from files and texts to token bags.
+
+    Args:
+        pretrained: what `load_pretrained` returns.
+
+    Example:
+        encoder = VideoColBERTEncoder.from_pretrained("openai/clip-vit-base-patch32")
+        for result in encoder.encode_videos([VideoClip("a.mp4"), VideoClip("b.mp4")]):
+            ...
+    """
+
+    def __init__(self, pretrained: PretrainedPair) -> None:
+        self.model = pretrained.model
+        self.processor = pretrained.processor
+        self.reference = pretrained.reference
+        self.is_zero_shot = pretrained.is_zero_shot
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        name_or_path: str | os.PathLike[str],
+        *,
+        revision: str | None = None,
+        device: str | None = None,
+        dtype: DType = "float32",
+    ) -> VideoColBERTEncoder:
+        """Loads an encoder; arguments and errors as `load_pretrained`."""
+        return cls(load_pretrained(name_or_path, revision=revision, device=device, dtype=dtype))
+
+    @property
+    def num_frames(self) -> int | None:
+        """Frames sampled from a video unless the caller asks for another number; None for as many as there are."""
+        number: int | None = self.processor.video_processor.num_frames
+        return number
+
+    def check_num_frames(self, num_frames: int | None) -> None:
+        """Checks that the model takes this many frames.
+
+        Raises:
+            EncodingError: it has positions for fewer.
+        """
+        if num_frames is not None and self._max_frames is not None and num_frames > self._max_frames:
+            raise EncodingError(
+                f"num_frames is {num_frames}, but {self.reference.name} has positions for {self._max_frames} frames"
+            )
+
+    def encode_videos(
+        self,
+        clips: Iterable[VideoClip],
+        *,
+        batch_size: int = 8,
+        num_frames: int | None = None,
+        workers: int | None = None,
+    ) -> Iterator[EncodedVideo | BadVideo]:
+        """Encodes clips, one result for each, in their order.
+
+        A clip that cannot be decoded gives a `BadVideo` and never ends the stream. At most about
+        `batch_size + 2 * workers` decoded clips are held at once.
+
+        Args:
+            clips: what to encode; taken as needed.
+            batch_size: clips that go through the model together; no result depends on it.
+            num_frames: frames sampled from each clip; the processor's own number by default.
+            workers: decoding threads; by default one for each processor core, at most 8.
+
+        Returns:
+            An iterator of `EncodedVideo` and `BadVideo`. It raises `EncodingError` if the model gives vectors
+            that are not finite.
+
+        Raises:
+            ValueError: a number below 1.
+            EncodingError: more frames than the model has positions for.
+        """
+        num_frames = self.num_frames if num_frames is None else num_frames
+        workers = min(os.cpu_count() or 1, 8) if workers is None else workers
+        for name, value in (("batch_size", batch_size), ("num_frames", num_frames), ("workers", workers)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.check_num_frames(num_frames)
+        return self._encode_stream(clips, batch_size, num_frames, workers)
+
+    @torch.inference_mode()
+    def encode_queries(self, texts: Sequence[str], *, batch_size: int = 64) -> EncodedQueries:
+        """Encodes queries.
+
+        Args:
+            texts: the queries.
+            batch_size: queries that go through the model together; no result depends on it.
+
+        Raises:
+            ValueError: no query, or a batch size below 1.
+        """
+        texts = list(texts)
+        if not texts or batch_size < 1:
+            raise ValueError(f"needs a query and a batch size of at least 1, got {len(texts)} and {batch_size}")
+        inputs = self.processor.process_queries(texts).to(self.model.device)
+        embeds, masks = [], []
+        for start in range(0, len(texts), batch_size):
+            rows = slice(start, start + batch_size)
+            query = self.model.get_text_features(inputs["input_ids"][rows], inputs["attention_mask"][rows])
+            embeds.append(query.query_embeds.float())
+            masks.append(query.query_mask.bool())
+        config = self.model.config
+        if config.query_representation == "pooled":
+            words = [[QueryWord(word=text, token_positions=[0])] for text in texts]
+        else:
+            words = self.processor.query_words(texts)
+        return EncodedQueries(
+            texts=texts,
+            query_embeds=torch.cat(embeds),
+            query_mask=torch.cat(masks),
+            words=words,
+            score_levels=tuple(config.score_levels),
+            truncated=self.processor.truncated_queries(texts),
+        )
+
+    @property
+    def _max_frames(self) -> int | None:
+        """The most frames that the model takes; None for no limit."""
+        config = self.model.config
+        if "video" not in config.score_levels or config.temporal_position_embedding == "none":
+            return None
+        return int(config.max_frames)
+
+    def _encode_stream(
+        self, clips: Iterable[VideoClip], batch_size: int, num_frames: int | None, workers: int
+    ) -> Iterator[EncodedVideo | BadVideo]:
+        def prepare(clip: VideoClip) -> _ClipInput | BadVideo:
+            return self._prepare(clip, num_frames)
+
+        waiting: list[_ClipInput | BadVideo] = []
+        for prepared in _map_ahead(prepare, clips, workers=workers, ahead=2 * workers):
+            waiting.append(prepared)
+            if sum(isinstance(item, _ClipInput) for item in waiting) == batch_size:
+                yield from self._encode_batch(waiting)
+                waiting = []
+        yield from self._encode_batch(waiting)
+
+    def _prepare(self, clip: VideoClip, num_frames: int | None) -> _ClipInput | BadVideo:
+        name, settings = source_name(clip.source), self.processor.video_processor
+        try:
+            video = decode_video(
+                clip.source,
+                num_frames,
+                start=clip.start,
+                end=clip.end,
+                sampling=settings.sampling,
+                fps=settings.fps,
+                source_fps=settings.source_fps,
+                backend=settings.backend,
+            )
+            pixel_values = settings.prepare_frames(video.frames)
+        except VideoDecodingError as error:
+            return BadVideo(name, error.reason)
+        # A file from anywhere must not end a run of a million others, whatever a decoder makes of it.
+        except Exception as error:
+            logger.debug("unexpected error while decoding %s", name, exc_info=True)
+            return BadVideo(name, f"{type(error).__name__}: {error}")
+        if self._max_frames is not None and len(pixel_values) > self._max_frames:
+            return BadVideo(
+                name,
+                f"{len(pixel_values)} frames were sampled, but the model has positions for {self._max_frames}",
+            )
+        return _ClipInput(clip, pixel_values, video.timestamps, video.duration)
+
+    @torch.inference_mode()
+    def _encode_batch(self, items: Sequence[_ClipInput | BadVideo]) -> Iterator[EncodedVideo | BadVideo]:
+        """Encodes the good ones of `items` together and gives one result for each item, in order."""
+        batch = [item for item in items if isinstance(item, _ClipInput)]
+        encoded = iter(self._encode_clips(batch) if batch else [])
+        return iter([item if isinstance(item, BadVideo) else next(encoded) for item in items])
+
+    def _encode_clips(self, batch: Sequence[_ClipInput]) -> list[EncodedVideo]:
+        lengths = torch.tensor([len(item.pixel_values) for item in batch])
+        pixels = torch.nn.utils.rnn.pad_sequence([item.pixel_values for item in batch], batch_first=True)
+        mask = torch.arange(pixels.shape[1]) < lengths[:, None]
+        video = self.model.get_video_features(
+            pixels.to(self.model.device, self.model.dtype), mask.to(self.model.device)
+        )
+        frames = _unpadded(video.frame_embeds, video.frame_mask)
+        tokens: Sequence[Tensor | None] = [None] * len(batch)
+        if video.video_embeds is not None and video.video_mask is not None:
+            tokens = _unpadded(video.video_embeds, video.video_mask)
+        for item, *levels in zip(batch, frames, tokens, strict=True):
+            if not all(torch.isfinite(level).all() for level in levels if level is not None):
+                raise EncodingError(
+                    f"{self.reference.name} gave vectors that are not finite for "
+                    f"{source_name(item.clip.source)}; try dtype float32"
+                )
+        return [
+            EncodedVideo(item.clip, item.duration, item.timestamps, frame_bag, video_bag)
+            for item, frame_bag, video_bag in zip(batch, frames, tokens, strict=True)
+        ]
+
+
+def _unpadded(embeds: Tensor, mask: Tensor) -> list[Tensor]:
+    """The rows of a padded batch without their padding, float32 on the CPU."""
+    return [row[row_mask] for row, row_mask in zip(embeds.float().cpu(), mask.bool().cpu(), strict=True)]
+
+
+def _map_ahead(
+    function: Callable[[_Input], _Output], inputs: Iterable[_Input], *, workers: int, ahead: int
+) -> Iterator[_Output]:
+    """Maps in threads, in order, with at most `ahead` results made or being made before they are wanted."""
+    executor = ThreadPoolExecutor(workers)
+    pending: deque[Future[_Output]] = deque()
+    try:
+        for item in inputs:
+            pending.append(executor.submit(function, item))
+            if len(pending) >= ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        # Also when the consumer stops early: what has not begun is not begun.
+        executor.shutdown(wait=True, cancel_futures=True)

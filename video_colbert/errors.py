@@ -1,0 +1,29 @@
+"""Errors that a user can put right; each message is one sentence that says what was wrong and what would be right."""
+
+
+class VideoColBERTError(Exception):
+    """Base of the errors below; the command line shows its message without a traceback."""
+
+
+class ModelLoadError(VideoColBERTError):
+    """A model cannot be loaded, or is of a kind that is not supported."""
+
+
+class EncodingError(VideoColBERTError):
+    """A model cannot encode what it was given, or gave vectors that are not numbers."""
+
+
+class IndexStoreError(VideoColBERTError):
+    """An index is missing, damaged, or cannot be written."""
+
+
+class ModelMismatchError(IndexStoreError):
+    """An index holds vectors of another model than the one asked for."""
+
+
+class CheckpointError(VideoColBERTError):
+    """A checkpoint is incomplete or damaged, or a report beside it cannot be read."""
+
+
+class HubError(VideoColBERTError):
+    """The Hub refused a request or cannot be reached."""

@@ -1,0 +1,220 @@
+"""Retrieval on a split of a data set: metrics of each level, in both directions, with what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from modeling_video_colbert import mean_max_sim
+from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.evaluation.metrics import RankAccumulator, RetrievalMetrics, video_to_text_metrics
+
+Row = Mapping[str, Any]
+"""A row of a data set: `video_id`, `video`, `captions`, `start`, `end`."""
+
+_QUERIES_PER_BLOCK = 256
+
+
+@dataclass(frozen=True)
+class EvaluationResult:
+    """Metrics of one level in one direction.
+
+    Attributes:
+        dataset: name of the data set.
+        protocol: name of its protocol; None for the set's own.
+        split: name of the split.
+        num_videos: videos in the gallery.
+        num_expected_videos: videos that the split has, those that are missing or do not decode included.
+        num_queries: captions that were searched for.
+        level: "frame", "video" or "sum".
+        direction: "text_to_video" or "video_to_text".
+        metrics: R@1, R@5 and R@10 in percent, MdR and MnR in ranks, MRR from 0 to 1.
+        truncated_queries: captions that were cut since the text tower does not hold them.
+        selection: how the checkpoint was chosen.
+    """
+
+    dataset: str
+    protocol: str | None
+    split: str
+    num_videos: int
+    num_expected_videos: int
+    num_queries: int
+    level: str
+    direction: str
+    metrics: dict[str, float]
+    truncated_queries: int
+    selection: str | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, in types that JSON has."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class EncodedSplit:
+    """The gallery and the queries of a split.
+
+    Attributes:
+        video_ids: of the gallery, in its order.
+        frame_embeds: [N, T, D] frame tokens, padded.
+        frame_mask: [N, T], true on real frames.
+        video_embeds: [N, V, D] video tokens, padded; None for a model without the video level.
+        video_mask: [N, V], true on real tokens; None likewise.
+        queries: the captions of the videos in the gallery.
+        positives: [num_queries] place in the gallery of each query's video.
+        bad: videos that did not decode.
+        num_expected_videos: rows of the split.
+    """
+
+    video_ids: list[str]
+    frame_embeds: Tensor
+    frame_mask: Tensor
+    video_embeds: Tensor | None
+    video_mask: Tensor | None
+    queries: EncodedQueries
+    positives: list[int]
+    bad: list[BadVideo]
+    num_expected_videos: int
+
+    def level_scores(self, rows: slice = slice(None)) -> dict[str, Tensor]:
+        """Scores queries against the gallery on each level that the model has, and their sum.
+
+        Args:
+            rows: which queries.
+
+        Returns:
+            [queries, N] scores by level: "frame", "video" if there is one, and "sum" over the model's levels.
+        """
+        query, mask = self.queries.query_embeds[rows].cpu(), self.queries.query_mask[rows].cpu()
+        scores = {"frame": mean_max_sim(query, self.frame_embeds, mask, self.frame_mask)}
+        if self.video_embeds is not None:
+            scores["video"] = mean_max_sim(query, self.video_embeds, mask, self.video_mask)
+        scores["sum"] = torch.stack([scores[level] for level in self.queries.score_levels]).sum(0)
+        return scores
+
+
+def encode_rows(
+    encoder: VideoColBERTEncoder, rows: Sequence[Row], *, batch_size: int = 32, workers: int | None = None
+) -> list[EncodedVideo | BadVideo]:
+    """Encodes the videos of rows, one result a row; a row without a file gives a `BadVideo`."""
+    clips = [VideoClip(row["video"], start=row["start"], end=row["end"]) for row in rows if row["video"] is not None]
+    encoded = encoder.encode_videos(clips, batch_size=batch_size, workers=workers)
+    return [
+        BadVideo(row["video_id"], "the file is missing") if row["video"] is None else next(encoded) for row in rows
+    ]
+
+
+def encode_split(
+    encoder: VideoColBERTEncoder,
+    rows: Sequence[Row],
+    *,
+    videos: Sequence[EncodedVideo | BadVideo] | None = None,
+    batch_size: int = 32,
+    workers: int | None = None,
+) -> EncodedSplit:
+    """Encodes a split; videos that are missing or do not decode are left out of the gallery, with their captions.
+
+    Args:
+        encoder: what encodes.
+        rows: the split.
+        videos: what `encode_rows` returned for these rows, if they are encoded already.
+        batch_size: videos, or captions, that go through the model together.
+        workers: decoding threads.
+
+    Raises:
+        ValueError: no video could be encoded, or the gallery has no caption.
+    """
+    if videos is None:
+        videos = encode_rows(encoder, rows, batch_size=batch_size, workers=workers)
+    bad = [
+        BadVideo(row["video_id"], video.reason)
+        for row, video in zip(rows, videos, strict=True)
+        if isinstance(video, BadVideo)
+    ]
+    good = [(row, video) for row, video in zip(rows, videos, strict=True) if isinstance(video, EncodedVideo)]
+    captions = [(place, text) for place, (row, _) in enumerate(good) for text in row["captions"]]
+    if not captions:
+        reasons = f"; the first bad one is {bad[0].source}: {bad[0].reason}" if bad else ""
+        raise ValueError(f"there is nothing to evaluate: of {len(rows)} videos, {len(good)} were encoded{reasons}")
+    frames, frame_mask = _padded([video.frame_embeds for _, video in good])
+    tokens, token_mask = None, None
+    if good[0][1].video_embeds is not None:
+        tokens, token_mask = _padded([video.video_embeds for _, video in good if video.video_embeds is not None])
+    return EncodedSplit(
+        video_ids=[row["video_id"] for row, _ in good],
+        frame_embeds=frames,
+        frame_mask=frame_mask,
+        video_embeds=tokens,
+        video_mask=token_mask,
+        queries=encoder.encode_queries([text for _, text in captions], batch_size=batch_size),
+        positives=[place for place, _ in captions],
+        bad=bad,
+        num_expected_videos=len(rows),
+    )
+
+
+def evaluate_split(
+    split: EncodedSplit,
+    *,
+    dataset: str,
+    split_name: str,
+    protocol: str | None = None,
+    selection: str | None = None,
+) -> list[EvaluationResult]:
+    """Computes the metrics of every level in both directions.
+
+    Args:
+        split: what `encode_split` returned.
+        dataset: name of the data set.
+        split_name: name of the split.
+        protocol: name of the protocol.
+        selection: how the checkpoint was chosen.
+    """
+    accumulators: dict[str, RankAccumulator] = {}
+    blocks: dict[str, list[Tensor]] = {}
+    for first in range(0, len(split.positives), _QUERIES_PER_BLOCK):
+        rows = slice(first, first + _QUERIES_PER_BLOCK)
+        for level, scores in split.level_scores(rows).items():
+            positives = [[place] for place in split.positives[rows]]
+            accumulators.setdefault(level, RankAccumulator()).update(scores, positives)
+            blocks.setdefault(level, []).append(scores)
+    results = []
+    for level, accumulator in accumulators.items():
+        scores = torch.cat(blocks[level])
+        # A video without a caption can be found, but cannot ask.
+        asking = sorted(set(split.positives))
+        place = {video: column for column, video in enumerate(asking)}
+        positives = [[place[video]] for video in split.positives]
+        directions: dict[str, RetrievalMetrics] = {
+            "text_to_video": accumulator.compute(),
+            "video_to_text": video_to_text_metrics(scores[:, asking], positives),
+        }
+        results += [
+            EvaluationResult(
+                dataset=dataset,
+                protocol=protocol,
+                split=split_name,
+                num_videos=len(split.video_ids),
+                num_expected_videos=split.num_expected_videos,
+                num_queries=len(split.positives),
+                level=level,
+                direction=direction,
+                metrics=metrics.as_dict(),
+                truncated_queries=len(split.queries.truncated),
+                selection=selection,
+            )
+            for direction, metrics in directions.items()
+        ]
+    return results
+
+
+def _padded(bags: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+    lengths = torch.tensor([len(bag) for bag in bags])
+    tokens = pad_sequence(list(bags), batch_first=True)
+    return tokens, torch.arange(tokens.shape[1]) < lengths[:, None]

@@ -1,0 +1,180 @@
+"""Evaluation results as a checkpoint carries them: our own file, and the Hub's two formats.
+
+The Hub's formats are the `model-index` of a model card and the files of `.eval_results/`
+(https://huggingface.co/docs/hub/eval-results), which feed the leaderboards of data sets.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
+from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined] # public, but not declared so
+
+from dataset_builders.hub_mirrors import MIRRORS
+from video_colbert.errors import CheckpointError
+from video_colbert.evaluation.retrieval import EvaluationResult
+
+EVALUATION_FILE = "evaluation.json"
+"""In a checkpoint folder: a JSON list, each item the fields of an `EvaluationResult`."""
+
+DIRECTIONS = {"text_to_video": "text to video", "video_to_text": "video to text"}
+"""The directions of retrieval and their names in the card."""
+
+OWN_SCORE = "sum"
+"""The level that stands for the model's own score, the sum of the levels that it has."""
+
+LEVELS = {OWN_SCORE: "sum of levels", "frame": "frame level", "video": "video level"}
+"""The levels of scores and their names in the card."""
+
+_DATASET_NAMES = {
+    "activitynet": "ActivityNet Captions",
+    "didemo": "DiDeMo",
+    "msrvtt": "MSR-VTT",
+    "msvd": "MSVD",
+    "vatex": "VATEX",
+}
+_NUMBERS = {"num_videos", "num_expected_videos", "num_queries", "truncated_queries"}
+_REQUIRED = [field.name for field in fields(EvaluationResult) if field.default is MISSING]
+# A result made elsewhere may leave these out: a set without protocols, an encoder that cuts no captions.
+_OPTIONAL: dict[str, Any] = {"protocol": None, "truncated_queries": 0}
+
+
+def read_evaluation_results(folder: Path) -> list[EvaluationResult]:
+    """Reads the evaluation results of a checkpoint.
+
+    Args:
+        folder: the checkpoint; none are read where it has no `evaluation.json`.
+
+    Returns:
+        The results, in the file's order.
+
+    Raises:
+        CheckpointError: the file is not a list of results; the message names the item and the field.
+    """
+    path = folder / EVALUATION_FILE
+    if not path.is_file():
+        return []
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    if not isinstance(content, list):
+        raise CheckpointError(f"{path} must hold a list of evaluation results, not a {type(content).__name__}")
+    results = [_parsed(item, f"item {place} of {path}") for place, item in enumerate(content)]
+    seen = set()
+    for result in results:
+        key = (result.dataset, result.protocol, result.split, result.level, result.direction)
+        if key in seen:
+            raise CheckpointError(f"{path} has two results for {' / '.join(map(str, key))}; keep one")
+        seen.add(key)
+    return results
+
+
+def write_evaluation_results(folder: Path, results: Sequence[EvaluationResult]) -> None:
+    """Writes evaluation results beside a checkpoint, in place of those that are there."""
+    content = [result.as_dict() for result in results]
+    (folder / EVALUATION_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def dataset_name(dataset: str) -> str:
+    """The name of a data set as papers write it."""
+    return _DATASET_NAMES.get(dataset, dataset)
+
+
+def dataset_hub_id(dataset: str) -> str | None:
+    """The Hub's id of a data set; None for one that is not known to be there."""
+    if "/" in dataset:
+        return dataset
+    return MIRRORS[dataset].repo_id if dataset in MIRRORS else None
+
+
+def gallery_text(result: EvaluationResult) -> str:
+    """How large the gallery was, of how many that the protocol has."""
+    return f"{result.num_videos} of {result.num_expected_videos} videos"
+
+
+def to_model_index(results: Sequence[EvaluationResult]) -> list[EvalResult]:
+    """Turns results of the model's own score into entries of a card's `model-index`, one for each metric."""
+    return [
+        EvalResult(
+            task_type=f"{result.direction.replace('_', '-')}-retrieval",
+            task_name=f"{DIRECTIONS[result.direction]} retrieval".capitalize(),
+            dataset_type=dataset_hub_id(result.dataset) or result.dataset,
+            dataset_name=dataset_name(result.dataset),
+            dataset_config=result.protocol,
+            dataset_split=result.split,
+            metric_type=name,
+            metric_value=value,
+            metric_name=f"{name} ({gallery_text(result)})",
+            metric_args={
+                "num_videos": result.num_videos,
+                "num_expected_videos": result.num_expected_videos,
+                "num_queries": result.num_queries,
+            },
+        )
+        for result in results
+        if result.level == OWN_SCORE
+        for name, value in result.metrics.items()
+    ]
+
+
+def hub_result_files(results: Sequence[EvaluationResult]) -> dict[str, bytes]:
+    """Turns results into files of `.eval_results/`, whose entries hold the R@1 of the model's own score.
+
+    A leaderboard compares values and reads no notes, so an incomplete gallery has no entry; nor has a data set that
+    is not on the Hub, which has no leaderboard. Both are in the card.
+
+    Returns:
+        The content of each file by its path in the repository.
+    """
+    entries: dict[str, list[EvalResultEntry]] = {}
+    for result in results:
+        hub_id = dataset_hub_id(result.dataset)
+        if hub_id is None or result.level != OWN_SCORE or result.num_videos != result.num_expected_videos:
+            continue
+        figures = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
+        parts = [f"split {result.split}", gallery_text(result), f"{result.num_queries} queries", figures]
+        if result.protocol is not None:
+            parts.insert(0, f"protocol {result.protocol}")
+        if result.selection is not None:
+            parts.append(f"checkpoint: {result.selection}")
+        entry = EvalResultEntry(
+            dataset_id=hub_id,
+            task_id="_".join(filter(None, (result.protocol, result.split, result.direction))),
+            value=result.metrics["R@1"],
+            notes="; ".join(parts),
+        )
+        entries.setdefault(hub_id.split("/")[-1].lower(), []).append(entry)
+    return {
+        f".eval_results/{name}.yaml": yaml_dump(eval_result_entries_to_yaml(group), sort_keys=False).encode()
+        for name, group in entries.items()
+    }
+
+
+def _parsed(item: object, place: str) -> EvaluationResult:
+    if not isinstance(item, dict):
+        raise CheckpointError(f"{place} must be an object, not a {type(item).__name__}")
+    values = _OPTIONAL | {field.name: item[field.name] for field in fields(EvaluationResult) if field.name in item}
+    if missing := [name for name in _REQUIRED if name not in values]:
+        raise CheckpointError(f"{place} lacks {', '.join(missing)}")
+    for name in _NUMBERS:
+        if not isinstance(values[name], int) or isinstance(values[name], bool) or values[name] < 0:
+            raise CheckpointError(f"{name} in {place} must be a whole number from 0, not {values[name]!r}")
+    for name, allowed in (("level", LEVELS), ("direction", DIRECTIONS)):
+        if values[name] not in allowed:
+            raise CheckpointError(f"{name} in {place} must be one of {', '.join(allowed)}, not {values[name]!r}")
+    metrics = values["metrics"]
+    is_metrics = isinstance(metrics, dict) and all(isinstance(value, int | float) for value in metrics.values())
+    if not is_metrics or "R@1" not in metrics:
+        raise CheckpointError(f"metrics in {place} must give numbers by name, R@1 among them, not {metrics!r}")
+    if values["num_videos"] > values["num_expected_videos"]:
+        raise CheckpointError(
+            f"num_videos in {place} is {values['num_videos']}, more than num_expected_videos, "
+            f"{values['num_expected_videos']}"
+        )
+    return EvaluationResult(**values)

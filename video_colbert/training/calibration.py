@@ -1,0 +1,40 @@
+"""The bias of the sigmoid loss, set from the first global batch before the first step."""
+
+from collections.abc import Sequence
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from modeling_video_colbert import VideoColBERTModel
+from video_colbert.training.contrastive_step import Batch, embed_without_graph, pair_keys
+from video_colbert.training.distributed_loss import gathered_keys, gathered_scores, global_scores
+
+
+@torch.no_grad()
+def calibrate(accelerator: Accelerator, model: nn.Module, micro_batches: Sequence[Batch]) -> None:
+    """Sets the bias so that the loss starts unsaturated, unless the config says no or it was done before.
+
+    Called on every process. The random state is left as it was.
+
+    Args:
+        accelerator: Of the run.
+        model: As `accelerator.prepare` returned it.
+        micro_batches: This process's part of the first global batch.
+    """
+    unwrapped: VideoColBERTModel = accelerator.unwrap_model(model)
+    config = unwrapped.config
+    if config.loss_type == "info_nce" or not config.calibrate_logit_bias or config.logit_bias_calibration is not None:
+        return
+    # Without dropout, which the scores of a trained model do not have either.
+    model.eval()
+    query, video = embed_without_graph(model, micro_batches)
+    model.train()
+    keys = pair_keys(micro_batches)
+    scores, positives = gathered_scores(
+        global_scores(unwrapped, query, video), keys.positive_mask(gathered_keys(keys))
+    )
+    unwrapped.calibrate_logit_bias(scores, positives)
+
+
+__all__ = ["calibrate"]

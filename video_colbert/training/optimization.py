@@ -1,0 +1,82 @@
+"""Parameter groups, learning rates and freezing."""
+
+import math
+from typing import Any
+
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+from transformers import get_scheduler
+
+from modeling_video_colbert import VideoColBERTModel
+from video_colbert.training.arguments import TrainingArguments
+
+
+def freeze(model: VideoColBERTModel, towers: list[str]) -> None:
+    """Freezes towers, with the heads that came with them.
+
+    Args:
+        model: The model.
+        towers: `"text"`, `"image"` or both.
+    """
+    modules = {"text": (model.text_model, model.query_head), "image": (model.vision_model, model.frame_head)}
+    for tower in towers:
+        for module in modules[tower]:
+            module.requires_grad_(False)
+
+
+def parameter_groups(model: VideoColBERTModel, arguments: TrainingArguments) -> list[dict[str, Any]]:
+    """Groups the trained parameters: backbone, new modules, temperature and bias; with and without decay.
+
+    Args:
+        model: The model.
+        arguments: Learning rates and weight decay.
+
+    Returns:
+        Groups for an optimizer, named. Biases, norms, temperature and bias of the loss are not decayed.
+    """
+    pretrained = ["text_model.", "vision_model."]
+    pretrained += ["query_head."] if model.config.query_head == "pretrained" else []
+    pretrained += ["frame_head."] if model.config.frame_head == "pretrained" else []
+    learning_rates = {
+        "backbone": arguments.backbone_learning_rate,
+        "new": arguments.learning_rate,
+        "logit": arguments.logit_learning_rate,
+    }
+    groups: dict[str, dict[str, Any]] = {}
+    for name, parameter in model.named_parameters():
+        if not parameter.requires_grad:
+            continue
+        kind = "logit" if name.startswith("logit_") else "backbone" if name.startswith(tuple(pretrained)) else "new"
+        is_decayed = kind != "logit" and parameter.dim() > 1
+        group = groups.setdefault(
+            f"{kind}_{'decay' if is_decayed else 'no_decay'}",
+            {
+                "name": kind,
+                "params": [],
+                "lr": learning_rates[kind],
+                "weight_decay": arguments.weight_decay if is_decayed else 0.0,
+            },
+        )
+        group["params"].append(parameter)
+    return list(groups.values())
+
+
+def build_optimizer(model: VideoColBERTModel, arguments: TrainingArguments) -> AdamW:
+    """Builds AdamW over [`parameter_groups`]."""
+    return AdamW(parameter_groups(model, arguments), betas=(arguments.adam_beta1, arguments.adam_beta2))
+
+
+def build_scheduler(optimizer: Optimizer, num_steps: int, arguments: TrainingArguments) -> LRScheduler:
+    """Builds the schedule of all learning rates: a linear rise, then by default half a cosine down to 0.
+
+    Args:
+        optimizer: Whose learning rates are scaled.
+        num_steps: Optimizer steps of the whole run.
+        arguments: Kind of schedule and share of steps that rise.
+    """
+    num_warmup_steps = math.ceil(num_steps * arguments.warmup_ratio)
+    scheduler: LRScheduler = get_scheduler(arguments.lr_scheduler_type, optimizer, num_warmup_steps, num_steps)
+    return scheduler
+
+
+__all__ = ["build_optimizer", "build_scheduler", "freeze", "parameter_groups"]

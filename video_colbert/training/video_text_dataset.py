@@ -1,0 +1,223 @@
+"""Training examples: a video's frames and one of its captions, each a function of seed, epoch and video."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from processing import (
+    DecodedVideo,
+    FrameSampling,
+    VideoColBERTProcessor,
+    VideoDecodingError,
+    decode_video,
+    sampling_generator,
+)
+from video_colbert.training.arguments import CaptionSampling, TrainingArguments
+from video_colbert.training.frame_cache import FrameCache
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training example.
+
+    Attributes:
+        video_id: The video's name in its data set.
+        caption: One of its captions.
+        pixels: uint8 `[T, 3, H, W]` frames, resized and cropped.
+        bad_videos: What could not be decoded before this example was found, id and reason.
+    """
+
+    video_id: str
+    caption: str
+    pixels: Tensor
+    bad_videos: list[tuple[str, str]] = field(default_factory=list)
+
+
+class VideoTextDataset(Dataset[Example]):
+    """Video-text rows as training examples.
+
+    An index is a pair (epoch, position): which caption and which frames an example has depends on seed, epoch and
+    video id alone, so a resumed run, or one with other workers, sees the same. A video that cannot be decoded is
+    replaced by the next one that can and listed in the example.
+
+    Args:
+        rows: Rows with `video_id`, `video`, `captions`, `start`, `end`, such as a `datasets.Dataset`.
+        processor: Decides the frames.
+        seed: The run's seed.
+        caption_sampling: `"random"` takes one caption a video an epoch, `"all"` makes every pair an example.
+        random_frames: Whether to take a random frame of each segment rather than its middle.
+        cache: Where decoded frames are kept.
+        cache_frames_per_segment: Frames kept of each segment, for random ones to be drawn from.
+
+    Raises:
+        ValueError: No row has both a video and a caption.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[dict[str, Any]],
+        processor: VideoColBERTProcessor,
+        *,
+        seed: int = 0,
+        caption_sampling: CaptionSampling = "random",
+        random_frames: bool = True,
+        cache: FrameCache | None = None,
+        cache_frames_per_segment: int = 1,
+    ) -> None:
+        self.rows = rows
+        self.video_processor = processor.video_processor
+        self.seed = seed
+        self.random_frames = random_frames
+        self.cache = cache
+        self.cache_frames_per_segment = cache_frames_per_segment
+        self.examples: list[tuple[int, int | None]] = []
+        for row_index, row in enumerate(rows):
+            if row["video"] is None:
+                continue
+            captions = range(len(row["captions"]))
+            if caption_sampling == "all":
+                self.examples += [(row_index, caption) for caption in captions]
+            elif captions:
+                self.examples.append((row_index, None))
+        self.num_videos = len({row_index for row_index, _ in self.examples})
+        if not self.examples:
+            raise ValueError("The training data has no row with both a video file and a caption.")
+
+    def __len__(self) -> int:
+        return len(self.examples)
+
+    def __getitem__(self, index: tuple[int, int]) -> Example:
+        epoch, position = index
+        bad_videos: list[tuple[str, str]] = []
+        for offset in range(len(self.examples)):
+            row_index, caption_index = self.examples[(position + offset) % len(self.examples)]
+            row = self.rows[row_index]
+            video_id = row["video_id"]
+            if any(video_id == bad_id for bad_id, _ in bad_videos):
+                continue
+            generator = sampling_generator(self.seed, epoch, video_id)
+            if caption_index is None:
+                caption_index = int(generator.integers(len(row["captions"])))
+            try:
+                pixels = self._pixels(row, generator)
+            except VideoDecodingError as error:
+                bad_videos.append((video_id, error.reason))
+                continue
+            return Example(video_id, row["captions"][caption_index], pixels, bad_videos)
+        raise VideoDecodingError(
+            bad_videos[0][0], f"{bad_videos[0][1]}; and no other of the {self.num_videos} training videos decodes"
+        )
+
+    def _pixels(self, row: dict[str, Any], generator: np.random.Generator) -> Tensor:
+        settings = self.video_processor
+        num_frames = settings.num_frames
+        sampling: FrameSampling = "segment_random" if self.random_frames else "uniform"
+        if self.cache is None:
+            video = decode_video(
+                row["video"],
+                num_frames,
+                start=row["start"],
+                end=row["end"],
+                sampling=sampling,
+                generator=generator,
+                source_fps=settings.source_fps,
+                backend=settings.backend,
+            )
+            pixels: Tensor = settings.resize_and_crop(video.frames)
+            return pixels
+        video = self._cached_video(row)
+        if self.cache_frames_per_segment > 1:
+            video = decode_video(video, num_frames, sampling=sampling, generator=generator)
+        return torch.from_numpy(video.frames).permute(0, 3, 1, 2)
+
+    def _cached_video(self, row: dict[str, Any]) -> DecodedVideo:
+        assert self.cache is not None  # noqa: S101 - for the type checker; the caller has looked
+        settings = self.video_processor
+        key = self.cache.key(
+            row["video"],
+            {
+                "num_frames": settings.num_frames * self.cache_frames_per_segment,
+                "start": row["start"],
+                "end": row["end"],
+                "resize": [settings.do_resize, settings.size, settings.resample],
+                "crop": [settings.do_center_crop, settings.crop_size],
+                "source_fps": settings.source_fps,
+            },
+        )
+        video = self.cache.get(key)
+        if video is None:
+            decoded = decode_video(
+                row["video"],
+                settings.num_frames * self.cache_frames_per_segment,
+                start=row["start"],
+                end=row["end"],
+                source_fps=settings.source_fps,
+                backend=settings.backend,
+            )
+            frames = settings.resize_and_crop(decoded.frames).permute(0, 2, 3, 1).contiguous().numpy()
+            video = DecodedVideo(frames, decoded.timestamps, decoded.duration)
+            self.cache.put(key, video)
+        return video
+
+
+def build_training_dataset(
+    rows: Sequence[dict[str, Any]], processor: VideoColBERTProcessor, arguments: TrainingArguments
+) -> VideoTextDataset:
+    """Builds the data set of a run, with its cache of decoded frames if it has one."""
+    cache = None
+    if arguments.frame_cache is not None:
+        cache = FrameCache(Path(arguments.frame_cache), int(arguments.frame_cache_gigabytes * 1e9))
+    return VideoTextDataset(
+        rows,
+        processor,
+        seed=arguments.seed,
+        caption_sampling=arguments.caption_sampling,
+        random_frames=arguments.random_frames,
+        cache=cache,
+        cache_frames_per_segment=arguments.frame_cache_frames_per_segment,
+    )
+
+
+class TrainingCollator:
+    """Makes a micro-batch of examples.
+
+    Args:
+        processor: Tokenizes the captions.
+    """
+
+    def __init__(self, processor: VideoColBERTProcessor) -> None:
+        self.processor = processor
+
+    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
+        """Returns the model's inputs, with uint8 pixels, the pair keys, the ids, and the bad videos met."""
+        inputs = dict(self.processor.process_queries([example.caption for example in examples]))
+        num_frames = self.processor.video_processor.num_frames
+        pixels = torch.zeros(len(examples), num_frames, *examples[0].pixels.shape[1:], dtype=torch.uint8)
+        mask = torch.zeros(len(examples), num_frames, dtype=torch.bool)
+        for row, example in enumerate(examples):
+            pixels[row, : len(example.pixels)] = example.pixels
+            mask[row, : len(example.pixels)] = True
+        return {
+            **inputs,
+            "pixel_values_videos": pixels,
+            "video_mask": mask,
+            "video_keys": torch.tensor([text_key(example.video_id) for example in examples]),
+            "caption_keys": torch.tensor([text_key(example.caption) for example in examples]),
+            "video_ids": [example.video_id for example in examples],
+            "bad_videos": [bad for example in examples for bad in example.bad_videos],
+        }
+
+
+def text_key(text: str) -> int:
+    """Returns a 63-bit number that is equal for equal texts, on every process and in every run."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
+
+
+__all__ = ["Example", "TrainingCollator", "VideoTextDataset", "build_training_dataset", "text_key"]

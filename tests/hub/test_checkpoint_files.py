@@ -49,7 +49,7 @@ def test_index_cannot_name_other_files(folder: Path, name: str) -> None:
     ("missing", "message"),
     [
         ("model.safetensors", "only safetensors weights are published"),
-        ("processor_config.json", r"has no processor_config\.json; save the model and its processor"),
+        ("processor_config.json", r"there is no .*processor_config\.json; save the model and its processor"),
         ("modeling_video_colbert.py", "where the code of its AutoModel is"),
         ("late_interaction.py", r"lacks the code late_interaction\.py"),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,12 @@ def test_private_repositories_data_sets_and_revisions_are_found_by_those_who_may
 
 def test_wrong_token_is_401_everywhere(hub: HubStandIn, client: HubClient, repo_id: str) -> None:
     api = HfApi(endpoint=hub.endpoint, token="hf_wrong")  # noqa: S106 - it is nobody's
-    for call, arguments in ((api.whoami, ()), (api.create_repo, (repo_id,)), (api.model_info, (repo_id,))):
+    calls: list[tuple[Callable[..., object], tuple[str, ...]]] = [
+        (api.whoami, ()),
+        (api.create_repo, (repo_id,)),
+        (api.model_info, (repo_id,)),
+    ]
+    for call, arguments in calls:
         with pytest.raises(HfHubHTTPError) as refusal:
             client(call, *arguments)
         assert refusal.value.response.status_code == 401

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -181,7 +182,7 @@ def test_guest_may_open_a_pull_request_but_not_push(
 ) -> None:
     client(publish_checkpoint, checkpoint_folder, repo_id)
     main = hub.repository(repo_id).branches["main"]
-    retrained = {"commit_message": "Retrained", "license": "mit", "token": hub.guest_token}
+    retrained: dict[str, Any] = {"commit_message": "Retrained", "license": "mit", "token": hub.guest_token}
     with pytest.raises(HubError, match="the token has no right to write there"):
         client(publish_checkpoint, checkpoint_folder, repo_id, **retrained)
     published = client(publish_checkpoint, checkpoint_folder, repo_id, create_pr=True, **retrained)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from modeling_video_colbert import VideoColBERTModel
 from processing import VideoColBERTProcessor
 from tests.tiny_checkpoints import save_tiny_checkpoint
 from video_colbert.cli import main
-from video_colbert.errors import CheckpointError
-from video_colbert.hub import make_self_test, verify_checkpoint, write_self_test
+from video_colbert.errors import CheckpointError, ModelLoadError
+from video_colbert.hub import make_self_test, verify_checkpoint, write_model_card, write_self_test
 
 
 @pytest.fixture(scope="module", params=["clip", "siglip"])
@@ -68,6 +69,7 @@ def test_every_tensor_that_matters_is_noticed_when_re_initialised(
     @torch.inference_mode()
     def tokens() -> torch.Tensor:
         query, video = model.get_text_features(ids), model.get_video_features(pixels)
+        assert video.video_embeds is not None
         return torch.cat([it.flatten() for it in (query.query_embeds, video.frame_embeds, video.video_embeds)])
 
     before, unseen = tokens(), []
@@ -121,6 +123,37 @@ def test_training_model_of_another_type_is_left_as_it_was(
     assert model.training
     assert not model.text_model.training
     assert not test.compare(model.float().eval(), processor).differences
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+@pytest.mark.parametrize("kind", ["zero_shot", "windows"])
+def test_zero_shot_models_and_queries_in_windows_have_self_tests_too(
+    request: pytest.FixtureRequest, tmp_path: Path, family: str, kind: str
+) -> None:
+    backbone = request.getfixturevalue(f"{family}_backbone_folder")
+    settings: dict[str, Any] = (
+        {"zero_shot": True} if kind == "zero_shot" else {"query_windows": "sentences", "query_length": 12}
+    )
+    temporal: dict[str, Any] = {"temporal_num_heads": 4, "temporal_num_layers": 1}
+    model = VideoColBERTModel.from_backbone(backbone, **settings, **temporal)
+    processor = VideoColBERTProcessor.from_backbone(backbone, **settings)
+    model.save_pretrained(tmp_path)
+    processor.save_pretrained(tmp_path)
+    write_self_test(tmp_path, model, processor)
+    write_model_card(tmp_path)
+    assert verify_checkpoint(tmp_path).passed
+    text = (tmp_path / "README.md").read_text()
+    assert ("own zero-shot retrieval" in text) == (kind == "zero_shot")
+    assert ("windows of 12 tokens" in text) == (kind == "windows")
+    with torch.no_grad():
+        model.vision_model.get_input_embeddings().weight.normal_()
+    model.save_pretrained(tmp_path)
+    assert not verify_checkpoint(tmp_path).passed
+
+
+def test_unknown_device_is_named(copy: Path) -> None:
+    with pytest.raises(ModelLoadError, match="device 'tpu9' cannot be used"):
+        verify_checkpoint(copy, device="tpu9")
 
 
 def test_folder_without_self_test_or_with_a_damaged_one_is_an_error(copy: Path, checkpoint_folder: Path) -> None:

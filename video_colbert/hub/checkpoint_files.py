@@ -62,9 +62,6 @@ def find_checkpoint_files(folder: Path) -> CheckpointFiles:
     """
     if not folder.is_dir():
         raise CheckpointError(f"there is no checkpoint folder {folder}")
-    for name in _REQUIRED:
-        if not (folder / name).is_file():
-            raise CheckpointError(f"{folder} has no {name}; save the model and its processor there")
     model_type = read_json_object(folder / CONFIG_FILE).get("model_type")
     if model_type != VideoColBERTConfig.model_type:
         raise CheckpointError(f"{folder} holds a {model_type!r} model, not a {VideoColBERTConfig.model_type!r} one")
@@ -77,10 +74,12 @@ def read_json_object(path: Path) -> dict[str, Any]:
     """Reads a JSON file that holds an object.
 
     Raises:
-        CheckpointError: it holds something else.
+        CheckpointError: it is missing or holds something else.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise CheckpointError(f"there is no {path}; save the model and its processor there") from error
     except ValueError as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, dict):

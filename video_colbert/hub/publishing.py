@@ -82,7 +82,7 @@ def publish_checkpoint(
         repo_id: repository, made if there is none; without an owner, one of the token's user.
         private: whether the repository is private. If it exists, it must be so already.
         revision: branch to commit to, made from the main branch if there is none; the main branch by default.
-        create_pr: whether to open a pull request instead of committing to the branch.
+        create_pr: whether to open a pull request instead of committing to the branch, which must exist.
         tag: tag to put on the commit; it must be new.
         token: Hub token; the stored one by default.
         commit_message: title of the commit.
@@ -110,7 +110,7 @@ def publish_checkpoint(
     with hub_errors(f"{repo_id} cannot be published"):
         if existing is None:
             api.create_repo(repo_id, private=private)
-        if revision is not None and not revision.startswith("refs/"):
+        if revision is not None and not create_pr and not revision.startswith("refs/"):
             api.create_branch(repo_id, branch=revision, exist_ok=True)
         head = api.model_info(repo_id, revision=revision)
         deletions = _deletions(head, (addition.path_in_repo for addition in additions))
@@ -124,7 +124,8 @@ def publish_checkpoint(
             create_pr=create_pr,
             parent_commit=head.sha,
         )
-        if tag is not None:
+    if tag is not None:
+        with hub_errors(f"{repo_id} is published as commit {commit.oid}, but the tag {tag!r} is not there"):
             api.create_tag(repo_id, tag=tag, revision=commit.oid)
     published = {path.split("/")[0] for path in files}
     left_out = [name for name in found.left_out if name not in published]

@@ -13,7 +13,7 @@ from transformers.utils.hub import extract_commit_hash
 
 from modeling_video_colbert import VideoColBERTModel
 from processing import VideoColBERTProcessor
-from video_colbert.errors import CheckpointError, HubError
+from video_colbert.errors import CheckpointError, HubError, ModelLoadError
 from video_colbert.hub.hub_errors import hub_errors
 from video_colbert.hub.self_test import SELF_TEST_FILES, SelfTest
 
@@ -74,6 +74,7 @@ def verify_checkpoint(
 
     Raises:
         CheckpointError: there is no self-test, or the checkpoint cannot be loaded at all.
+        ModelLoadError: there is no such device.
         HubError: the checkpoint is not found on the Hub, or the Hub cannot be reached.
     """
     name = os.fspath(name_or_path)
@@ -88,7 +89,11 @@ def verify_checkpoint(
     test = SelfTest.read(*files)
     # Everything is read from the one commit that the self-test is of.
     loaded = load_checkpoint(name, revision=commit or revision, token=token)
-    outcome = test.compare(loaded.model.to(device), loaded.processor)
+    try:
+        model = loaded.model.to(device)
+    except (RuntimeError, AssertionError) as error:
+        raise ModelLoadError(f"device {device!r} cannot be used: {str(error).splitlines()[0]}") from error
+    outcome = test.compare(model, loaded.processor)
     differences = loaded.differences + outcome.differences
     return VerificationReport(name, commit, differences, outcome.largest_score_difference)
 

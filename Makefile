@@ -5,6 +5,7 @@
 #   make demo TORCH='torch==2.9.0' the same with another torch
 #   make test                      the tests
 #   make test-slow                 the tests that take minutes
+#   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format and types
 #   make bench                     every figure the README quotes
 
@@ -12,10 +13,11 @@ PYTHON ?= python3
 TORCH ?= torch==2.13.0
 DEMO_ARGS ?=
 VENV := .venv
+DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow check format bench setup setup-dev setup-bench clean
+.PHONY: demo test test-slow test-datasets36 check format bench setup setup-dev setup-bench clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -36,6 +38,12 @@ $(VENV)/.installed-%: $(VENV)/.torch pyproject.toml
 	$(PIP) --editable '.[$*]'
 	touch $@
 
+# Without this package and without torch: the builders must run as files of their own.
+$(DATASETS36)/.installed:
+	$(PYTHON) -m venv $(DATASETS36)
+	$(DATASETS36)/bin/python -m pip install --quiet --disable-pip-version-check 'datasets==3.6.0' av numpy tqdm
+	touch $@
+
 demo: setup
 	$(BIN)/python benchmarks/demo.py $(DEMO_ARGS)
 
@@ -44,6 +52,9 @@ test: setup-dev
 
 test-slow: setup-dev
 	$(BIN)/python -m pytest -m slow
+
+test-datasets36: setup-dev $(DATASETS36)/.installed
+	VIDEO_COLBERT_DATASETS36_PYTHON=$(CURDIR)/$(DATASETS36)/bin/python $(BIN)/python -m pytest tests/datasets36
 
 check: setup-dev
 	$(BIN)/ruff check .
@@ -58,4 +69,4 @@ bench: setup-bench
 	set -e; for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
 
 clean:
-	rm -rf $(VENV) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DATASETS36) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

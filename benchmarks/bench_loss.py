@@ -2,7 +2,8 @@
 
 1,024 queries of 32 tokens against 1,024 videos of 12 frame and 14 video tokens, 512 dimensions, float32. Each side
 runs in processes of its own, in turn, so that peak memory is its own. Targets: at most 1/20 of the extra peak
-memory, at least twice as fast, gradients equal to 1e-5.
+memory, at least twice as fast, gradients equal to 1e-5. (Where two tokens of a video are equally similar to a query
+token within float32's rounding, the two sides may choose another one of them.)
 """
 
 import multiprocessing
@@ -10,6 +11,7 @@ import resource
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +32,7 @@ def plain_mean_max_sim(query: Tensor, doc: Tensor) -> Tensor:
     return torch.einsum("iqd,jkd->ijqk", query, doc).amax(-1).mean(-1)
 
 
-SCORERS = {"plain": plain_mean_max_sim, "ours": mean_max_sim}
+SCORERS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"plain": plain_mean_max_sim, "ours": mean_max_sim}
 
 
 def run_side(side: str, folder: str) -> None:
@@ -48,8 +50,8 @@ def run_side(side: str, folder: str) -> None:
     torch.autograd.grad(sigmoid_loss(warm_up, positives[:8, :8], scale, bias), [query])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     start = time.perf_counter()
-    loss = sum(sigmoid_loss(SCORERS[side](query, doc), positives, scale, bias) for doc in (frames, videos))
-    gradients = torch.autograd.grad(loss, [query, frames, videos])
+    levels = [sigmoid_loss(SCORERS[side](query, doc), positives, scale, bias) for doc in (frames, videos)]
+    gradients = torch.autograd.grad(levels[0] + levels[1], [query, frames, videos])
     seconds = time.perf_counter() - start
     extra = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024
     result = {"seconds": seconds, "extra_bytes": extra, "gradients": list(gradients)}
@@ -71,9 +73,9 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
                     raise RuntimeError(f"the process of {side!r} ended with {process.exitcode}")
                 results[side] = torch.load(Path(folder) / side, weights_only=True)
                 seconds[side].append(results[side]["seconds"])
-    # Gradients of a sum over pairs are large; the tolerance is relative to the largest.
-    pairs = zip(results["plain"]["gradients"], results["ours"]["gradients"], strict=True)
-    difference = max(((plain - ours).abs().max() / plain.abs().max()).item() for plain, ours in pairs)
+    pairs = list(zip(results["plain"]["gradients"], results["ours"]["gradients"], strict=True))
+    difference = max((plain - ours).abs().max().item() for plain, ours in pairs)
+    largest = max(plain.abs().max().item() for plain, _ in pairs)
     memory = results["ours"]["extra_bytes"] / results["plain"]["extra_bytes"]
     speed = min(seconds["plain"]) / min(seconds["ours"])
     figures = {
@@ -83,7 +85,8 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
         "ours_extra_MB": results["ours"]["extra_bytes"] / 1e6,
         "times_less_memory": 1 / memory,
         "times_faster": speed,
-        "largest_relative_gradient_difference": difference,
+        "largest_gradient": largest,
+        "largest_gradient_difference": difference,
     }
     return figures, [
         Target("extra peak memory over plain", memory, 1 / 20, at_least=False),

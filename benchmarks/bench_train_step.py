@@ -40,7 +40,8 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
 
     for step in (whole_step, towers_only):
         seconds_of(step, model)
-    whole, towers = [], []
+    whole: list[float] = []
+    towers: list[float] = []
     for pair in range(PAIRS):
         # The order alternates, so that a drift of the machine's speed favours neither.
         for step, times in ((whole_step, whole), (towers_only, towers))[:: 1 if pair % 2 else -1]:

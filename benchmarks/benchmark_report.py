@@ -69,7 +69,7 @@ def run_benchmark(description: str, measure: Callable[[], tuple[dict[str, Any], 
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures, targets and environment")
     arguments = parser.parse_args()
     figures, targets = measure()
-    report = {
+    report: dict[str, Any] = {
         "benchmark": Path(sys.argv[0]).stem,
         "figures": figures,
         "targets": [{**asdict(target), "is_met": target.is_met} for target in targets],

@@ -4,8 +4,10 @@ import hashlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import datasets
+if TYPE_CHECKING:
+    import datasets
 
 # Containers that FFmpeg opens and that people keep videos in.
 VIDEO_EXTENSIONS = frozenset(
@@ -39,12 +41,15 @@ class MissingVideosError(FileNotFoundError):
         )
 
 
-def video_text_features() -> datasets.Features:
+def video_text_features() -> "datasets.Features":
     """The columns of every data set here, one row a video.
 
     `video` is `{"path", "bytes"}`, undecoded, or null where the file is missing; `start` and `end` bound
     the part that the captions are about, in seconds, null for the beginning and the end of the file.
     """
+    # Only here: archives and folders of videos are read where `datasets` is not installed, too.
+    import datasets
+
     return datasets.Features(
         {
             "video_id": datasets.Value("string"),

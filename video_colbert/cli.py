@@ -9,12 +9,12 @@ import argparse
 from collections.abc import Sequence
 
 from video_colbert import __version__
-from video_colbert.commands import index, publish, search, verify
+from video_colbert.commands import evaluate, index, prepare, publish, publish_dataset, search, verify
 from video_colbert.console import write_notice
 from video_colbert.errors import VideoColBERTError
 from video_colbert.exit_codes import ExitCode
 
-_COMMANDS = (index, search, publish, verify)
+_COMMANDS = (index, search, evaluate, prepare, publish, publish_dataset, verify)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -27,3 +27,11 @@ class CheckpointError(VideoColBERTError):
 
 class HubError(VideoColBERTError):
     """The Hub refused a request or cannot be reached."""
+
+
+class DatasetError(VideoColBERTError):
+    """A data set's files are missing or malformed, or there is none of the name that was asked for."""
+
+
+class MissingExtraError(VideoColBERTError):
+    """A command needs a package of one of the extras, which is not installed."""

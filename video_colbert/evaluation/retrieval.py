@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
+from tqdm import tqdm
 
 from modeling_video_colbert import mean_max_sim
 from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
@@ -100,13 +101,27 @@ class EncodedSplit:
 
 
 def encode_rows(
-    encoder: VideoColBERTEncoder, rows: Sequence[Row], *, batch_size: int = 32, workers: int | None = None
+    encoder: VideoColBERTEncoder,
+    rows: Sequence[Row],
+    *,
+    batch_size: int = 32,
+    workers: int | None = None,
+    progress: bool = False,
 ) -> list[EncodedVideo | BadVideo]:
-    """Encodes the videos of rows, one result a row; a row without a file gives a `BadVideo`."""
+    """Encodes the videos of rows, one result a row; a row without a file gives a `BadVideo`.
+
+    Args:
+        encoder: what encodes.
+        rows: the rows.
+        batch_size: videos that go through the model together.
+        workers: decoding threads.
+        progress: whether to show a progress bar, where there is a terminal.
+    """
     clips = [VideoClip(row["video"], start=row["start"], end=row["end"]) for row in rows if row["video"] is not None]
     encoded = encoder.encode_videos(clips, batch_size=batch_size, workers=workers)
     return [
-        BadVideo(row["video_id"], "the file is missing") if row["video"] is None else next(encoded) for row in rows
+        BadVideo(row["video_id"], "the file is missing") if row["video"] is None else next(encoded)
+        for row in tqdm(rows, desc="videos", unit="video", disable=None if progress else True)
     ]
 
 

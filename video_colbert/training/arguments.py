@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import yaml
 from transformers import HfArgumentParser
@@ -152,6 +152,13 @@ class TrainingArguments:
             raise ValueError("config_overrides and processor_overrides go with backbone; a model has its own.")
         if self.push_to_hub and self.hub_model_id is None:
             raise ValueError("push_to_hub needs hub_model_id, the repository to push to.")
+        if self.frame_cache is not None and self.random_frames and self.frame_cache_frames_per_segment == 1:
+            raise ValueError(
+                "frame_cache keeps one frame of each segment, which leaves random_frames nothing to choose from; give "
+                "frame_cache_frames_per_segment, 2 or more, or random_frames=false."
+            )
+        if self.num_workers < 0:
+            raise ValueError(f"num_workers is {self.num_workers}; it must be at least 0.")
         if unknown := set(self.freeze) - {"text", "image"}:
             raise ValueError(f"freeze names {sorted(unknown)}; the towers are 'text' and 'image'.")
         for name in (
@@ -191,6 +198,8 @@ class TrainingArguments:
 def parse_arguments(argv: Sequence[str] | None = None) -> TrainingArguments:
     """Reads `--recipe` files, each over the one before, and then arguments over all of them.
 
+    JSON arguments are merged by key, so that one field of a recipe's can be overridden.
+
     Args:
         argv: Command line; `None` takes the process's own.
 
@@ -198,7 +207,8 @@ def parse_arguments(argv: Sequence[str] | None = None) -> TrainingArguments:
         The arguments.
 
     Raises:
-        ValueError: If a recipe is malformed or names an unknown argument; the message names the file.
+        ValueError: If a recipe is malformed, names an unknown argument or has a value of a wrong type, and the message
+            names the file; or if a value is out of range.
     """
     recipe_parser = argparse.ArgumentParser(add_help=False)
     recipe_parser.add_argument(
@@ -208,18 +218,21 @@ def parse_arguments(argv: Sequence[str] | None = None) -> TrainingArguments:
     for item in fields(TrainingArguments):
         item.metadata = MappingProxyType({"help": _attribute_descriptions()[item.name]})
     parser = HfArgumentParser(TrainingArguments, parents=[recipe_parser], description="Trains Video-ColBERT.")
-    parser.set_defaults(**merged_recipes(recipes.recipe))
-    arguments: TrainingArguments = parser.parse_args_into_dataclasses(args=rest)[0]
-    return arguments
+    from_recipes = merged_recipes(recipes.recipe)
+    values = vars(parser.parse_args([*_as_command_line(from_recipes), *rest]))
+    for name, value in from_recipes.items():
+        if isinstance(value, dict):
+            values[name] = JSONObject({**value, **values[name]})
+    return TrainingArguments(**{item.name: values[item.name] for item in fields(TrainingArguments)})
 
 
 def merged_recipes(files: Sequence[Path]) -> dict[str, Any]:
     """Merges recipes, each over the one before; dictionaries are merged by key.
 
     Raises:
-        ValueError: If a file is missing or malformed or names an unknown argument.
+        ValueError: If a file is missing or malformed, names an unknown argument or has a value of a wrong type.
     """
-    types = {item.name for item in fields(TrainingArguments)}
+    known = {item.name for item in fields(TrainingArguments)}
     merged: dict[str, Any] = {}
     for file in files:
         if not file.is_file():
@@ -230,13 +243,47 @@ def merged_recipes(files: Sequence[Path]) -> dict[str, Any]:
             raise ValueError(f"Recipe {file} is not YAML: {error}") from error
         if not isinstance(content, dict):
             raise ValueError(f"Recipe {file} must be a mapping of argument names to values.")
-        for name, value in content.items():
-            if name not in types:
-                close = get_close_matches(str(name), types, n=1)
+        for name in content:
+            if name not in known:
+                close = get_close_matches(str(name), known, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise ValueError(f"Recipe {file} names {name!r}, which is no argument{hint}")
+        try:
+            _RecipeParser(TrainingArguments).parse_args(_as_command_line(content))
+        except ValueError as error:
+            raise ValueError(f"Recipe {file}: {error}") from error
+        for name, value in content.items():
             merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
     return merged
+
+
+class _RecipeParser(HfArgumentParser):
+    """Reads a recipe as it would a command line, for the types and choices; raises where that one would exit."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ValueError(message)
+
+
+def _as_command_line(values: Mapping[str, Any]) -> list[str]:
+    """Writes arguments as a command line; what is null or empty is left to the default.
+
+    Raises:
+        ValueError: If an argument is null that must have a value.
+    """
+    defaults = {item.name: item.default for item in fields(TrainingArguments)}
+    words = []
+    for name, value in values.items():
+        if value is None and defaults[name] is not None:
+            raise ValueError(f"{name} is null; it needs a value.")
+        if value is None or value == []:
+            continue
+        if isinstance(value, list):
+            words += [f"--{name}", *map(str, value)]
+        elif isinstance(value, bool | dict):
+            words.append(f"--{name}={json.dumps(value)}")
+        else:
+            words.append(f"--{name}={value}")
+    return words
 
 
 def _attribute_descriptions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from video_colbert.training.distributed_loss import gathered_keys, gathered_scor
 
 
 @torch.no_grad()
-def calibrate(accelerator: Accelerator, model: nn.Module, micro_batches: Sequence[Batch]) -> None:
+def calibrate(accelerator: Accelerator, model: nn.Module, micro_batches: Sequence[Batch]) -> list[float] | None:
     """Sets the bias so that the loss starts unsaturated, unless the config says no or it was done before.
 
     Called on every process. The random state is left as it was.
@@ -21,11 +21,17 @@ def calibrate(accelerator: Accelerator, model: nn.Module, micro_batches: Sequenc
         accelerator: Of the run.
         model: As `accelerator.prepare` returned it.
         micro_batches: This process's part of the first global batch.
+
+    Returns:
+        The biases that the model starts from, as in `config.logit_bias_calibration`; `None` without calibration.
+
+    Raises:
+        ValueError: If the batch has no negative pair.
     """
     unwrapped: VideoColBERTModel = accelerator.unwrap_model(model)
     config = unwrapped.config
     if config.loss_type == "info_nce" or not config.calibrate_logit_bias or config.logit_bias_calibration is not None:
-        return
+        return _calibration(unwrapped)
     # Without dropout, which the scores of a trained model do not have either.
     model.eval()
     query, video = embed_without_graph(model, micro_batches)
@@ -35,6 +41,12 @@ def calibrate(accelerator: Accelerator, model: nn.Module, micro_batches: Sequenc
         global_scores(unwrapped, query, video), keys.positive_mask(gathered_keys(keys))
     )
     unwrapped.calibrate_logit_bias(scores, positives)
+    return _calibration(unwrapped)
+
+
+def _calibration(model: VideoColBERTModel) -> list[float] | None:
+    biases: list[float] | None = model.config.logit_bias_calibration
+    return biases
 
 
 __all__ = ["calibrate"]

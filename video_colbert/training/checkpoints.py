@@ -1,5 +1,6 @@
 """Checkpoints of a run: written whole or not at all, limited in number, found again."""
 
+import json
 import re
 import shutil
 import signal
@@ -10,11 +11,14 @@ from typing import Any
 
 from accelerate import Accelerator
 
+from video_colbert.errors import VideoColBERTError
+
 _FOLDER = "checkpoints"
+_STATE_FILE = "training_state.json"
 _NAME = re.compile(r"step_(\d{8})")
 
 
-class ResumeError(Exception):
+class ResumeError(VideoColBERTError):
     """A run cannot be resumed from a checkpoint; the message says why."""
 
 
@@ -29,7 +33,9 @@ class TrainingState:
         global_step: Steps done.
         best_recall: Best R@1 in percent so far; -1 before the first evaluation.
         best_epoch: The epoch after which it was measured.
-        bad_videos: Videos that could not be decoded, id to reason.
+        logit_bias_calibration: What the bias of the loss was set to before the first step, if it was.
+        bad_videos: Training videos that could not be decoded, id to reason.
+        bad_validation_videos: The same of the validation videos.
     """
 
     run_identity: dict[str, Any]
@@ -38,25 +44,31 @@ class TrainingState:
     global_step: int = 0
     best_recall: float = -1.0
     best_epoch: int = -1
+    logit_bias_calibration: list[float] | None = None
     bad_videos: dict[str, str] = field(default_factory=dict)
+    bad_validation_videos: dict[str, str] = field(default_factory=dict)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Returns the fields, for a checkpoint."""
-        return asdict(self)
+    def save(self, checkpoint: Path) -> None:
+        """Writes the fields into a checkpoint."""
+        (checkpoint / _STATE_FILE).write_text(json.dumps(asdict(self), indent=2) + "\n", encoding="utf-8")
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
+    def load(self, checkpoint: Path) -> None:
         """Takes over the fields of a checkpoint.
 
         Raises:
-            ResumeError: If the checkpoint is of a run with other data or batches.
+            ResumeError: If it is no checkpoint, or one of a run with other data or batches.
         """
+        file = checkpoint / _STATE_FILE
+        if not file.is_file():
+            raise ResumeError(f"{checkpoint} is no checkpoint of a run: it has no {_STATE_FILE}.")
+        state = json.loads(file.read_text(encoding="utf-8"))
         different = [
             f"{name} was {state['run_identity'].get(name)!r} and is {value!r}"
             for name, value in self.run_identity.items()
             if state["run_identity"].get(name) != value
         ]
         if different:
-            raise ResumeError(f"The checkpoint is of another run: {'; '.join(different)}.")
+            raise ResumeError(f"{checkpoint} is of another run: {'; '.join(different)}.")
         for name, value in state.items():
             setattr(self, name, value)
 
@@ -65,10 +77,13 @@ class StopSignals:
     """Turns the first SIGTERM or SIGINT into a request to stop after the current step.
 
     A second SIGINT interrupts at once. Used as a context manager.
+
+    Attributes:
+        received: Number of the signal, 0 if there was none.
     """
 
     def __init__(self) -> None:
-        self.is_requested = False
+        self.received = 0
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopSignals":
@@ -81,24 +96,24 @@ class StopSignals:
             signal.signal(number, handler)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.is_requested and number == signal.SIGINT:
+        if self.received and number == signal.SIGINT:
             raise KeyboardInterrupt
-        self.is_requested = True
+        self.received = number
 
 
-def save_checkpoint(accelerator: Accelerator, output_dir: Path, global_step: int, limit: int | None) -> Path:
-    """Writes model, optimizer, schedule, random states and registered objects; called on every process.
+def save_checkpoint(accelerator: Accelerator, output_dir: Path, state: TrainingState, limit: int | None) -> Path:
+    """Writes model, optimizer, schedule, random states and the run's state; called on every process.
 
     Args:
         accelerator: Of the run.
         output_dir: The run's folder.
-        global_step: Steps done.
+        state: Of the run.
         limit: How many checkpoints to keep; `None` keeps all.
 
     Returns:
         The checkpoint's folder.
     """
-    folder = output_dir / _FOLDER / f"step_{global_step:08d}"
+    folder = output_dir / _FOLDER / f"step_{state.global_step:08d}"
     unfinished = folder.with_suffix(".unfinished")
     if accelerator.is_main_process:
         shutil.rmtree(unfinished, ignore_errors=True)
@@ -107,6 +122,7 @@ def save_checkpoint(accelerator: Accelerator, output_dir: Path, global_step: int
     accelerator.save_state(str(unfinished))
     accelerator.wait_for_everyone()
     if accelerator.is_main_process:
+        state.save(unfinished)
         shutil.rmtree(folder, ignore_errors=True)
         unfinished.rename(folder)
         if limit is not None:
@@ -114,6 +130,40 @@ def save_checkpoint(accelerator: Accelerator, output_dir: Path, global_step: int
                 shutil.rmtree(old)
     accelerator.wait_for_everyone()
     return folder
+
+
+def resume(accelerator: Accelerator, output_dir: Path, wanted: str | None, state: TrainingState) -> Path | None:
+    """Goes on from a checkpoint; called on every process, after `accelerator.prepare`.
+
+    Args:
+        accelerator: Of the run.
+        output_dir: The run's folder.
+        wanted: A checkpoint's folder, `latest`, or `None` for a run that begins.
+        state: Takes over that of the checkpoint.
+
+    Returns:
+        The checkpoint; `None` if the run begins.
+
+    Raises:
+        ResumeError: If the checkpoint does not exist or is of another run or model, or a run would begin in the
+            folder of another one, whose checkpoints would then be taken for its own.
+    """
+    if wanted is None:
+        if checkpoints(output_dir):
+            raise ResumeError(
+                f"{output_dir} holds checkpoints of an earlier run; go on with it by resume_from_checkpoint=latest, "
+                "or give another output_dir."
+            )
+        return None
+    checkpoint = find_checkpoint(output_dir, wanted)
+    if checkpoint is not None:
+        state.load(checkpoint)
+        try:
+            accelerator.load_state(str(checkpoint))
+        except (RuntimeError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())
+            raise ResumeError(f"{checkpoint} does not fit this run's model or optimizer: {reason}") from error
+    return checkpoint
 
 
 def checkpoints(output_dir: Path) -> list[Path]:
@@ -150,5 +200,6 @@ __all__ = [
     "TrainingState",
     "checkpoints",
     "find_checkpoint",
+    "resume",
     "save_checkpoint",
 ]

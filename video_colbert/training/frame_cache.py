@@ -1,11 +1,13 @@
 """A directory of decoded frames, so that a video is decoded once and not once an epoch."""
 
+import contextlib
 import hashlib
 import json
 import logging
 import multiprocessing
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from processing import DecodedVideo
 logger = logging.getLogger(__name__)
 
 _EDGE_BYTES = 65536
+# Of an .npz file with three arrays, beside the arrays.
+_FILE_OVERHEAD = 2048
 
 
 class FrameCache:
@@ -27,15 +31,14 @@ class FrameCache:
     Args:
         directory: Created if absent.
         max_bytes: Its largest size.
+        num_processes: Processes that fill it at a time, each with workers of its own; they share the room.
     """
 
-    def __init__(self, directory: Path, max_bytes: int) -> None:
+    def __init__(self, directory: Path, max_bytes: int, num_processes: int = 1) -> None:
         self.directory = directory
-        self.max_bytes = max_bytes
         directory.mkdir(parents=True, exist_ok=True)
-        size = sum(file.stat().st_size for file in directory.glob("*.npz"))
-        # Shared with the workers, which are forked from this process.
-        self._size = multiprocessing.Value("q", size)
+        # Shared with the workers, which are started by this process.
+        self._room = multiprocessing.Value("q", (max_bytes - _directory_size(directory)) // num_processes)
 
     @staticmethod
     def key(source: dict[str, Any], settings: dict[str, Any]) -> str:
@@ -70,28 +73,45 @@ class FrameCache:
         try:
             with np.load(path, allow_pickle=False) as stored:
                 return DecodedVideo(stored["frames"], stored["timestamps"], float(stored["duration"]))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
             logger.warning("Cached frames %s are damaged and are decoded again: %s", path, error)
-            path.unlink(missing_ok=True)
+            # In a folder that may be read only, it stays.
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
             return None
 
     def put(self, key: str, video: DecodedVideo) -> bool:
         """Stores frames; a reader sees all of them or none.
 
         Returns:
-            Whether they were stored; not if the cache is full.
+            Whether they were stored; not if the cache is full or cannot be written, which is logged.
         """
-        size = video.frames.nbytes + video.timestamps.nbytes
-        with self._size.get_lock():
-            if self._size.value + size > self.max_bytes:
+        size = video.frames.nbytes + video.timestamps.nbytes + _FILE_OVERHEAD
+        with self._room.get_lock():
+            if size > self._room.value:
                 return False
-            self._size.value += size
-        with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".tmp", delete=False) as file:
-            np.savez(file, frames=video.frames, timestamps=video.timestamps, duration=np.float64(video.duration))
-        Path(file.name).replace(self.directory / f"{key}.npz")
+            self._room.value -= size
+        try:
+            # Somebody may have deleted it.
+            self.directory.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=self.directory, suffix=".tmp", delete=False) as file:
+                np.savez(file, frames=video.frames, timestamps=video.timestamps, duration=np.float64(video.duration))
+            Path(file.name).replace(self.directory / f"{key}.npz")
+        except OSError as error:
+            logger.warning("Frames cannot be stored in %s: %s", self.directory, error)
+            return False
         return True
+
+
+def _directory_size(directory: Path) -> int:
+    """Adds up the files, what an interrupted run left half written included; some may vanish meanwhile."""
+    size = 0
+    for file in directory.iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            size += file.stat().st_size
+    return size
 
 
 __all__ = ["FrameCache"]

@@ -18,6 +18,10 @@ def build_model_and_processor(arguments: TrainingArguments) -> tuple[VideoColBER
 
     Returns:
         The model, in training mode with frozen towers frozen, and the processor.
+
+    Raises:
+        ValueError: If `num_frames` is more than the model has positions for.
+        OSError: If there is no such model.
     """
     revision = arguments.revision or "main"
     if arguments.model is not None:
@@ -39,6 +43,13 @@ def build_model_and_processor(arguments: TrainingArguments) -> tuple[VideoColBER
             **({"num_frames": arguments.num_frames} | query | arguments.processor_overrides),
         )
         model.config.query_pad_token_id = processor.query_pad_token_id
+    config = model.config
+    has_positions = "video" in config.score_levels and config.temporal_position_embedding != "none"
+    if has_positions and arguments.num_frames > config.max_frames:
+        raise ValueError(
+            f"num_frames is {arguments.num_frames}, but the model has positions for {config.max_frames} frames "
+            "(max_frames in config_overrides)."
+        )
     if arguments.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     freeze(model, arguments.freeze)

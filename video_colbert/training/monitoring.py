@@ -3,7 +3,7 @@
 import json
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +13,19 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from video_colbert.evaluation.retrieval import EvaluationResult
+from video_colbert.errors import VideoColBERTError
+from video_colbert.exit_codes import ExitCode
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.checkpoints import TrainingState
 from video_colbert.training.contrastive_step import Batch, StepLoss
+from video_colbert.training.validation import Validation
 
 logger = logging.getLogger(__name__)
 
-_EXIT_BAD_FILES = 3
+BAD_VIDEOS_FILE = "bad_videos.json"
 
 
-class TrainingStoppedError(Exception):
+class TrainingStoppedError(VideoColBERTError):
     """A run cannot go on; the message says why and names the examples or files."""
 
 
@@ -48,33 +50,47 @@ class StepMonitor:
         self._last_step_end = time.perf_counter()
         if accelerator.is_main_process:
             self.log_file.parent.mkdir(parents=True, exist_ok=True)
+            _drop_steps_after(self.log_file, state.global_step)
         if arguments.report_to:
             accelerator.init_trackers("video-colbert", config=_tracker_config(arguments))
 
-    def check(self, losses: StepLoss, micro_batches: Sequence[Batch]) -> None:
-        """Collects the bad videos of a step and looks at its loss, before the optimizer steps.
+    def check_videos(self, micro_batches: Sequence[Batch]) -> None:
+        """Collects the bad videos that were met on the way to a step, before the step.
 
         Raises:
-            TrainingStoppedError: If the loss is not finite, or more than `max_bad_share` of the videos are bad.
+            TrainingStoppedError: If more than `max_bad_share` of the videos are bad, or all of them.
         """
-        if not torch.isfinite(losses.loss):
-            ids = [video_id for batch in micro_batches for video_id in batch["video_ids"]]
-            raise TrainingStoppedError(
-                f"The loss is {losses.loss.item()} at step {self.state.global_step + 1}; this process's videos were "
-                f"{', '.join(ids)}. The last checkpoint is from before it."
-            )
         bad = [tuple(video) for batch in micro_batches for video in batch["bad_videos"]]
-        if self.any_process(any(video_id not in self.state.bad_videos for video_id, _ in bad)):
+        if self.largest_of_processes(sum(video_id not in self.state.bad_videos for video_id, _ in bad)):
             for video_id, reason in gather_object(bad):
                 if video_id not in self.state.bad_videos:
                     logger.warning("Skipped %s: %s", video_id, reason)
                     self.state.bad_videos[video_id] = reason
-            share = len(self.state.bad_videos) / self.num_videos
-            if share > self.arguments.max_bad_share:
+            num_bad = len(self.state.bad_videos)
+            if num_bad > self.arguments.max_bad_share * self.num_videos or num_bad == self.num_videos:
                 raise TrainingStoppedError(
-                    f"{len(self.state.bad_videos)} of {self.num_videos} training videos cannot be decoded, more than "
-                    f"max_bad_share={self.arguments.max_bad_share}: {self._bad_list()}"
+                    f"{num_bad} of {self.num_videos} training videos cannot be decoded, and max_bad_share is "
+                    f"{self.arguments.max_bad_share}: {_listed(self.state.bad_videos)}"
                 )
+
+    def check_loss(self, losses: StepLoss, gradient_norm: Tensor, micro_batches: Sequence[Batch]) -> None:
+        """Looks at a step's loss and gradients, before the optimizer takes them.
+
+        Raises:
+            TrainingStoppedError: If they are not finite; the message names the videos of the step.
+        """
+        if not torch.isfinite(losses.loss):
+            found = f"loss is {losses.loss.item()}"
+        # Gradients that overflow are part of training in fp16: the scale is lowered and the step left out.
+        elif self.accelerator.scaler is None and not torch.isfinite(gradient_norm):
+            found = f"gradient's norm is {gradient_norm.item()}"
+        else:
+            return
+        ids = [video_id for batch in micro_batches for video_id in batch["video_ids"]]
+        raise TrainingStoppedError(
+            f"The {found} at step {self.state.global_step + 1}; this process's videos were {', '.join(ids)}. No "
+            "checkpoint holds this step."
+        )
 
     def record(
         self,
@@ -106,40 +122,43 @@ class StepMonitor:
             values |= {f"bias_{index}": value for index, value in enumerate(unwrapped.logit_bias.tolist())}
         self._log(values)
 
-    def record_validation(self, results: Sequence[EvaluationResult]) -> None:
-        """Logs the metrics of a validation."""
+    def record_validation(self, validation: Validation) -> None:
+        """Logs the metrics of a validation and keeps its bad videos for the report."""
+        self.state.bad_validation_videos = validation.bad_videos
         values = {
             f"validation/{result.level}/{result.direction}/{name}": value
-            for result in results
+            for result in validation.results
             for name, value in result.metrics.items()
         }
-        recall = values.get("validation/sum/text_to_video/R@1", float("nan"))
-        logger.info("Step %d: validation R@1 %.1f", self.state.global_step, recall)
+        logger.info("Step %d: validation R@1 %.1f", self.state.global_step, validation.selection_recall)
         self._log(values)
         # What validation took is no part of the next step.
         self._last_step_end = time.perf_counter()
 
-    def any_process(self, condition: bool) -> bool:
-        """Whether the condition holds on any process; all processes get the same answer."""
+    def largest_of_processes(self, value: int) -> int:
+        """Returns the largest of the processes' values, on every process."""
         if self.accelerator.num_processes == 1:
-            return condition
-        flag = torch.tensor(float(condition), device=self.accelerator.device)
-        return bool(self.accelerator.reduce(flag, reduction="sum").item() > 0)
+            return value
+        values = self.accelerator.gather(torch.tensor([value], device=self.accelerator.device))
+        return int(values.max())
 
-    def report_bad_videos(self) -> int:
-        """Lists the videos that could not be decoded; returns the run's exit code."""
-        if not self.state.bad_videos:
-            return 0
-        logger.warning(
-            "%d of %d training videos could not be decoded: %s",
-            len(self.state.bad_videos),
-            self.num_videos,
-            self._bad_list(),
-        )
-        return _EXIT_BAD_FILES
-
-    def _bad_list(self) -> str:
-        return "; ".join(f"{video_id} ({reason})" for video_id, reason in sorted(self.state.bad_videos.items()))
+    def report_bad_videos(self) -> ExitCode:
+        """Lists the videos that could not be decoded, also in `bad_videos.json`; returns the run's exit code."""
+        train, validation = self.state.bad_videos, self.state.bad_validation_videos
+        if not train and not validation:
+            return ExitCode.OK
+        if self.accelerator.is_main_process:
+            logger.warning(
+                "%d of %d training videos and %d validation videos could not be decoded: %s",
+                len(train),
+                self.num_videos,
+                len(validation),
+                _listed({**train, **validation}),
+            )
+            file = self.log_file.with_name(BAD_VIDEOS_FILE)
+            content = {"train": train, "validation": validation}
+            file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        return ExitCode.SOME_BAD
 
     def _log(self, values: dict[str, Any]) -> None:
         if not self.accelerator.is_main_process:
@@ -148,6 +167,19 @@ class StepMonitor:
             file.write(json.dumps({"step": self.state.global_step, **values}) + "\n")
         if self.arguments.report_to:
             self.accelerator.log(values, step=self.state.global_step)
+
+
+def _listed(bad_videos: Mapping[str, str]) -> str:
+    return "; ".join(f"{video_id} ({reason})" for video_id, reason in sorted(bad_videos.items()))
+
+
+def _drop_steps_after(log_file: Path, step: int) -> None:
+    """Forgets what a run logged after the checkpoint that it goes on from."""
+    if log_file.is_file():
+        lines = log_file.read_text(encoding="utf-8").splitlines(keepends=True)
+        # The last line of a run that was killed may be cut off.
+        kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+        log_file.write_text("".join(kept), encoding="utf-8")
 
 
 def _tracker_config(arguments: TrainingArguments) -> dict[str, Any]:
@@ -159,4 +191,4 @@ def _tracker_config(arguments: TrainingArguments) -> dict[str, Any]:
     }
 
 
-__all__ = ["StepMonitor", "TrainingStoppedError"]
+__all__ = ["BAD_VIDEOS_FILE", "StepMonitor", "TrainingStoppedError"]

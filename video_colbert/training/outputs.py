@@ -1,16 +1,24 @@
 """What a run leaves behind: models that load anywhere, with their results."""
 
-import json
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from accelerate import Accelerator
+from huggingface_hub import HfApi
 from torch import nn
 
 from processing import VideoColBERTProcessor
 from video_colbert.evaluation.retrieval import EvaluationResult
-from video_colbert.hub import publish_checkpoint
+from video_colbert.hub import publish_checkpoint, write_evaluation_results, write_model_card, write_self_test
+from video_colbert.hub.hub_errors import hub_errors
 from video_colbert.training.arguments import TrainingArguments
+
+BEST = "best"
+"""Folder of the model that did best on the validation split, below the run's."""
+
+LAST = "last"
+"""Folder of the model of the last evaluation, below the run's."""
 
 
 def save_model(
@@ -21,7 +29,9 @@ def save_model(
     results: Sequence[EvaluationResult],
     name: str,
 ) -> None:
-    """Writes model, processor, arguments and validation results to a folder of the run; called on every process.
+    """Writes model, processor, arguments, validation results, self-test and model card; called on every process.
+
+    The folder is replaced as a whole, so that one left by an interruption is the old one or the new one.
 
     Args:
         accelerator: Of the run; its main process writes.
@@ -32,18 +42,47 @@ def save_model(
         name: The folder's name below `output_dir`.
     """
     if accelerator.is_main_process:
+        unwrapped = accelerator.unwrap_model(model)
         folder = Path(arguments.output_dir) / name
-        accelerator.unwrap_model(model).save_pretrained(folder)
-        processor.save_pretrained(folder)
-        arguments.save(folder / "training_arguments.json")
-        report = json.dumps([result.as_dict() for result in results], indent=2)
-        (folder / "evaluation.json").write_text(report + "\n", encoding="utf-8")
+        unfinished, old = folder.with_suffix(".unfinished"), folder.with_suffix(".old")
+        for left_over in (unfinished, old):
+            shutil.rmtree(left_over, ignore_errors=True)
+        unwrapped.save_pretrained(unfinished)
+        processor.save_pretrained(unfinished)
+        arguments.save(unfinished / "training_arguments.json")
+        write_evaluation_results(unfinished, results)
+        write_self_test(unfinished, unwrapped, processor)
+        write_model_card(unfinished, repo_id=arguments.hub_model_id or name)
+        if folder.exists():
+            folder.rename(old)
+        unfinished.rename(folder)
+        shutil.rmtree(old, ignore_errors=True)
     accelerator.wait_for_everyone()
 
 
-def push_best_model(arguments: TrainingArguments) -> None:
-    """Publishes the run's best model on the Hub; called on the main process."""
-    publish_checkpoint(Path(arguments.output_dir) / "best", str(arguments.hub_model_id), private=arguments.hub_private)
+def check_hub_access() -> None:
+    """Asks the Hub who the token belongs to, before a run that ends with a push.
+
+    Raises:
+        HubError: If the Hub refuses the token or cannot be reached.
+    """
+    with hub_errors("The model could not be pushed at the end of the run"):
+        HfApi().whoami()
 
 
-__all__ = ["push_best_model", "save_model"]
+def push_best_model(arguments: TrainingArguments) -> str:
+    """Publishes the run's best model on the Hub; called on the main process.
+
+    Returns:
+        The address of the commit.
+
+    Raises:
+        HubError: If the Hub refuses it or cannot be reached.
+    """
+    published = publish_checkpoint(
+        Path(arguments.output_dir) / BEST, str(arguments.hub_model_id), private=arguments.hub_private
+    )
+    return published.url
+
+
+__all__ = ["BEST", "LAST", "check_hub_access", "push_best_model", "save_model"]

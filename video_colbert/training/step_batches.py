@@ -1,5 +1,6 @@
 """The micro-batches of each step on this process's device, decoded ahead by workers."""
 
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -48,6 +49,7 @@ class StepBatches:
             num_workers=arguments.num_workers,
             prefetch_factor=4 if arguments.num_workers else None,
             pin_memory=self.device.type == "cuda",
+            worker_init_fn=_leave_signals_to_the_main_process,
             # The loader draws a number when it starts; from the global generator, it would shift what a resumed
             # run draws for dropout.
             generator=torch.Generator(),
@@ -60,14 +62,21 @@ class StepBatches:
         start = time.perf_counter()
         for batch in self.loader:
             batch = send_to_device(batch, self.device, non_blocking=True)
-            # Bytes travel to the device, not floats of four times their size.
-            batch["pixel_values_videos"] = self.video_processor.normalize(batch["pixel_values_videos"])
+            if "pixel_values_videos" in batch:
+                # Bytes travel to the device, not floats of four times their size.
+                batch["pixel_values_videos"] = self.video_processor.normalize(batch["pixel_values_videos"])
             micro_batches.append(batch)
             if len(micro_batches) == self.batches.micro_batches_per_step:
                 self.seconds_waited = time.perf_counter() - start
                 yield micro_batches
                 micro_batches = []
                 start = time.perf_counter()
+
+
+def _leave_signals_to_the_main_process(worker: int) -> None:
+    """Lets a worker go on when a scheduler or Ctrl-C signals all processes of a run, which then ends in order."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 __all__ = ["StepBatches"]

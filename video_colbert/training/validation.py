@@ -1,5 +1,6 @@
 """Validation during training, shared out over the processes."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from accelerate import Accelerator
@@ -14,13 +15,35 @@ from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.training_data import TrainingData
 
 
+@dataclass(frozen=True)
+class Validation:
+    """What a validation found.
+
+    Attributes:
+        results: The metrics of every level in both directions.
+        bad_videos: Videos that are missing or could not be decoded, id to reason.
+    """
+
+    results: list[EvaluationResult]
+    bad_videos: dict[str, str]
+
+    @property
+    def selection_recall(self) -> float:
+        """The text-to-video R@1 of the summed score, in percent: what checkpoints are chosen by."""
+        return next(
+            result.metrics["R@1"]
+            for result in self.results
+            if result.level == "sum" and result.direction == "text_to_video"
+        )
+
+
 def validate(
     accelerator: Accelerator,
     model: nn.Module,
     processor: VideoColBERTProcessor,
     data: TrainingData,
     arguments: TrainingArguments,
-) -> list[EvaluationResult]:
+) -> Validation:
     """Evaluates the model on the validation rows; called on every process.
 
     Args:
@@ -31,7 +54,10 @@ def validate(
         arguments: Of the run.
 
     Returns:
-        The metrics of every level in both directions, on every process.
+        The metrics, on every process.
+
+    Raises:
+        ValueError: No validation video could be encoded, or they have no caption.
     """
     unwrapped = accelerator.unwrap_model(model).eval()
     reference = ModelReference(arguments.output_dir, "in training")
@@ -53,14 +79,7 @@ def validate(
         selection=data.selection,
     )
     unwrapped.train()
-    return results
+    return Validation(results, {str(bad.source): bad.reason for bad in split.bad})
 
 
-def selection_recall(results: list[EvaluationResult]) -> float:
-    """Returns the text-to-video R@1 of the summed score, in percent: what checkpoints are chosen by."""
-    return next(
-        result.metrics["R@1"] for result in results if result.level == "sum" and result.direction == "text_to_video"
-    )
-
-
-__all__ = ["selection_recall", "validate"]
+__all__ = ["Validation", "validate"]

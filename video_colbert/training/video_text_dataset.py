@@ -1,6 +1,7 @@
 """Training examples: a video's frames and one of its captions, each a function of seed, epoch and video."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,8 @@ from processing import (
 from video_colbert.training.arguments import CaptionSampling, TrainingArguments
 from video_colbert.training.frame_cache import FrameCache
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Example:
@@ -40,7 +43,18 @@ class Example:
     bad_videos: list[tuple[str, str]] = field(default_factory=list)
 
 
-class VideoTextDataset(Dataset[Example]):
+@dataclass(frozen=True)
+class NoExample:
+    """Stands where too many videos in a row could not be decoded for the run to go on.
+
+    Attributes:
+        bad_videos: What could not be decoded, id and reason.
+    """
+
+    bad_videos: list[tuple[str, str]]
+
+
+class VideoTextDataset(Dataset[Example | NoExample]):
     """Video-text rows as training examples.
 
     An index is a pair (epoch, position): which caption and which frames an example has depends on seed, epoch and
@@ -53,6 +67,7 @@ class VideoTextDataset(Dataset[Example]):
         seed: The run's seed.
         caption_sampling: `"random"` takes one caption a video an epoch, `"all"` makes every pair an example.
         random_frames: Whether to take a random frame of each segment rather than its middle.
+        max_bad_share: Share of the videos that one example may find bad before it gives up.
         cache: Where decoded frames are kept.
         cache_frames_per_segment: Frames kept of each segment, for random ones to be drawn from.
 
@@ -68,6 +83,7 @@ class VideoTextDataset(Dataset[Example]):
         seed: int = 0,
         caption_sampling: CaptionSampling = "random",
         random_frames: bool = True,
+        max_bad_share: float = 1.0,
         cache: FrameCache | None = None,
         cache_frames_per_segment: int = 1,
     ) -> None:
@@ -75,11 +91,14 @@ class VideoTextDataset(Dataset[Example]):
         self.video_processor = processor.video_processor
         self.seed = seed
         self.random_frames = random_frames
+        self.max_bad_share = max_bad_share
         self.cache = cache
         self.cache_frames_per_segment = cache_frames_per_segment
         self.examples: list[tuple[int, int | None]] = []
+        num_missing = 0
         for row_index, row in enumerate(rows):
             if row["video"] is None:
+                num_missing += 1
                 continue
             captions = range(len(row["captions"]))
             if caption_sampling == "all":
@@ -89,11 +108,13 @@ class VideoTextDataset(Dataset[Example]):
         self.num_videos = len({row_index for row_index, _ in self.examples})
         if not self.examples:
             raise ValueError("The training data has no row with both a video file and a caption.")
+        if num_missing:
+            logger.warning("%d of %d training videos have no file and are left out.", num_missing, len(rows))
 
     def __len__(self) -> int:
         return len(self.examples)
 
-    def __getitem__(self, index: tuple[int, int]) -> Example:
+    def __getitem__(self, index: tuple[int, int]) -> Example | NoExample:
         epoch, position = index
         bad_videos: list[tuple[str, str]] = []
         for offset in range(len(self.examples)):
@@ -109,11 +130,11 @@ class VideoTextDataset(Dataset[Example]):
                 pixels = self._pixels(row, generator)
             except VideoDecodingError as error:
                 bad_videos.append((video_id, error.reason))
+                if len(bad_videos) > self.max_bad_share * self.num_videos:
+                    break
                 continue
             return Example(video_id, row["captions"][caption_index], pixels, bad_videos)
-        raise VideoDecodingError(
-            bad_videos[0][0], f"{bad_videos[0][1]}; and no other of the {self.num_videos} training videos decodes"
-        )
+        return NoExample(bad_videos)
 
     def _pixels(self, row: dict[str, Any], generator: np.random.Generator) -> Tensor:
         settings = self.video_processor
@@ -168,18 +189,31 @@ class VideoTextDataset(Dataset[Example]):
 
 
 def build_training_dataset(
-    rows: Sequence[dict[str, Any]], processor: VideoColBERTProcessor, arguments: TrainingArguments
+    rows: Sequence[dict[str, Any]],
+    processor: VideoColBERTProcessor,
+    arguments: TrainingArguments,
+    *,
+    num_processes: int = 1,
 ) -> VideoTextDataset:
-    """Builds the data set of a run, with its cache of decoded frames if it has one."""
+    """Builds the data set of a run, with its cache of decoded frames if it has one.
+
+    Args:
+        rows: As for [`VideoTextDataset`].
+        processor: Of the model.
+        arguments: Of the run.
+        num_processes: Training processes that share the cache.
+    """
     cache = None
     if arguments.frame_cache is not None:
-        cache = FrameCache(Path(arguments.frame_cache), int(arguments.frame_cache_gigabytes * 1e9))
+        max_bytes = int(arguments.frame_cache_gigabytes * 1e9)
+        cache = FrameCache(Path(arguments.frame_cache), max_bytes, num_processes=num_processes)
     return VideoTextDataset(
         rows,
         processor,
         seed=arguments.seed,
         caption_sampling=arguments.caption_sampling,
         random_frames=arguments.random_frames,
+        max_bad_share=arguments.max_bad_share,
         cache=cache,
         cache_frames_per_segment=arguments.frame_cache_frames_per_segment,
     )
@@ -195,8 +229,15 @@ class TrainingCollator:
     def __init__(self, processor: VideoColBERTProcessor) -> None:
         self.processor = processor
 
-    def __call__(self, examples: Sequence[Example]) -> dict[str, Any]:
-        """Returns the model's inputs, with uint8 pixels, the pair keys, the ids, and the bad videos met."""
+    def __call__(self, found: Sequence[Example | NoExample]) -> dict[str, Any]:
+        """Returns the model's inputs, with uint8 pixels, the pair keys, the ids, and the bad videos met.
+
+        Where an example is missing, only the bad videos: the run stops over them.
+        """
+        bad_videos = [bad for each in found for bad in each.bad_videos]
+        examples = [example for example in found if isinstance(example, Example)]
+        if len(examples) < len(found):
+            return {"video_ids": [], "bad_videos": bad_videos}
         inputs = dict(self.processor.process_queries([example.caption for example in examples]))
         num_frames = self.processor.video_processor.num_frames
         pixels = torch.zeros(len(examples), num_frames, *examples[0].pixels.shape[1:], dtype=torch.uint8)
@@ -211,7 +252,7 @@ class TrainingCollator:
             "video_keys": torch.tensor([text_key(example.video_id) for example in examples]),
             "caption_keys": torch.tensor([text_key(example.caption) for example in examples]),
             "video_ids": [example.video_id for example in examples],
-            "bad_videos": [bad for example in examples for bad in example.bad_videos],
+            "bad_videos": bad_videos,
         }
 
 
@@ -220,4 +261,4 @@ def text_key(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
-__all__ = ["Example", "TrainingCollator", "VideoTextDataset", "build_training_dataset", "text_key"]
+__all__ = ["Example", "NoExample", "TrainingCollator", "VideoTextDataset", "build_training_dataset", "text_key"]

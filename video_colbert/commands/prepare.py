@@ -1,0 +1,96 @@
+"""Decodes every video of a data set from end to end and writes a manifest; bad files are listed (exit code 3).
+
+What is found out is kept at once, so that running it again looks only at videos that are new or changed.
+"""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from video_colbert.commands.dataset_arguments import BENCHMARKS, VIDEO_FOLDER, add_data_arguments, dataset_errors
+from video_colbert.commands.model_arguments import positive_int
+from video_colbert.console import write_notice, write_result
+from video_colbert.errors import DatasetError
+from video_colbert.exit_codes import ExitCode
+
+if TYPE_CHECKING:
+    from dataset_builders import Verification
+
+NAME = "prepare"
+HELP = "check that every video of a data set decodes, and re-encode them if asked"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument(
+        "dataset",
+        choices=[*BENCHMARKS, VIDEO_FOLDER],
+        metavar="DATASET",
+        help=f"{', '.join(BENCHMARKS)}, or {VIDEO_FOLDER} for any folder of videos",
+    )
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--output-dir",
+        metavar="DIR",
+        help="write re-encoded copies there: H.264 without sound, with a keyframe every second for fast seeking",
+    )
+    parser.add_argument(
+        "--short-side", type=positive_int, metavar="PIXELS", help="shorter side of the copies; none is enlarged"
+    )
+    parser.add_argument("--fps", type=float, help="frames a second of the copies; none is given more than it has")
+    parser.add_argument(
+        "--num-proc", type=positive_int, metavar="N", help="processes that decode (default: one a core)"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prepares the videos; returns 3 if some of them are bad.
+
+    Raises:
+        MissingExtraError: the `train` extra is not installed.
+        DatasetError: there is no such folder, no video in it, or arguments do not go together.
+    """
+    if arguments.output_dir is None and (arguments.short_side is not None or arguments.fps is not None):
+        raise DatasetError("--short-side and --fps are for re-encoded copies: say with --output-dir where they go")
+    if arguments.dataset == VIDEO_FOLDER and arguments.protocol is not None:
+        raise DatasetError(f"{VIDEO_FOLDER} has no protocols: leave out --protocol")
+    with dataset_errors():
+        from video_colbert.data import Reencoding, prepare_videos
+
+        reports = [] if arguments.dataset == VIDEO_FOLDER else _compare_with_protocol(arguments)
+        reencoding = None
+        if arguments.output_dir is not None:
+            reencoding = Reencoding(short_side=arguments.short_side, fps=arguments.fps)
+        result = prepare_videos(
+            arguments.video_dir or arguments.data_dir,
+            output_dir=arguments.output_dir,
+            reencoding=reencoding,
+            num_proc=arguments.num_proc,
+        )
+    write_result(result.table())
+    write_result(f"manifest: {result.manifest}")
+    for report in reports:
+        write_result(str(report))
+    return ExitCode.SOME_BAD if result.bad else ExitCode.OK
+
+
+def _compare_with_protocol(arguments: argparse.Namespace) -> list[Verification]:
+    """Says of each split whose annotations are there which of its videos are missing."""
+    from dataset_builders import MissingAnnotationsError, load_benchmark, verify
+    from dataset_builders.protocols import default_protocol
+
+    protocol = arguments.protocol or default_protocol(arguments.dataset)
+    try:
+        splits = load_benchmark(
+            arguments.dataset,
+            protocol=protocol,
+            data_dir=arguments.data_dir,
+            video_dir=arguments.video_dir,
+            allow_missing=True,
+            streaming=True,
+        )
+    except MissingAnnotationsError as error:
+        write_notice(f"The videos are not compared with a list of them: {error}.")
+        return []
+    return [verify(rows, arguments.dataset, protocol, split) for split, rows in splits.items()]

@@ -1,0 +1,73 @@
+"""`video-colbert publish-dataset`: puts a benchmark's annotations on the Hub as a repository without code.
+
+`datasets.load_dataset` opens it by name. Video files stay here unless they are asked for.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from video_colbert.commands.dataset_arguments import (
+    BENCHMARKS,
+    add_allow_missing,
+    add_data_arguments,
+    dataset_errors,
+)
+from video_colbert.console import write_result
+from video_colbert.exit_codes import ExitCode
+
+NAME = "publish-dataset"
+HELP = "publish a benchmark's annotations as a data set on the Hugging Face Hub"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the command's arguments."""
+    parser.add_argument("dataset", choices=BENCHMARKS, metavar="DATASET", help=", ".join(BENCHMARKS))
+    parser.add_argument("repo_id", metavar="REPO_ID", help="repository on the Hub; made if there is none")
+    add_data_arguments(parser)
+    parser.add_argument(
+        "--split",
+        action="append",
+        dest="splits",
+        metavar="SPLIT",
+        help="split to publish, may be given several times; by default all whose annotations are there",
+    )
+    add_allow_missing(parser)
+    parser.add_argument(
+        "--include-videos",
+        action="store_true",
+        help="upload the video files too. They belong to the people who made them, and a public repository passes "
+        "them on to everyone: do this only with videos whose licence allows it, or with --private for yourself",
+    )
+    parser.add_argument("--private", action="store_true", help="make the repository private")
+    parser.add_argument("--token", help="Hub token (default: HF_TOKEN, or the one of `hf auth login`)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Publishes the data set; returns 3 if the files of some of its videos were missing.
+
+    Raises:
+        MissingExtraError: the `train` extra is not installed.
+        DatasetError: files are missing or malformed, or there is no such protocol or split.
+        HubError: the Hub refuses it or cannot be reached.
+    """
+    from video_colbert.hub.hub_errors import hub_errors
+
+    with dataset_errors(), hub_errors(f"{arguments.repo_id} cannot be published"):
+        from video_colbert.data import publish_dataset
+
+        address, reports = publish_dataset(
+            arguments.repo_id,
+            arguments.dataset,
+            arguments.data_dir,
+            protocol=arguments.protocol,
+            splits=arguments.splits,
+            video_dir=arguments.video_dir,
+            include_videos=arguments.include_videos,
+            allow_missing=arguments.allow_missing,
+            # What a repository is that is there already stays as it is.
+            private=arguments.private or None,
+            token=arguments.token,
+        )
+    write_result("\n".join([*map(str, reports), f"published: {address}"]))
+    return ExitCode.SOME_BAD if any(report.missing for report in reports) else ExitCode.OK

@@ -58,6 +58,9 @@ def train(arguments: TrainingArguments) -> int:
         check_hub_access()
     output_dir = Path(arguments.output_dir)
     accelerator = build_accelerator(arguments)
+    if not accelerator.is_main_process:
+        # They see what the main process sees, and would say it again.
+        logging.getLogger().setLevel(logging.ERROR)
     set_seed(arguments.seed)
     model, processor = build_model_and_processor(arguments)
     data = load_training_data(arguments)
@@ -141,6 +144,8 @@ def train(arguments: TrainingArguments) -> int:
 def main() -> int:
     """Reads the arguments and trains; what a user can put right gives one sentence."""
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    # Several lines for each checkpoint.
+    logging.getLogger("accelerate").setLevel(logging.WARNING)
     try:
         return train(parse_arguments())
     except (VideoColBERTError, ValueError, OSError) as error:

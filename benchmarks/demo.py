@@ -35,7 +35,7 @@ REPOSITORY = Path(__file__).parents[1]
 TARGET_RECALL = 50.0
 TARGET_TWINS = 85.0
 DATA = MovingShapesConfig(num_train=5000, num_validation=100, num_test=200, num_twin_pairs=150)
-FRAMES = 8
+FRAMES = 4
 
 
 def main() -> int:

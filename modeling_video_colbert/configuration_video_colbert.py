@@ -42,6 +42,8 @@ class VideoColBERTConfig(PreTrainedConfig):
         temporal_dropout: Its dropout, on attention and residual branches.
         temporal_position_embedding: Positions added to frames: `"learned"`, `"sinusoidal"` or `"none"`.
             *Open.*
+        temporal_position_std: Standard deviation of learned positions at the start. Next to frame tokens much
+            larger than it, order is learned late. *Open.*
         temporal_residual: `"frame"` adds the frame token to its contextualised output, `"none"` does not.
             *Open.*
         temporal_init: `"random"`, or `"clip"` to copy the first layers of a CLIP text tower as CLIP4Clip and
@@ -89,6 +91,7 @@ class VideoColBERTConfig(PreTrainedConfig):
     temporal_hidden_act: str = "gelu"
     temporal_dropout: float | int = 0.1
     temporal_position_embedding: Literal["learned", "sinusoidal", "none"] = "learned"
+    temporal_position_std: float = 0.02
     temporal_residual: Literal["frame", "none"] = "frame"
     temporal_init: Literal["random", "clip"] = "random"
     num_visual_expansion_tokens: int = 2

@@ -134,6 +134,8 @@ class VideoColBERTModel(PreTrainedModel):
         super()._init_weights(module)
         if isinstance(module, TemporalTransformer):
             init.normal_(module.expansion_tokens, std=self.config.initializer_range)
+            if module.position_kind == "learned":
+                init.normal_(module.position_embedding.weight, std=self.config.temporal_position_std)
             if module.has_frame_residual:
                 init.zeros_(module.frame_output.weight)
             if module.position_kind == "sinusoidal":

@@ -97,7 +97,14 @@ def environment() -> dict[str, str]:
 
 def start(command_line: list[str], launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
     command = [sys.executable, *launcher, str(REPOSITORY / "train.py"), *command_line]
-    return subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        command,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) -> None:
@@ -181,7 +188,8 @@ def test_sigterm_saves_and_exits_with_its_number(arguments: Arguments, tmp_path:
     run = tmp_path / "run"
     process = start(arguments(num_train_epochs=500, num_workers=1))
     wait_until(lambda: (run / "log.jsonl").is_file() and len(log_of(run)) > 2, process)
-    process.send_signal(signal.SIGTERM)
+    # As a scheduler does, to all processes of the run; the worker must not die of it before the run ends.
+    os.killpg(process.pid, signal.SIGTERM)
     output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 128 + signal.SIGTERM, output
     assert "go on with --resume_from_checkpoint latest" in output

@@ -1,11 +1,11 @@
 """Real tokenizers of a few hundred tokens, trained here, so that no test needs a download."""
 
-import json
 from pathlib import Path
 
 import sentencepiece
-from tokenizers import AddedToken, Tokenizer, models, normalizers, pre_tokenizers, trainers
-from transformers import AutoTokenizer, CLIPTokenizer, PreTrainedTokenizerBase, SiglipTokenizer
+from transformers import AutoTokenizer, PreTrainedTokenizerBase, SiglipTokenizer
+
+from video_colbert.training.tiny_backbones import train_clip_tokenizer
 
 _COLOURS = ("red", "green", "blue", "yellow", "white", "black", "orange", "purple")
 _SHAPES = ("square", "circle", "triangle", "cube", "star", "ball")
@@ -28,29 +28,7 @@ def corpus() -> list[str]:
 
 def build_clip_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Trains CLIP's byte-level BPE (`</w>` at word ends, BOS and EOT) and saves it in `folder`."""
-    tokenizer = Tokenizer(models.BPE(continuing_subword_prefix="", end_of_word_suffix="</w>"))
-    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-    tokenizer.pre_tokenizer = CLIPTokenizer().backend_tokenizer.pre_tokenizer
-    byte_level = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
-    special = [AddedToken("<|startoftext|>", special=True), AddedToken("<|endoftext|>", special=True)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=500,
-        special_tokens=special,
-        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
-        end_of_word_suffix="</w>",
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator(corpus(), trainer)
-    merges = [tuple(merge) for merge in json.loads(tokenizer.to_str())["model"]["merges"]]
-    # The trainer numbers single characters in no fixed order.
-    merged = ["".join(merge) for merge in merges]
-    tokens = tokenizer.get_vocab().keys() - {token.content for token in special} - set(merged)
-    vocabulary = {token: number for number, token in enumerate([*map(str, special), *sorted(tokens), *merged])}
-    # Any byte that may end a word has a token for that, as in CLIP's own vocabulary.
-    for character in map(chr, [*range(0x21, 0x7F), *range(0x80, 0xC0)]):
-        [(encoded, _)] = byte_level.pre_tokenize_str(character.lower())
-        vocabulary.setdefault(f"{encoded[-1]}</w>", len(vocabulary))
-    return _saved_and_loaded(CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=77), folder)
+    return _saved_and_loaded(train_clip_tokenizer(corpus()), folder)
 
 
 def build_siglip_tokenizer(folder: Path) -> PreTrainedTokenizerBase:

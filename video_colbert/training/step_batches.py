@@ -1,8 +1,9 @@
 """The micro-batches of each step on this process's device, decoded ahead by workers."""
 
-import signal
+import os
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import torch
@@ -49,7 +50,7 @@ class StepBatches:
             num_workers=arguments.num_workers,
             prefetch_factor=4 if arguments.num_workers else None,
             pin_memory=self.device.type == "cuda",
-            worker_init_fn=_leave_signals_to_the_main_process,
+            worker_init_fn=_leave_group_signals_to_the_main_process,
             # The loader draws a number when it starts; from the global generator, it would shift what a resumed
             # run draws for dropout.
             generator=torch.Generator(),
@@ -58,25 +59,39 @@ class StepBatches:
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[dict[str, Any]]]:
         """Yields the micro-batches of each step of an epoch, from `first_step` on."""
         self.batches.start_at(epoch, first_step)
+        # Begun here, for it is the main thread that hears of a worker's death.
+        loaded = iter(self.loader)
         micro_batches: list[dict[str, Any]] = []
-        start = time.perf_counter()
-        for batch in self.loader:
-            batch = send_to_device(batch, self.device, non_blocking=True)
-            if "pixel_values_videos" in batch:
-                # Bytes travel to the device, not floats of four times their size.
-                batch["pixel_values_videos"] = self.video_processor.normalize(batch["pixel_values_videos"])
-            micro_batches.append(batch)
-            if len(micro_batches) == self.batches.micro_batches_per_step:
-                self.seconds_waited = time.perf_counter() - start
-                yield micro_batches
-                micro_batches = []
+        waited = 0.0
+        # The thread moves and normalises the next micro-batch while the step before it runs.
+        with ThreadPoolExecutor(max_workers=1) as executor:
+            upcoming = executor.submit(self._next_on_device, loaded)
+            for _ in range(len(self.batches)):
                 start = time.perf_counter()
+                micro_batches.append(upcoming.result())
+                waited += time.perf_counter() - start
+                upcoming = executor.submit(self._next_on_device, loaded)
+                if len(micro_batches) == self.batches.micro_batches_per_step:
+                    self.seconds_waited = waited
+                    yield micro_batches
+                    micro_batches = []
+                    waited = 0.0
+
+    def _next_on_device(self, loaded: Iterator[dict[str, Any]]) -> dict[str, Any]:
+        """Returns the next micro-batch; an empty one after the last."""
+        batch: dict[str, Any] = send_to_device(next(loaded, {}), self.device, non_blocking=True)
+        if "pixel_values_videos" in batch:
+            # Bytes travel to the device, not floats of four times their size.
+            batch["pixel_values_videos"] = self.video_processor.normalize(batch["pixel_values_videos"])
+        return batch
 
 
-def _leave_signals_to_the_main_process(worker: int) -> None:
-    """Lets a worker go on when a scheduler or Ctrl-C signals all processes of a run, which then ends in order."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _leave_group_signals_to_the_main_process(worker: int) -> None:
+    """Lets a worker go on when Ctrl-C or a scheduler signals the run's process group, so that the run ends in order.
+
+    Signals are not ignored, for the main process ends its workers by one.
+    """
+    os.setpgid(0, 0)
 
 
 __all__ = ["StepBatches"]

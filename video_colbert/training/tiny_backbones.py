@@ -23,9 +23,18 @@ def train_clip_tokenizer(captions: Iterable[str], vocab_size: int = 500) -> PreT
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
     tokenizer.pre_tokenizer = CLIPTokenizer().backend_tokenizer.pre_tokenizer
     special = [AddedToken("<|startoftext|>", special=True), AddedToken("<|endoftext|>", special=True)]
+    captions = list(captions)
+    pieces = (
+        piece
+        for caption in captions
+        for piece, _ in tokenizer.pre_tokenizer.pre_tokenize_str(tokenizer.normalizer.normalize_str(caption))
+    )
+    # The trainer numbers word ends as it meets them in a hash map, and breaks ties between merges by number; what it
+    # takes for special tokens it numbers first, in their order.
+    word_ends = [AddedToken(f"{character}</w>") for character in sorted({piece[-1] for piece in pieces})]
     trainer = trainers.BpeTrainer(
         vocab_size=vocab_size,
-        special_tokens=special,
+        special_tokens=special + word_ends,
         initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
         end_of_word_suffix="</w>",
         show_progress=False,
@@ -82,7 +91,11 @@ def save_tiny_clip_backbone(
     )
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        CLIPModel(config).save_pretrained(folder)
+        model = CLIPModel(config)
+        # CLIP's own start would make frame tokens six times longer, which training from nothing takes long to turn.
+        for projection in (model.text_projection, model.visual_projection):
+            torch.nn.init.normal_(projection.weight, std=0.02)
+        model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     square = {"height": image_size, "width": image_size}
     settings = {

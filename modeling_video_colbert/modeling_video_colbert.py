@@ -13,9 +13,10 @@ from transformers import initialization as init
 from transformers.utils import ModelOutput, logging
 
 from .configuration_video_colbert import VideoColBERTConfig
-from .late_interaction import mean_max_sim
+from .late_interaction import interaction_scores
 from .losses_video_colbert import calibrated_logit_bias, info_nce_loss, sigmoid_loss
 from .temporal_video_colbert import TemporalTransformer, sinusoidal_positions
+from .token_weights_video_colbert import TokenWeights
 from .towers_video_colbert import (
     backbone_projection_dim,
     build_image_tower,
@@ -37,10 +38,13 @@ class QueryEmbeddings(ModelOutput):
     Attributes:
         query_embeds: `[B, Lq, D]`, each of unit length.
         query_mask: `[B, Lq]`, true on the tokens that count.
+        query_weights: `[B, Lq]`, 0 on the tokens that do not count and summing to 1 over the others. `None` unless
+            `config.interaction` is `"weighted_token_wise"`.
     """
 
     query_embeds: Tensor = _ALWAYS_SET
     query_mask: Tensor = _ALWAYS_SET
+    query_weights: Tensor | None = None
 
 
 @dataclass
@@ -53,12 +57,19 @@ class VideoEmbeddings(ModelOutput):
             length. `None` in a model without the video level.
         frame_mask: `[B, T]`, true on real frames.
         video_mask: `[B, T + E]`, true on real frames and on expansion tokens.
+        frame_weights: `[B, T]`, weights of frame tokens like those of [`QueryEmbeddings`]. `None` in a model that
+            does not score by them.
+        video_weights: `[B, T + E]`, likewise.
+
+    Where `config.video_representation` is `"mean"`, `T` and `T + E` are 1: a level is one vector.
     """
 
     frame_embeds: Tensor = _ALWAYS_SET
     video_embeds: Tensor | None = None
     frame_mask: Tensor = _ALWAYS_SET
     video_mask: Tensor | None = None
+    frame_weights: Tensor | None = None
+    video_weights: Tensor | None = None
 
 
 @dataclass
@@ -67,8 +78,8 @@ class VideoColBERTScores(ModelOutput):
 
     Attributes:
         scores: `[Nq, Nv]`, the sum of the levels in `config.score_levels`.
-        frame_scores: `[Nq, Nv]` MeanMaxSim over frame tokens.
-        video_scores: `[Nq, Nv]` MeanMaxSim over video tokens. `None` in a model without the video level.
+        frame_scores: `[Nq, Nv]`, `config.interaction` over frame tokens.
+        video_scores: `[Nq, Nv]`, `config.interaction` over video tokens. `None` in a model without the video level.
     """
 
     scores: Tensor = _ALWAYS_SET
@@ -102,6 +113,8 @@ class VideoColBERTOutput(ModelOutput):
 class VideoColBERTModel(PreTrainedModel):
     """Two towers, a temporal transformer, and MeanMaxSim on the frame and on the video level.
 
+    Other models of the literature are configurations of it, see [`VideoColBERTConfig`].
+
     Args:
         config: The model's configuration.
     """
@@ -122,6 +135,10 @@ class VideoColBERTModel(PreTrainedModel):
         self.vision_model, self.frame_head = build_image_tower(config)
         if "video" in config.score_levels:
             self.temporal_transformer = TemporalTransformer(config)
+        self.token_weights = nn.ModuleDict()
+        if config.interaction == "weighted_token_wise":
+            for kind in ("query", *config.score_levels):
+                self.token_weights[kind] = TokenWeights(config.projection_dim)
         is_one_pair = config.share_logit_parameters or config.loss_type == "sigmoid"
         num_pairs = 1 if is_one_pair else len(config.score_levels)
         self.logit_scale = nn.Parameter(torch.empty(num_pairs))
@@ -183,7 +200,7 @@ class VideoColBERTModel(PreTrainedModel):
                 raise ValueError(f"A pooled query takes one window, [B, L], not {list(input_ids.shape)}.")
             tokens = self.query_head(hidden.pooler_output)[:, None]
             mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-            return QueryEmbeddings(query_embeds=_unit_length(tokens), query_mask=mask)
+            return self._query_embeddings(tokens, mask)
         tokens = self.query_head(hidden.last_hidden_state)
         if not self.config.query_expansion:
             mask = attention_mask.bool()
@@ -192,7 +209,7 @@ class VideoColBERTModel(PreTrainedModel):
         else:
             mask = torch.ones_like(input_ids, dtype=torch.bool)
         tokens = tokens.reshape(input_ids.shape[0], -1, tokens.shape[-1])
-        return QueryEmbeddings(query_embeds=_unit_length(tokens), query_mask=mask.flatten(1))
+        return self._query_embeddings(tokens, mask.flatten(1))
 
     def get_video_features(self, pixel_values_videos: Tensor, video_mask: Tensor | None = None) -> VideoEmbeddings:
         """Encodes videos into frame tokens and video tokens of the joint space.
@@ -220,7 +237,8 @@ class VideoColBERTModel(PreTrainedModel):
         frame_mask = video_mask.bool()
         pooled = self.vision_model(pixel_values=pixel_values_videos.flatten(0, 1)).pooler_output
         frame_tokens = self.frame_head(pooled).view(batch, num_frames, -1)
-        embeddings = VideoEmbeddings(frame_embeds=_unit_length(frame_tokens), frame_mask=frame_mask)
+        embeddings = VideoEmbeddings()
+        self._add_level(embeddings, "frame", frame_tokens, frame_mask)
         if "video" in self.config.score_levels:
             if num_frames > self.config.max_frames and self.config.temporal_position_embedding != "none":
                 raise ValueError(
@@ -228,12 +246,29 @@ class VideoColBERTModel(PreTrainedModel):
                     f"{self.config.max_frames} (max_frames)."
                 )
             video_tokens, token_mask = self.temporal_transformer(frame_tokens, frame_mask)
-            embeddings.video_embeds = _unit_length(video_tokens)
-            embeddings.video_mask = token_mask
+            self._add_level(embeddings, "video", video_tokens, token_mask)
         return embeddings
 
+    def _query_embeddings(self, tokens: Tensor, mask: Tensor) -> QueryEmbeddings:
+        """Makes query embeddings of `[B, Lq, D]` tokens before normalisation and their `[B, Lq]` mask."""
+        embeddings = QueryEmbeddings(query_embeds=_unit_length(tokens), query_mask=mask)
+        if "query" in self.token_weights:
+            embeddings.query_weights = self.token_weights["query"](tokens, mask)
+        return embeddings
+
+    def _add_level(self, embeddings: VideoEmbeddings, level: str, tokens: Tensor, mask: Tensor) -> None:
+        """Adds a level, of `[B, N, D]` tokens before normalisation and their `[B, N]` mask, to video embeddings."""
+        if self.config.video_representation == "mean":
+            # Normalised, averaged and, below, normalised again (arXiv 2104.08860); a sum has the mean's direction.
+            tokens = _unit_length(tokens).masked_fill(~mask[:, :, None], 0.0).sum(1, keepdim=True)
+            mask = mask.any(1, keepdim=True)
+        embeddings[f"{level}_embeds"] = _unit_length(tokens)
+        embeddings[f"{level}_mask"] = mask
+        if level in self.token_weights:
+            embeddings[f"{level}_weights"] = self.token_weights[level](tokens, mask)
+
     def score(self, query: QueryEmbeddings, video: VideoEmbeddings) -> VideoColBERTScores:
-        """Scores every query against every video, `MMS(Q, F) + MMS(Q, V)`, and on each level alone.
+        """Scores every query against every video, by default `MMS(Q, F) + MMS(Q, V)`, and on each level alone.
 
         Args:
             query: Query tokens of `Nq` queries.
@@ -242,9 +277,19 @@ class VideoColBERTModel(PreTrainedModel):
         Returns:
             `[Nq, Nv]` scores.
         """
-        levels = {"frame": mean_max_sim(query.query_embeds, video.frame_embeds, query.query_mask, video.frame_mask)}
-        if video.video_embeds is not None:
-            levels["video"] = mean_max_sim(query.query_embeds, video.video_embeds, query.query_mask, video.video_mask)
+        levels = {
+            level: interaction_scores(
+                self.config.interaction,
+                query.query_embeds,
+                video[f"{level}_embeds"],
+                query.query_mask,
+                video.get(f"{level}_mask"),
+                query.query_weights,
+                video.get(f"{level}_weights"),
+            )
+            for level in ("frame", "video")
+            if video.get(f"{level}_embeds") is not None
+        }
         total = torch.stack([levels[level] for level in self.config.score_levels]).sum(0)
         return VideoColBERTScores(scores=total, frame_scores=levels["frame"], video_scores=levels.get("video"))
 

@@ -18,7 +18,11 @@ _INITIALIZER_RANGE = 0.3
 
 
 def tiny_backbone(
-    family: str, vocab_size: int = VOCAB_SIZE, eos_token_id: int = 1, image_size: int = IMAGE_SIZE
+    family: str,
+    vocab_size: int = VOCAB_SIZE,
+    eos_token_id: int = 1,
+    image_size: int = IMAGE_SIZE,
+    clip_projection_dim: int = 24,
 ) -> PreTrainedModel:
     """Builds a random `CLIPModel` or `SiglipModel` with seeded weights, in evaluation mode."""
     torch.manual_seed(0)
@@ -27,7 +31,7 @@ def tiny_backbone(
     model: PreTrainedModel
     if family == "clip":
         text |= {"max_position_embeddings": 77, "pad_token_id": eos_token_id}
-        model = CLIPModel(CLIPConfig(text_config=text, vision_config=image, projection_dim=24))
+        model = CLIPModel(CLIPConfig(text_config=text, vision_config=image, projection_dim=clip_projection_dim))
     else:
         text |= {"max_position_embeddings": 64, "pad_token_id": 2}
         model = SiglipModel(SiglipConfig(text_config=text, vision_config=image))

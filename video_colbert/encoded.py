@@ -34,8 +34,11 @@ class EncodedVideo:
         clip: what was encoded.
         duration: of the whole video, in seconds.
         timestamps: float64 [T], seconds from the start of the video at which each frame appears.
-        frame_embeds: float32 [T, D] frame tokens on the CPU, each of unit length.
+        frame_embeds: float32 [T, D] frame tokens on the CPU, each of unit length; [1, D] for a model that makes
+            one vector of a level.
         video_embeds: float32 [V, D] video tokens on the CPU; None for a model without the video level.
+        frame_weights: float32 [T] weights of the frame tokens, for a model that scores by them.
+        video_weights: float32 [V] weights of the video tokens, likewise.
     """
 
     clip: VideoClip
@@ -43,6 +46,8 @@ class EncodedVideo:
     timestamps: npt.NDArray[np.float64]
     frame_embeds: Tensor
     video_embeds: Tensor | None
+    frame_weights: Tensor | None = None
+    video_weights: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ class EncodedQueries:
             where the model makes one pooled vector of it.
         score_levels: the levels, "frame" and "video", that the model's score sums.
         truncated: indices of the queries that were longer than the text tower holds and were cut.
+        interaction: how the model scores, as `interaction` of its configuration.
+        query_weights: float32 [Nq, Lq] weights of the query tokens, for a model that scores by them.
     """
 
     texts: list[str]
@@ -78,3 +85,5 @@ class EncodedQueries:
     words: list[list[QueryWord]]
     score_levels: tuple[str, ...]
     truncated: list[int]
+    interaction: str = "mean_max_sim"
+    query_weights: Tensor | None = None

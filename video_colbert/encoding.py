@@ -134,12 +134,14 @@ class VideoColBERTEncoder:
         if not texts or batch_size < 1:
             raise ValueError(f"needs a query and a batch size of at least 1, got {len(texts)} and {batch_size}")
         inputs = self.processor.process_queries(texts).to(self.model.device)
-        embeds, masks = [], []
+        embeds, masks, weights = [], [], []
         for start in range(0, len(texts), batch_size):
             rows = slice(start, start + batch_size)
             query = self.model.get_text_features(inputs["input_ids"][rows], inputs["attention_mask"][rows])
             embeds.append(query.query_embeds.float())
             masks.append(query.query_mask.bool())
+            if query.query_weights is not None:
+                weights.append(query.query_weights.float())
         config = self.model.config
         if config.query_representation == "pooled":
             words = [[QueryWord(word=text, token_positions=[0])] for text in texts]
@@ -152,6 +154,8 @@ class VideoColBERTEncoder:
             words=words,
             score_levels=tuple(config.score_levels),
             truncated=self.processor.truncated_queries(texts),
+            interaction=config.interaction,
+            query_weights=torch.cat(weights) if weights else None,
         )
 
     @property
@@ -218,9 +222,14 @@ class VideoColBERTEncoder:
             pixels.to(self.model.device, self.model.dtype), mask.to(self.model.device)
         )
         frames = _unpadded(video.frame_embeds, video.frame_mask)
-        tokens: Sequence[Tensor | None] = [None] * len(batch)
+        none: Sequence[Tensor | None] = [None] * len(batch)
+        tokens = frame_weights = video_weights = none
         if video.video_embeds is not None and video.video_mask is not None:
             tokens = _unpadded(video.video_embeds, video.video_mask)
+            if video.video_weights is not None:
+                video_weights = _unpadded(video.video_weights, video.video_mask)
+        if video.frame_weights is not None:
+            frame_weights = _unpadded(video.frame_weights, video.frame_mask)
         for item, *levels in zip(batch, frames, tokens, strict=True):
             if not all(torch.isfinite(level).all() for level in levels if level is not None):
                 raise EncodingError(
@@ -228,8 +237,8 @@ class VideoColBERTEncoder:
                     f"{source_name(item.clip.source)}; try dtype float32"
                 )
         return [
-            EncodedVideo(item.clip, item.duration, item.timestamps, frame_bag, video_bag)
-            for item, frame_bag, video_bag in zip(batch, frames, tokens, strict=True)
+            EncodedVideo(item.clip, item.duration, item.timestamps, *bags)
+            for item, *bags in zip(batch, frames, tokens, frame_weights, video_weights, strict=True)
         ]
 
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from modeling_video_colbert import mean_max_sim
+from modeling_video_colbert import interaction_scores, max_sim, mean_max_sim, weighted_token_wise_interaction
 
 
 def random_bags(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:
@@ -150,3 +150,91 @@ def test_shapes_that_do_not_fit_are_named(
     mask = torch.ones(mask_shape) if mask_shape else None
     with pytest.raises(ValueError, match=message):
         mean_max_sim(torch.ones(query_shape), torch.ones(doc_shape), doc_mask=mask)
+
+
+def normalised(weights: Tensor, mask: Tensor) -> Tensor:
+    weights = weights * mask
+    return weights / weights.sum(-1, keepdim=True)
+
+
+def weighted_by_loops(
+    query: Tensor, doc: Tensor, query_mask: Tensor, doc_mask: Tensor, query_weights: Tensor, doc_weights: Tensor
+) -> Tensor:
+    """DRL's formula for one pair after another, over the tokens that count."""
+    rows = []
+    for q, q_mask, w in zip(query, query_mask, query_weights, strict=True):
+        row = []
+        for d, d_mask, v in zip(doc, doc_mask, doc_weights, strict=True):
+            places = [(i, j) for i in range(len(q)) for j in range(len(d)) if q_mask[i] and d_mask[j]]
+            sims = {(i, j): (q[i] * d[j]).sum() for i, j in places}
+            to_doc = [w[i] * max(sims[i, j] for k, j in places if k == i) for i in range(len(q)) if q_mask[i]]
+            to_query = [v[j] * max(sims[i, j] for i, k in places if k == j) for j in range(len(d)) if d_mask[j]]
+            row.append((sum(to_doc) + sum(to_query)) / 2)
+        rows.append(torch.stack(row))
+    return torch.stack(rows)
+
+
+def weighted_bags(dtype: torch.dtype = torch.float64) -> tuple[list[Tensor], list[Tensor]]:
+    """Bags and weights, which take gradients, and masks."""
+    query, query_mask = random_bags(5, 4, 6, seed=0, dtype=dtype)
+    doc, doc_mask = random_bags(3, 7, 6, seed=1, dtype=dtype)
+    generator = torch.Generator().manual_seed(2)
+    weights = [
+        normalised(torch.rand(mask.shape, generator=generator, dtype=dtype), mask) for mask in (query_mask, doc_mask)
+    ]
+    return [each.requires_grad_() for each in (query, doc, *weights)], [query_mask, doc_mask]
+
+
+def test_weighted_interaction_and_its_gradients_equal_a_loop_over_pairs() -> None:
+    (query, doc, query_weights, doc_weights), masks = weighted_bags()
+    leaves = (query, doc, query_weights, doc_weights)
+    scores = weighted_token_wise_interaction(query, doc, *masks, query_weights, doc_weights, block_elements=60)
+    expected = weighted_by_loops(query, doc, *masks, query_weights, doc_weights)
+    torch.testing.assert_close(scores, expected, rtol=0, atol=1e-12)
+    upstream = torch.randn(scores.shape, dtype=torch.float64)
+    gradients = torch.autograd.grad(scores, leaves, upstream)
+    for gradient, wanted in zip(gradients, torch.autograd.grad(expected, leaves, upstream), strict=True):
+        torch.testing.assert_close(gradient, wanted, rtol=0, atol=1e-12)
+
+
+def test_weighted_interaction_without_weights_is_the_mean_in_both_directions() -> None:
+    (query, doc, *_), (query_mask, doc_mask) = weighted_bags()
+    expected = (mean_max_sim(query, doc, query_mask, doc_mask) + mean_max_sim(doc, query, doc_mask, query_mask).T) / 2
+    torch.testing.assert_close(weighted_token_wise_interaction(query, doc, query_mask, doc_mask), expected)
+
+
+def test_weighted_interaction_with_empty_bags_is_defined_and_its_gradients_finite() -> None:
+    (query, doc, query_weights, doc_weights), (query_mask, doc_mask) = weighted_bags()
+    query_mask[1], doc_mask[2] = False, False
+    scores = weighted_token_wise_interaction(query, doc, query_mask, doc_mask, query_weights * 0, doc_weights)
+    assert scores[1].tolist() == [0.0] * 3
+    assert scores[[0, 2, 3, 4], 2].tolist() == [-math.inf] * 4
+    torch.sigmoid(scores).sum().backward()
+    for leaf in (query, doc, query_weights, doc_weights):
+        assert leaf.grad is not None
+        assert torch.isfinite(leaf.grad).all()
+    with pytest.raises(ValueError, match=r"doc_weights is \[3, 6\]; it must be \[3, 7\]"):
+        weighted_token_wise_interaction(query, doc, doc_weights=doc_weights[:, 1:])
+
+
+def test_max_sim_is_the_mean_times_the_number_of_query_tokens_that_count() -> None:
+    (query, doc, *_), (query_mask, doc_mask) = weighted_bags()
+    expected = triple_loop(query.detach(), doc.detach(), query_mask, doc_mask) * query_mask.sum(-1, keepdim=True)
+    torch.testing.assert_close(max_sim(query, doc, query_mask, doc_mask), expected, rtol=0, atol=1e-12)
+    whole = max_sim(query, doc)
+    torch.testing.assert_close(whole, 4 * mean_max_sim(query, doc), rtol=0, atol=1e-12)
+    mask = query_mask.clone()
+    mask[0] = False
+    assert max_sim(query, doc, mask, doc_mask)[0].tolist() == [0.0] * 3
+
+
+def test_interactions_are_chosen_by_name() -> None:
+    (query, doc, *weights), masks = weighted_bags()
+    for interaction, expected in {
+        "mean_max_sim": mean_max_sim(query, doc, *masks),
+        "max_sim": max_sim(query, doc, *masks),
+        "weighted_token_wise": weighted_token_wise_interaction(query, doc, *masks, *weights),
+    }.items():
+        assert torch.equal(interaction_scores(interaction, query, doc, *masks, *weights), expected)
+    with pytest.raises(ValueError, match="interaction is 'sum'; it must be"):
+        interaction_scores("sum", query, doc)

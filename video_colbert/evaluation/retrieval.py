@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from modeling_video_colbert import mean_max_sim
+from modeling_video_colbert import interaction_scores
 from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.evaluation.metrics import RankAccumulator, RetrievalMetrics, video_to_text_metrics
@@ -71,6 +71,8 @@ class EncodedSplit:
         positives: [num_queries] place in the gallery of each query's video.
         bad: videos that did not decode.
         num_expected_videos: rows of the split.
+        frame_weights: [N, T] weights of frame tokens, padded; None for a model that does not score by them.
+        video_weights: [N, V] weights of video tokens, likewise.
     """
 
     video_ids: list[str]
@@ -82,6 +84,8 @@ class EncodedSplit:
     positives: list[int]
     bad: list[BadVideo]
     num_expected_videos: int
+    frame_weights: Tensor | None = None
+    video_weights: Tensor | None = None
 
     def level_scores(self, rows: slice = slice(None)) -> dict[str, Tensor]:
         """Scores queries against the gallery on each level that the model has, and their sum.
@@ -93,9 +97,16 @@ class EncodedSplit:
             [queries, N] scores by level: "frame", "video" if there is one, and "sum" over the model's levels.
         """
         query, mask = self.queries.query_embeds[rows].cpu(), self.queries.query_mask[rows].cpu()
-        scores = {"frame": mean_max_sim(query, self.frame_embeds, mask, self.frame_mask)}
-        if self.video_embeds is not None:
-            scores["video"] = mean_max_sim(query, self.video_embeds, mask, self.video_mask)
+        weights = None if self.queries.query_weights is None else self.queries.query_weights[rows].cpu()
+        levels = {"frame": (self.frame_embeds, self.frame_mask, self.frame_weights)}
+        if self.video_embeds is not None and self.video_mask is not None:
+            levels["video"] = (self.video_embeds, self.video_mask, self.video_weights)
+        scores = {
+            level: interaction_scores(
+                self.queries.interaction, query, embeds, mask, embeds_mask, weights, embeds_weights
+            )
+            for level, (embeds, embeds_mask, embeds_weights) in levels.items()
+        }
         scores["sum"] = torch.stack([scores[level] for level in self.queries.score_levels]).sum(0)
         return scores
 
@@ -171,6 +182,8 @@ def encode_split(
         positives=[place for place, _ in captions],
         bad=bad,
         num_expected_videos=len(rows),
+        frame_weights=_padded_weights([video.frame_weights for _, video in good]),
+        video_weights=_padded_weights([video.video_weights for _, video in good]),
     )
 
 
@@ -233,3 +246,8 @@ def _padded(bags: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
     lengths = torch.tensor([len(bag) for bag in bags])
     tokens = pad_sequence(list(bags), batch_first=True)
     return tokens, torch.arange(tokens.shape[1]) < lengths[:, None]
+
+
+def _padded_weights(weights: Sequence[Tensor | None]) -> Tensor | None:
+    known = [each for each in weights if each is not None]
+    return pad_sequence(known, batch_first=True) if known else None

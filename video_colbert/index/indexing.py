@@ -14,6 +14,7 @@ from video_colbert.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.search import check_interaction
 from video_colbert.index.store import Index
 from video_colbert.index.video_files import content_digest
 
@@ -65,10 +66,12 @@ def index_videos(
         seconds_between_writes: how long encoded videos may wait to be written.
 
     Raises:
-        IndexStoreError: the index samples another number of frames, or cannot be written.
+        IndexStoreError: the index samples another number of frames, cannot be written, or cannot score as the
+            encoder's model does.
         EncodingError: as `VideoColBERTEncoder.encode_videos`.
         ValueError: as `VideoColBERTEncoder.encode_videos`.
     """
+    check_interaction(encoder.model.config.interaction)
     num_frames = index.num_frames if num_frames is None else num_frames
     if num_frames != index.num_frames:
         raise IndexStoreError(

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from modeling_video_colbert import mean_max_sim
 from video_colbert.encoded import EncodedQueries
+from video_colbert.errors import IndexStoreError
 from video_colbert.index.token_bags import TokenBags
 
 # Bytes of float32 tokens that are unpacked at once.
@@ -41,7 +42,8 @@ class SearchHit:
         score: sum of the levels that the model scores by.
         frame_score: MeanMaxSim over the frame tokens.
         video_score: MeanMaxSim over the video tokens; None for a model without the video level.
-        moments: for each word of the query, in its order, the frame it matched best.
+        moments: for each word of the query, in its order, the frame it matched best; none for a model that makes
+            one vector of all frames.
     """
 
     video: str
@@ -68,6 +70,22 @@ class LevelScores:
     video_scores: Tensor | None
 
 
+def check_interaction(interaction: str) -> None:
+    """Checks that an index can score as a model does.
+
+    Args:
+        interaction: `interaction` of the model's configuration.
+
+    Raises:
+        IndexStoreError: it is not "mean_max_sim".
+    """
+    if interaction != "mean_max_sim":
+        raise IndexStoreError(
+            f"the model's configuration has interaction={interaction!r}, but an index scores by 'mean_max_sim' only; "
+            "`video-colbert evaluate` takes such a model"
+        )
+
+
 @torch.inference_mode()
 def score_bags(queries: EncodedQueries, frames: TokenBags, videos: TokenBags | None) -> LevelScores:
     """Scores queries against every stored video, exactly, in blocks that bound memory.
@@ -76,7 +94,11 @@ def score_bags(queries: EncodedQueries, frames: TokenBags, videos: TokenBags | N
         queries: Nq encoded queries.
         frames: N bags of frame tokens.
         videos: N bags of video tokens; None for a model without the video level.
+
+    Raises:
+        IndexStoreError: the queries are of a model that scores in a way that an index does not.
     """
+    check_interaction(queries.interaction)
     levels = {"frame": _score_level(queries, frames)}
     if videos is not None:
         levels["video"] = _score_level(queries, videos)
@@ -98,7 +120,12 @@ def find_moments(
         query: which of them.
         frame_embeds: [T, D] frame tokens of a video.
         timestamps: T times, in seconds.
+
+    Returns:
+        The moments; none for a model that makes one vector of all frames, whose score knows no time.
     """
+    if len(frame_embeds) != len(timestamps):
+        return ()
     query_embeds = queries.query_embeds[query].cpu()
     similarities = (query_embeds @ frame_embeds.float().T).numpy()
     moments = []

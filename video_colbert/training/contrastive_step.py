@@ -66,7 +66,10 @@ def contrastive_step(accelerator: Accelerator, model: nn.Module, micro_batches: 
     query, video, leaves = _joined([query for query, _ in embedded], [video for _, video in embedded])
     logit_parameters = [parameter for name, parameter in unwrapped.named_parameters() if name.startswith("logit_")]
     result = global_loss(unwrapped, query, video, keys)
-    gradients = torch.autograd.grad(result.loss, [leaf for pair in leaves for leaf in pair] + logit_parameters)
+    # A model of the video level alone takes no loss on its frame tokens: zeros there.
+    gradients = torch.autograd.grad(
+        result.loss, [leaf for pair in leaves for leaf in pair] + logit_parameters, materialize_grads=True
+    )
     embed_gradients = iter(gradients[: -len(logit_parameters)])
     for index, (batch, state, pair) in enumerate(zip(micro_batches, states, leaves, strict=True)):
         is_last = index == len(micro_batches) - 1
@@ -107,7 +110,7 @@ def _embed(model: nn.Module, batch: Batch) -> tuple[QueryEmbeddings, VideoEmbedd
 
 def _embeds(query: QueryEmbeddings, video: VideoEmbeddings) -> list[Tensor]:
     """Returns the tensors of a micro-batch that gradients flow to."""
-    return [embeds for embeds in (query.query_embeds, video.frame_embeds, video.video_embeds) if embeds is not None]
+    return [value for part in (query, video) for value in part.values() if value.is_floating_point()]
 
 
 def _joined(

@@ -117,17 +117,22 @@ def _ring_of_videos(video: VideoEmbeddings) -> Iterator[tuple[int, VideoEmbeddin
     """Yields (owner, its video tokens) for every rank, this one first, passing padded bags to the next rank."""
     world, rank = _world_size(), dist.get_rank()
     device = video.frame_embeds.device
-    num_frames = video.frame_embeds.shape[1]
+    num_frames, width = video.frame_embeds.shape[1:]
     num_tokens = video.video_embeds.shape[1] if video.video_embeds is not None else 0
     sizes = _gather_rows(torch.tensor([[len(video.frame_embeds), num_frames, num_tokens]], device=device))
     rows, most_frames, most_tokens = sizes.amax(0).tolist()
     # Both levels travel in one tensor, so that all ranks exchange in one order in the backward pass too.
     levels = [F.pad(video.frame_embeds, (0, 0, 0, most_frames - num_frames))]
+    weights = [F.pad(_weights(video, "frame"), (0, most_frames - num_frames))]
     masks = [F.pad(video.frame_mask, (0, most_frames - num_frames))]
     if video.video_embeds is not None and video.video_mask is not None:
         levels.append(F.pad(video.video_embeds, (0, 0, 0, most_tokens - num_tokens)))
+        weights.append(F.pad(_weights(video, "video"), (0, most_tokens - num_tokens)))
         masks.append(F.pad(video.video_mask, (0, most_tokens - num_tokens)))
     bag = torch.cat(levels, dim=1)
+    if video.frame_weights is not None or video.video_weights is not None:
+        # As one more column of the tokens.
+        bag = torch.cat([bag, torch.cat(weights, dim=1)[:, :, None]], dim=2)
     mask = torch.cat(masks, dim=1)
     bag = F.pad(bag, (0, 0, 0, 0, 0, rows - bag.shape[0]))
     all_masks = torch.split(_gather_rows(mask.to(torch.uint8)).bool(), sizes[:, 0].tolist())
@@ -140,14 +145,22 @@ def _ring_of_videos(video: VideoEmbeddings) -> Iterator[tuple[int, VideoEmbeddin
         yield (
             owner,
             VideoEmbeddings(
-                frame_embeds=frames,
+                frame_embeds=frames[..., :width],
                 frame_mask=frame_mask,
-                video_embeds=tokens if has_video_level else None,
+                video_embeds=tokens[..., :width] if has_video_level else None,
                 video_mask=token_mask if has_video_level else None,
+                frame_weights=frames[..., width] if video.frame_weights is not None else None,
+                video_weights=tokens[..., width] if video.video_weights is not None else None,
             ),
         )
         if hop < world - 1:
             bag = _NextRank.apply(bag)  # type: ignore[no-untyped-call] # torch leaves it untyped
+
+
+def _weights(video: VideoEmbeddings, level: str) -> Tensor:
+    """Returns a level's `[B, N]` weights: zeros, which are not read, for one without."""
+    weights: Tensor | None = video.get(f"{level}_weights")
+    return video[f"{level}_embeds"].new_zeros(video[f"{level}_embeds"].shape[:2]) if weights is None else weights
 
 
 class _NextRank(torch.autograd.Function):

@@ -171,8 +171,19 @@ def test_frozen_towers_have_no_gradient_and_the_others_theirs(frozen: list[str])
     assert_equal(*({name: value for name, value in each.items() if value is not None} for each in (actual, expected)))
 
 
-def test_model_of_the_frame_level_alone_takes_micro_batches() -> None:
-    model, twin = (tiny_model(score_levels=["frame"]).double().train() for _ in range(2))
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"score_levels": ["frame"]},
+        {"score_levels": ["video"]},
+        {"video_representation": "mean", "query_representation": "pooled"},
+        {"interaction": "weighted_token_wise", "query_expansion": False},
+        {"interaction": "weighted_token_wise", "score_levels": ["video"]},
+    ],
+    ids=str,
+)
+def test_models_of_one_level_and_peers_take_micro_batches(config: dict[str, Any]) -> None:
+    model, twin = (tiny_model(temporal_dropout=0.0, **config).double().train() for _ in range(2))
     batches = make_batches(0, (2, 3))
     accelerator = Accelerator(cpu=True)
     losses = contrastive_step(accelerator, accelerator.prepare(model), batches)

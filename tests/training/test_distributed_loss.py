@@ -17,8 +17,10 @@ from video_colbert.training.distributed_loss import PairKeys, global_loss, globa
 WIDTH = 24
 LOCAL_SIZES = {2: (4, 3), 3: (3, 1, 4)}
 LOSS_TYPES = ("dual_sigmoid", "sigmoid", "info_nce")
+# With learned weights of tokens, which travel beside the tokens.
+WEIGHTED = "info_nce, weighted"
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
-EMBEDS = ("query_embeds", "frame_embeds", "video_embeds")
+LEAVES = ("query_embeds", "frame_embeds", "video_embeds", "query_weights", "frame_weights", "video_weights")
 
 
 @dataclass
@@ -31,10 +33,11 @@ class LocalBatch:
 
     @property
     def leaves(self) -> list[Tensor]:
-        return [self.query.query_embeds, self.video.frame_embeds, self.video.video_embeds]
+        both = {**self.query, **self.video}
+        return [both[name] for name in LEAVES if name in both]
 
 
-def local_batch(rank: int, size: int, dtype: torch.dtype) -> LocalBatch:
+def local_batch(rank: int, size: int, loss_type: str, dtype: torch.dtype) -> LocalBatch:
     generator = torch.Generator().manual_seed(rank)
     query_length, num_frames, num_tokens = 5 + 2 * rank, 6 - rank, 8 - 2 * rank
 
@@ -43,6 +46,12 @@ def local_batch(rank: int, size: int, dtype: torch.dtype) -> LocalBatch:
         mask = torch.arange(length) < torch.randint(1, length + 1, (size, 1), generator=generator)
         return embeds.to(dtype).requires_grad_(), mask
 
+    def weigh(mask: Tensor) -> Tensor | None:
+        if loss_type != WEIGHTED:
+            return None
+        logits = torch.randn(mask.shape, generator=generator, dtype=torch.float64)
+        return logits.masked_fill(~mask, -torch.inf).softmax(-1).to(dtype).requires_grad_()
+
     (query, query_mask), (frames, frame_mask), (tokens, token_mask) = map(bag, (query_length, num_frames, num_tokens))
     # Video 100 is on every rank; caption 200 too, with other videos.
     videos = torch.arange(size) + 10 * rank
@@ -50,15 +59,23 @@ def local_batch(rank: int, size: int, dtype: torch.dtype) -> LocalBatch:
     videos[0] = 100
     captions[-1] = 200
     return LocalBatch(
-        QueryEmbeddings(query_embeds=query, query_mask=query_mask),
-        VideoEmbeddings(frame_embeds=frames, frame_mask=frame_mask, video_embeds=tokens, video_mask=token_mask),
+        QueryEmbeddings(query_embeds=query, query_mask=query_mask, query_weights=weigh(query_mask)),
+        VideoEmbeddings(
+            frame_embeds=frames,
+            frame_mask=frame_mask,
+            frame_weights=weigh(frame_mask),
+            video_embeds=tokens,
+            video_mask=token_mask,
+            video_weights=weigh(token_mask),
+        ),
         PairKeys(videos, captions),
     )
 
 
 def build_model(loss_type: str, dtype: torch.dtype) -> VideoColBERTModel:
     model = tiny_model(
-        loss_type=loss_type,
+        loss_type=loss_type.removesuffix(", weighted"),
+        interaction="weighted_token_wise" if loss_type == WEIGHTED else "mean_max_sim",
         temporal_num_layers=1,
         frame_loss_weight=0.7,
         video_loss_weight=1.3,
@@ -77,8 +94,8 @@ def compute_on_rank(
 ) -> list[dict[str, Any]]:
     assert dist.get_world_size() == world_size
     results = []
-    for (_, dtype), model in zip(cases, models, strict=True):
-        batch = local_batch(dist.get_rank(), LOCAL_SIZES[world_size][dist.get_rank()], dtype)
+    for case, model in zip(cases, models, strict=True):
+        batch = local_batch(dist.get_rank(), LOCAL_SIZES[world_size][dist.get_rank()], *case)
         with torch.no_grad():
             scores = global_scores(model, batch.query, batch.video).scores
         result = global_loss(model, batch.query, batch.video, batch.keys)
@@ -95,27 +112,31 @@ def compute_on_rank(
     return results
 
 
-def mean_max_sim_of_one_pair(query: Tensor, query_mask: Tensor, doc: Tensor, doc_mask: Tensor) -> Tensor:
-    return (query[query_mask] @ doc[doc_mask].T).max(dim=1).values.mean()
+def score_of_one_pair(query: dict[str, Tensor], doc: dict[str, Tensor]) -> Tensor:
+    sims = query["embeds"][query["mask"]] @ doc["embeds"][doc["mask"]].T
+    if "weights" not in query:
+        return sims.max(dim=1).values.mean()
+    of_query = (query["weights"][query["mask"]] * sims.max(dim=1).values).sum()
+    return (of_query + (doc["weights"][doc["mask"]] * sims.max(dim=0).values).sum()) / 2
+
+
+def bags_of(embeddings: QueryEmbeddings | VideoEmbeddings, kind: str) -> list[dict[str, Tensor]]:
+    parts = {part: embeddings.get(f"{kind}_{part}") for part in ("embeds", "mask", "weights")}
+    known = {part: values for part, values in parts.items() if values is not None}
+    return [dict(zip(known, values, strict=True)) for values in zip(*known.values(), strict=True)]
 
 
 def reference(world_size: int, loss_type: str, dtype: torch.dtype) -> dict[str, Any]:
     """Every pair on its own, then the formulas of the losses, on one process."""
-    batches = [local_batch(rank, size, dtype) for rank, size in enumerate(LOCAL_SIZES[world_size])]
+    batches = [local_batch(rank, size, loss_type, dtype) for rank, size in enumerate(LOCAL_SIZES[world_size])]
     model = build_model(loss_type, dtype)
     scale = model.logit_scale.exp()
-    queries = [
-        pair for batch in batches for pair in zip(batch.query.query_embeds, batch.query.query_mask, strict=True)
-    ]
+    queries = [bag for batch in batches for bag in bags_of(batch.query, "query")]
     levels = {}
     for level in ("frame", "video"):
-        docs = [
-            pair
-            for batch in batches
-            for pair in zip(batch.video[f"{level}_embeds"], batch.video[f"{level}_mask"], strict=True)
-        ]
+        docs = [bag for batch in batches for bag in bags_of(batch.video, level)]
         levels[level] = torch.stack(
-            [torch.stack([mean_max_sim_of_one_pair(*query, *doc) for doc in docs]) for query in queries]
+            [torch.stack([score_of_one_pair(query, doc) for doc in docs]) for query in queries]
         )
     videos = torch.cat([batch.keys.videos for batch in batches]).tolist()
     captions = torch.cat([batch.keys.captions for batch in batches]).tolist()
@@ -152,7 +173,7 @@ def reference(world_size: int, loss_type: str, dtype: torch.dtype) -> dict[str, 
     }
 
 
-CASES = [(loss_type, dtype) for loss_type in LOSS_TYPES for dtype in TOLERANCES]
+CASES = [(loss_type, dtype) for loss_type in (*LOSS_TYPES, WEIGHTED) for dtype in TOLERANCES]
 
 
 @pytest.fixture(scope="module", params=LOCAL_SIZES, ids=lambda size: f"{size} processes")
@@ -181,7 +202,8 @@ def test_loss_and_gradients_over_processes_equal_those_of_one(
     for index, gradient in enumerate(expected["logits"]):
         torch.testing.assert_close(average([result["logits"][index] for result in results]), gradient, **close)
     for result, gradients in zip(results, expected["leaves"], strict=True):
-        for name, actual, gradient in zip(EMBEDS, result["leaves"], gradients, strict=True):
+        assert len(result["leaves"]) == (len(LEAVES) if case[0] == WEIGHTED else 3)
+        for name, actual, gradient in zip(LEAVES, result["leaves"], gradients, strict=False):
             # What DistributedDataParallel divides by is multiplied in.
             torch.testing.assert_close(actual / world_size, gradient, **close, msg=lambda text, name=name: name + text)
 
@@ -189,7 +211,7 @@ def test_loss_and_gradients_over_processes_equal_those_of_one(
 @pytest.mark.parametrize("loss_type", LOSS_TYPES)
 def test_one_process_gives_the_plain_loss(loss_type: str) -> None:
     model = build_model(loss_type, torch.float64)
-    batch = local_batch(0, 4, torch.float64)
+    batch = local_batch(0, 4, loss_type, torch.float64)
     result = global_loss(model, batch.query, batch.video, batch.keys)
     loss, levels = model.loss(model.score(batch.query, batch.video), batch.keys.positive_mask(batch.keys))
     assert torch.equal(result.loss, loss)

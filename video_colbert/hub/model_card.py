@@ -141,7 +141,8 @@ def _introduction(checkpoint: _Checkpoint) -> str:
     family = config.to_dict()["text_config"]["model_type"].split("_")[0]
     towers = {"clip": "CLIP", "siglip": "SigLIP"}[family]
     source = f" of [{base}](https://huggingface.co/{base})" if (base := config.backbone) and "/" in base else ""
-    if config.query_representation == "pooled":
+    is_pooled = config.query_representation == "pooled"
+    if is_pooled and config.video_representation == "tokens" and not checkpoint.training:
         method = (
             "Not trained further: it scores the backbone's one text vector against its frame vectors, which is the "
             "backbone's own zero-shot retrieval."
@@ -155,10 +156,20 @@ def _introduction(checkpoint: _Checkpoint) -> str:
                 "tokens"
             ),
         }
+        if config.video_representation == "mean":
+            levels = {level: f"one vector, the mean of {tokens}" for level, tokens in levels.items()}
+        query = "The one text vector of the query" if is_pooled else "Every token of the query"
+        made = {
+            "mean_max_sim": "the mean of the maxima is the score",
+            "max_sim": "the sum of the maxima is the score",
+            "weighted_token_wise": (
+                "the maxima of both sides, weighted by what was learned for each token, are summed to the score"
+            ),
+        }[config.interaction]
         listed = "; ".join(levels[level] for level in config.score_levels)
         method = (
-            f"Every token of the query is compared with every token of the video, and the mean of the maxima is the "
-            f"score, on each of these levels: {listed}. The model's score is their sum; each level's is there too."
+            f"{query} is compared with every token of the video, and {made}, on each of these levels: {listed}. "
+            "The model's score is their sum; each level's is there too."
         )
     return (
         f"# {checkpoint.name.split('/')[-1]}\n\n"

@@ -230,6 +230,17 @@ def test_run_does_not_begin_in_the_folder_of_another(arguments: Arguments, tmp_p
         run_here(arguments(max_train_steps=1, seed=1, resume_from_checkpoint="latest"))
 
 
+def test_run_of_another_number_of_processes_is_not_resumed(arguments: Arguments, tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    assert run_here(arguments(max_train_steps=1)) == 0
+    # The same global batch, with half the micro-batches on each process.
+    overrides = {"max_train_steps": 1, "gradient_accumulation_steps": 1, "resume_from_checkpoint": "latest"}
+    process = start(arguments(**overrides), launcher)
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode != 0
+    assert "step_00000001 is of another run: processes was 1 and is 2." in output
+
+
 @pytest.fixture
 def damaged_clips(clips: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "damaged"
@@ -276,8 +287,8 @@ def test_run_refuses_to_go_on_when_too_many_videos_are_bad(
 def test_loss_or_gradient_that_is_not_finite_stops_the_run_with_ids(
     arguments: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    def spoiled_step(accelerator: Any, model: Any, micro_batches: Any) -> StepLoss:
-        losses = contrastive_step_module.contrastive_step(accelerator, model, micro_batches)
+    def spoiled_step(accelerator: Any, model: Any, *batches: Any) -> StepLoss:
+        losses = contrastive_step_module.contrastive_step(accelerator, model, *batches)
         if place == "loss":
             return StepLoss(losses.loss * float("nan"), losses.level_losses)
         next(model.parameters()).grad.fill_(float("inf"))

@@ -168,13 +168,9 @@ def measure_round(loading: Loading) -> dict[str, float]:
     return {
         "decode_only": decoding,
         "ready_tensors_5ms": throughput(ready, sleeping(STEP_SECONDS)),
-        "warm_5ms": throughput(
-            loading.epoch(is_warm=True, kind=TransferredBatches), sleeping(STEP_SECONDS)
-        ),
+        "warm_5ms": throughput(loading.epoch(is_warm=True, kind=TransferredBatches), sleeping(STEP_SECONDS)),
         "sleep_only": throughput(ready, sleeping(1 / decoding)),
-        "cold_sleep": throughput(
-            loading.epoch(is_warm=False, kind=TransferredBatches), sleeping(1 / decoding)
-        ),
+        "cold_sleep": throughput(loading.epoch(is_warm=False, kind=TransferredBatches), sleeping(1 / decoding)),
         "compute_only": throughput(ready, compute),
         "cold_compute": throughput(loading.epoch(is_warm=False, kind=StepBatches), compute),
     }

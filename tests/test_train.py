@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from safetensors.torch import load_file
 
 import train
@@ -165,6 +166,46 @@ def test_run_leaves_models_that_load_with_results_self_test_and_card(
     trained = weights(run / "last")
     for name in ("text_model.final_layer_norm.weight", "vision_model.post_layernorm.weight"):
         assert not torch.equal(trained[name], backbone[name])
+
+
+class RecordingTracker(GeneralTracker):
+    """Keeps what a run tells its trackers."""
+
+    name = "recording"
+    requires_logging_directory = False
+    runs: ClassVar[list["RecordingTracker"]] = []
+
+    def __init__(self, run_name: str, **_: Any) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {}
+        self.logged: dict[int, dict[str, Any]] = {}
+        self.runs.append(self)
+
+    @property
+    def tracker(self) -> "RecordingTracker":
+        return self
+
+    def store_init_configuration(self, values: dict[str, Any]) -> None:
+        self.config = values
+
+    def log(self, values: dict[str, Any], step: int | None = None, **_: Any) -> None:
+        self.logged.setdefault(step or 0, {}).update(values)
+
+
+def test_trackers_are_told_what_the_log_holds(
+    arguments: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, "recording", RecordingTracker)
+    monkeypatch.setattr(RecordingTracker, "runs", [])
+    assert run_here(arguments(max_train_steps=2, report_to="recording")) == 0
+    [tracker] = RecordingTracker.runs
+    assert tracker.config["learning_rate"] == 1e-3
+    expected: dict[int, dict[str, Any]] = {}
+    for line in log_of(tmp_path / "run"):
+        expected.setdefault(line.pop("step"), {}).update(line)
+    assert tracker.logged == expected
+    assert {"loss_frame", "temperature_0", "gradient_norm", "data_wait_share"} <= expected[1].keys()
+    assert "validation/sum/text_to_video/R@1" in expected[2]
 
 
 def test_run_killed_in_mid_epoch_and_resumed_ends_with_the_weights_of_one_that_was_not(

@@ -78,7 +78,14 @@ def train(arguments: TrainingArguments) -> int:
     scheduler = build_scheduler(optimizer, num_steps, arguments)
     model, optimizer = accelerator.prepare(model, optimizer)
     state = TrainingState(
-        {"seed": arguments.seed, "examples": len(dataset), "batch": batches.global_batch_size, "steps": num_steps}
+        {
+            "seed": arguments.seed,
+            "examples": len(dataset),
+            "batch": batches.global_batch_size,
+            "steps": num_steps,
+            # Each draws dropout of its own, so the same batch over other processes is not the same run.
+            "processes": accelerator.num_processes,
+        }
     )
     accelerator.register_for_checkpointing(scheduler)
     # Processes draw different dropout from here on.
@@ -89,6 +96,7 @@ def train(arguments: TrainingArguments) -> int:
         logger.info("Resumed from %s, step %d of %d.", checkpoint, state.global_step, num_steps)
 
     step_batches = StepBatches(accelerator, dataset, batches, processor, arguments)
+    normalize = processor.video_processor.normalize
     monitor = StepMonitor(accelerator, arguments, num_videos=dataset.num_videos, state=state)
     disable = None if accelerator.is_main_process else True
     progress = tqdm(total=num_steps, initial=state.global_step, unit="step", disable=disable)
@@ -97,8 +105,8 @@ def train(arguments: TrainingArguments) -> int:
             for micro_batches in step_batches.epoch(state.epoch, state.step_in_epoch):
                 monitor.check_videos(micro_batches)
                 if state.global_step == 0:
-                    state.logit_bias_calibration = calibrate(accelerator, model, micro_batches)
-                losses = contrastive_step(accelerator, model, micro_batches)
+                    state.logit_bias_calibration = calibrate(accelerator, model, micro_batches, normalize)
+                losses = contrastive_step(accelerator, model, micro_batches, normalize)
                 gradient_norm = accelerator.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
                 monitor.check_loss(losses, gradient_norm, micro_batches)
                 optimizer.step()

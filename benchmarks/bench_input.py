@@ -1,17 +1,28 @@
 """The training input, decoded by a worker beside the step, against ready tensors and against either side alone.
 
-300 clips of 48 frames of 320 x 240 pixels, 12 frames of each at 224 pixels, batches of 5, one worker; the best of two
-rounds. Targets:
+300 clips of 48 frames of 320 x 240 pixels, 12 frames of each at 224 pixels, batches of 5, one worker; the median of
+three rounds, worker start-up included.
+
+Both sides of a comparison take the same step, which is handed a batch of uint8 frames: from the loader, or one that
+is ready in memory. A step that stands in for an accelerator sleeps; the transfer to it is a copy of the bytes in the
+thread that transfers in training, and costs ready tensors nothing. Normalising the frames is part of the step in
+training: the accelerator's work, for which the sleep stands, or done by the step that computes on the processor, which
+then multiplies matrices.
+
+Targets:
 - warm cache of decoded frames, a step that sleeps 5 ms a clip: at least 0.9 of the throughput from ready tensors;
 - cold cache, a step that sleeps as long as decoding takes: at least 0.85 of the slower of decoding and step;
 - cold cache, a step that computes on the processor: at least 0.9 of 1 / (1 / decoding + 1 / computing).
 """
 
+import functools
+import itertools
 import shutil
+import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +31,7 @@ import numpy as np
 import torch
 from accelerate import Accelerator
 from benchmark_report import Target, run_benchmark
+from torch import Tensor
 
 from processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
@@ -31,9 +43,10 @@ from video_colbert.training.video_text_dataset import build_training_dataset
 CLIPS, CLIP_FRAMES, WIDTH, HEIGHT = 300, 48, 320, 240
 BATCH, FRAMES, IMAGE_SIZE = 5, 12, 224
 STEP_SECONDS = 0.005
-ROUNDS = 2
+ROUNDS = 3
 
-Step = Callable[[], None]
+Batch = dict[str, Any]
+Step = Callable[[Batch], None]
 
 
 def write_clip(path: Path) -> None:
@@ -61,36 +74,60 @@ def make_rows(folder: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def throughput(batches: Iterable[Any], step: Step) -> float:
-    """Takes a step for every clip of the batches; returns clips a second."""
+def throughput(batches: Iterable[list[Batch]], step: Step | None = None) -> float:
+    """Takes a step, if any, with every batch; returns clips a second."""
     start = time.perf_counter()
     clips = 0
     for micro_batches in batches:
         for batch in micro_batches:
-            for _ in batch["video_ids"]:
-                step()
-                clips += 1
+            if step is not None:
+                step(batch)
+            clips += len(batch["video_ids"])
     return clips / (time.perf_counter() - start)
 
 
 def sleeping(seconds: float) -> Step:
-    """Makes a step that leaves the processor to others, as one on an accelerator does."""
-    return lambda: time.sleep(seconds)
+    """Makes a step that leaves the processor to others for so long a clip, as one on an accelerator does.
+
+    It sleeps once a batch: the system wakes a sleeper late, which an accelerator is not.
+    """
+
+    def step(batch: Batch) -> None:
+        time.sleep(seconds * len(batch["video_ids"]))
+
+    return step
 
 
-def computing(seconds: float) -> Step:
-    """Makes a step of matrix products that take about so long."""
+def computing(seconds: float, normalize: Callable[[Tensor], Tensor]) -> Step:
+    """Makes a step that normalises the batch and multiplies matrices for about so long a clip."""
     left, right = torch.randn(256, 256), torch.randn(256, 256)
     start = time.perf_counter()
     for _ in range(200):
         left @ right
     products = max(round(seconds * 200 / (time.perf_counter() - start)), 1)
 
-    def step() -> None:
-        for _ in range(products):
+    def step(batch: Batch) -> None:
+        normalize(batch["pixel_values_videos"])
+        for _ in range(products * len(batch["video_ids"])):
             left @ right
 
     return step
+
+
+class TransferredBatches(StepBatches):
+    """Copies the bytes of each batch where a run on an accelerator transfers them."""
+
+    @functools.cached_property
+    def device_memory(self) -> Iterator[Tensor]:
+        """Memory for the batch of the step, the one after it, and one to spare, in turn."""
+        shape = (BATCH, FRAMES, 3, IMAGE_SIZE, IMAGE_SIZE)
+        return itertools.cycle([torch.zeros(shape, dtype=torch.uint8) for _ in range(3)])
+
+    def _next_on_device(self, loaded: Iterator[Batch]) -> Batch:
+        batch = super()._next_on_device(loaded)
+        if batch:
+            batch["pixel_values_videos"] = next(self.device_memory).copy_(batch["pixel_values_videos"])
+        return batch
 
 
 class Loading:
@@ -113,28 +150,29 @@ class Loading:
         )
         self.accelerator = Accelerator(cpu=True)
 
-    def epoch(self, *, is_warm: bool) -> Iterable[Any]:
+    def epoch(self, *, is_warm: bool, kind: type[StepBatches]) -> Iterable[list[Batch]]:
         """Yields an epoch's steps; forgets the cache first if it is not to be warm."""
         if not is_warm:
             shutil.rmtree(self.cache, ignore_errors=True)
         dataset = build_training_dataset(self.rows, self.processor, self.arguments)
         batches = EpochBatches(len(dataset), BATCH)
-        return StepBatches(self.accelerator, dataset, batches, self.processor, self.arguments).epoch(0)
+        return kind(self.accelerator, dataset, batches, self.processor, self.arguments).epoch(0)
 
 
 def measure_round(loading: Loading) -> dict[str, float]:
     """Measures each throughput once, in clips a second."""
-    decoding = throughput(loading.epoch(is_warm=False), lambda: None)
-    ready = [[{"video_ids": range(BATCH)}]] * (CLIPS // BATCH)
-    compute = computing(1 / decoding)
+    decoding = throughput(loading.epoch(is_warm=False, kind=StepBatches))
+    pixels = torch.full((BATCH, FRAMES, 3, IMAGE_SIZE, IMAGE_SIZE), 128, dtype=torch.uint8)
+    ready: list[list[Batch]] = [[{"video_ids": range(BATCH), "pixel_values_videos": pixels}]] * (CLIPS // BATCH)
+    compute = computing(1 / decoding, loading.processor.video_processor.normalize)
     return {
         "decode_only": decoding,
         "ready_tensors_5ms": throughput(ready, sleeping(STEP_SECONDS)),
-        "warm_5ms": throughput(loading.epoch(is_warm=True), sleeping(STEP_SECONDS)),
+        "warm_5ms": throughput(loading.epoch(is_warm=True, kind=TransferredBatches), sleeping(STEP_SECONDS)),
         "sleep_only": throughput(ready, sleeping(1 / decoding)),
-        "cold_sleep": throughput(loading.epoch(is_warm=False), sleeping(1 / decoding)),
+        "cold_sleep": throughput(loading.epoch(is_warm=False, kind=TransferredBatches), sleeping(1 / decoding)),
         "compute_only": throughput(ready, compute),
-        "cold_compute": throughput(loading.epoch(is_warm=False), compute),
+        "cold_compute": throughput(loading.epoch(is_warm=False, kind=StepBatches), compute),
     }
 
 
@@ -154,10 +192,10 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
             each["cold_compute"] * (1 / each["decode_only"] + 1 / each["compute_only"]) for each in rounds
         ],
     }
-    figures = {f"{name}_clips_per_second": max(each[name] for each in rounds) for name in rounds[0]}
+    figures = {f"{name}_clips_per_second": statistics.median(each[name] for each in rounds) for name in rounds[0]}
     limits = (0.9, 0.85, 0.9)
     return figures, [
-        Target(name, max(values), limit, at_least=True)
+        Target(name, statistics.median(values), limit, at_least=True)
         for (name, values), limit in zip(ratios.items(), limits, strict=True)
     ]
 

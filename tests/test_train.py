@@ -8,13 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import datasets
 import numpy as np
 import pytest
 import torch
 from accelerate.state import AcceleratorState
+from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from safetensors.torch import load_file
 
 import train
@@ -167,6 +168,46 @@ def test_run_leaves_models_that_load_with_results_self_test_and_card(
         assert not torch.equal(trained[name], backbone[name])
 
 
+class RecordingTracker(GeneralTracker):
+    """Keeps what a run tells its trackers."""
+
+    name = "recording"
+    requires_logging_directory = False
+    runs: ClassVar[list["RecordingTracker"]] = []
+
+    def __init__(self, run_name: str, **_: Any) -> None:
+        super().__init__()
+        self.config: dict[str, Any] = {}
+        self.logged: dict[int, dict[str, Any]] = {}
+        self.runs.append(self)
+
+    @property
+    def tracker(self) -> "RecordingTracker":
+        return self
+
+    def store_init_configuration(self, values: dict[str, Any]) -> None:
+        self.config = values
+
+    def log(self, values: dict[str, Any], step: int | None = None, **_: Any) -> None:
+        self.logged.setdefault(step or 0, {}).update(values)
+
+
+def test_trackers_are_told_what_the_log_holds(
+    arguments: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(LOGGER_TYPE_TO_CLASS, "recording", RecordingTracker)
+    monkeypatch.setattr(RecordingTracker, "runs", [])
+    assert run_here(arguments(max_train_steps=2, report_to="recording")) == 0
+    [tracker] = RecordingTracker.runs
+    assert tracker.config["learning_rate"] == 1e-3
+    expected: dict[int, dict[str, Any]] = {}
+    for line in log_of(tmp_path / "run"):
+        expected.setdefault(line.pop("step"), {}).update(line)
+    assert tracker.logged == expected
+    assert {"loss_frame", "temperature_0", "gradient_norm", "data_wait_share"} <= expected[1].keys()
+    assert "validation/sum/text_to_video/R@1" in expected[2]
+
+
 def test_run_killed_in_mid_epoch_and_resumed_ends_with_the_weights_of_one_that_was_not(
     arguments: Arguments, tmp_path: Path
 ) -> None:
@@ -230,6 +271,17 @@ def test_run_does_not_begin_in_the_folder_of_another(arguments: Arguments, tmp_p
         run_here(arguments(max_train_steps=1, seed=1, resume_from_checkpoint="latest"))
 
 
+def test_run_of_another_number_of_processes_is_not_resumed(arguments: Arguments, tmp_path: Path) -> None:
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    assert run_here(arguments(max_train_steps=1)) == 0
+    # The same global batch, with half the micro-batches on each process.
+    overrides = {"max_train_steps": 1, "gradient_accumulation_steps": 1, "resume_from_checkpoint": "latest"}
+    process = start(arguments(**overrides), launcher)
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode != 0
+    assert "step_00000001 is of another run: processes was 1 and is 2." in output
+
+
 @pytest.fixture
 def damaged_clips(clips: Path, tmp_path: Path) -> Path:
     folder = tmp_path / "damaged"
@@ -276,8 +328,8 @@ def test_run_refuses_to_go_on_when_too_many_videos_are_bad(
 def test_loss_or_gradient_that_is_not_finite_stops_the_run_with_ids(
     arguments: Arguments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    def spoiled_step(accelerator: Any, model: Any, micro_batches: Any) -> StepLoss:
-        losses = contrastive_step_module.contrastive_step(accelerator, model, micro_batches)
+    def spoiled_step(accelerator: Any, model: Any, *batches: Any) -> StepLoss:
+        losses = contrastive_step_module.contrastive_step(accelerator, model, *batches)
         if place == "loss":
             return StepLoss(losses.loss * float("nan"), losses.level_losses)
         next(model.parameters()).grad.fill_(float("inf"))

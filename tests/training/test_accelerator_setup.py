@@ -38,3 +38,9 @@ def test_process_that_would_train_a_copy_of_the_run_is_refused(
     monkeypatch.setenv("WORLD_SIZE", "2")
     with pytest.raises(ValueError, match=r"started 2 processes, but Accelerate works with 1"):
         build_accelerator(TrainingArguments(backbone="b", output_dir=str(tmp_path)))
+
+
+def test_tracker_that_is_not_installed_is_an_error_and_not_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("accelerate.tracking._available_trackers", [])
+    with pytest.raises(ValueError, match="report_to names tensorboard, which is not installed"):
+        build_accelerator(TrainingArguments(backbone="b", report_to=["tensorboard"]))

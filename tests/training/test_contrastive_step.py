@@ -190,6 +190,21 @@ def test_models_of_one_level_and_peers_take_micro_batches(config: dict[str, Any]
     assert_equal(results_of(model, losses.loss, losses.level_losses), plain_step(twin, [batches]))
 
 
+@pytest.mark.parametrize("sizes", [(5,), (2, 3)], ids=["1 micro-batch", "2 micro-batches"])
+def test_bytes_are_normalised_in_the_step(sizes: tuple[int, ...]) -> None:
+    model, twin = build_model(), build_model()
+    batches, normalised = make_batches(0, sizes), make_batches(0, sizes)
+    for batch, other in zip(batches, normalised, strict=True):
+        batch["pixel_values_videos"] = torch.randint(0, 256, batch["pixel_values_videos"].shape, dtype=torch.uint8)
+        other["pixel_values_videos"] = batch["pixel_values_videos"].double() / 127.5 - 1
+    accelerator = Accelerator(cpu=True)
+    wrapped = accelerator.prepare(model)
+    torch.manual_seed(0)
+    losses = contrastive_step(accelerator, wrapped, batches, lambda pixels: pixels.double() / 127.5 - 1)
+    assert all(batch["pixel_values_videos"].dtype == torch.uint8 for batch in batches)
+    assert_equal(results_of(model, losses.loss, losses.level_losses), plain_step(twin, [normalised]))
+
+
 def test_mixed_precision_computes_the_loss_in_float32() -> None:
     model = tiny_model(logit_scale_init=2.0, logit_bias_init=-3.0).train()
     batches = make_batches(0, (2, 3))

@@ -65,8 +65,10 @@ def test_steps_hold_their_micro_batches_as_the_processor_makes_them(
         expected = processor(
             text=[row["captions"][0] for row in chosen], videos=[row["video"]["path"] for row in chosen]
         )
+        assert batch["pixel_values_videos"].dtype == torch.uint8
+        pixels = processor.video_processor.normalize(batch["pixel_values_videos"])
         for name, value in expected.items():
-            torch.testing.assert_close(batch[name], value, msg=name)
+            torch.testing.assert_close({**batch, "pixel_values_videos": pixels}[name], value, msg=name)
     assert loaded.seconds_waited > 0
 
 

@@ -20,7 +20,7 @@ def build_accelerator(arguments: TrainingArguments) -> Accelerator:
 
     Raises:
         ValueError: If Accelerate did not join the launcher's processes, each of which would then train on its own, or
-            the precision is none that this machine has.
+            the precision is none that this machine has, or a tracker is unknown or not installed.
     """
     accelerator = Accelerator(
         # Where a launcher starts several processes on a machine without an accelerator, Accelerate (1.15) makes a
@@ -36,6 +36,10 @@ def build_accelerator(arguments: TrainingArguments) -> Accelerator:
             f"The launcher started {num_launched} processes, but Accelerate works with {accelerator.num_processes}; "
             "start train.py by `accelerate launch --multi_gpu` or by `torchrun`."
         )
+    # Accelerate leaves out a tracker whose package is missing, and says nothing.
+    found = [str(tracker) for tracker in accelerator.log_with]
+    if missing := [name for name in arguments.report_to if name != "all" and name not in found]:
+        raise ValueError(f"report_to names {', '.join(missing)}, which is not installed here; install it first.")
     return accelerator
 
 

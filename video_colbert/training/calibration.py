@@ -7,12 +7,14 @@ from accelerate import Accelerator
 from torch import nn
 
 from modeling_video_colbert import VideoColBERTModel
-from video_colbert.training.contrastive_step import Batch, embed_without_graph, pair_keys
+from video_colbert.training.contrastive_step import Batch, Normalize, embed_without_graph, pair_keys
 from video_colbert.training.distributed_loss import gathered_keys, gathered_scores, global_scores
 
 
 @torch.no_grad()
-def calibrate(accelerator: Accelerator, model: nn.Module, micro_batches: Sequence[Batch]) -> list[float] | None:
+def calibrate(
+    accelerator: Accelerator, model: nn.Module, micro_batches: Sequence[Batch], normalize: Normalize | None = None
+) -> list[float] | None:
     """Sets the bias so that the loss starts unsaturated, unless the config says no or it was done before.
 
     Called on every process. The random state is left as it was.
@@ -21,6 +23,7 @@ def calibrate(accelerator: Accelerator, model: nn.Module, micro_batches: Sequenc
         accelerator: Of the run.
         model: As `accelerator.prepare` returned it.
         micro_batches: This process's part of the first global batch.
+        normalize: As for [`contrastive_step`].
 
     Returns:
         The biases that the model starts from, as in `config.logit_bias_calibration`; `None` without calibration.
@@ -34,7 +37,7 @@ def calibrate(accelerator: Accelerator, model: nn.Module, micro_batches: Sequenc
         return _calibration(unwrapped)
     # Without dropout, which the scores of a trained model do not have either.
     model.eval()
-    query, video = embed_without_graph(model, micro_batches)
+    query, video = embed_without_graph(model, micro_batches, normalize)
     model.train()
     keys = pair_keys(micro_batches)
     scores, positives = gathered_scores(

@@ -7,7 +7,7 @@ arXiv 2101.06983). Only one micro-batch's activations are held at a time, and th
 pass over the whole batch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -22,6 +22,9 @@ from video_colbert.training.distributed_loss import GlobalLoss, PairKeys, global
 
 Batch = Mapping[str, Any]
 """`input_ids`, `attention_mask`, `pixel_values_videos`, `video_mask`, `video_keys` and `caption_keys`."""
+
+Normalize = Callable[[Tensor], Tensor]
+"""Makes uint8 pixels into what the model takes, such as `VideoColBERTVideoProcessor.normalize`."""
 
 _MODEL_INPUTS = ("input_ids", "attention_mask", "pixel_values_videos", "video_mask")
 
@@ -39,13 +42,17 @@ class StepLoss:
     level_losses: dict[str, Tensor]
 
 
-def contrastive_step(accelerator: Accelerator, model: nn.Module, micro_batches: Sequence[Batch]) -> StepLoss:
+def contrastive_step(
+    accelerator: Accelerator, model: nn.Module, micro_batches: Sequence[Batch], normalize: Normalize | None = None
+) -> StepLoss:
     """Adds the gradients of one loss over all micro-batches of all processes.
 
     Args:
         accelerator: Of the run.
         model: The model as `accelerator.prepare` returned it.
         micro_batches: At least one.
+        normalize: Applied to the pixels of each micro-batch when it is embedded, so that the others wait in a
+            quarter of the memory; `None` for pixels that are normalised already.
 
     Returns:
         The losses. Optimizer steps are the caller's.
@@ -53,7 +60,7 @@ def contrastive_step(accelerator: Accelerator, model: nn.Module, micro_batches: 
     unwrapped: VideoColBERTModel = accelerator.unwrap_model(model)
     keys = pair_keys(micro_batches)
     if len(micro_batches) == 1:
-        query, video = _embed(model, micro_batches[0])
+        query, video = _embed(model, micro_batches[0], normalize)
         result = global_loss(unwrapped, query, video, keys)
         accelerator.backward(result.loss)
         return _averaged(accelerator, result)
@@ -62,7 +69,7 @@ def contrastive_step(accelerator: Accelerator, model: nn.Module, micro_batches: 
     with torch.no_grad():
         for batch in micro_batches:
             states.append(_random_state(accelerator.device))
-            embedded.append(_embed(model, batch))
+            embedded.append(_embed(model, batch, normalize))
     query, video, leaves = _joined([query for query, _ in embedded], [video for _, video in embedded])
     logit_parameters = [parameter for name, parameter in unwrapped.named_parameters() if name.startswith("logit_")]
     result = global_loss(unwrapped, query, video, keys)
@@ -76,7 +83,7 @@ def contrastive_step(accelerator: Accelerator, model: nn.Module, micro_batches: 
         _set_random_state(accelerator.device, state)
         # Gradients are exchanged between processes once a step.
         with nullcontext() if is_last else accelerator.no_sync(model):
-            outputs = _embeds(*_embed(model, batch))
+            outputs = _embeds(*_embed(model, batch, normalize))
             surrogate = torch.stack(
                 [(output * next(embed_gradients)).sum() for output, _ in zip(outputs, pair, strict=True)]
             ).sum()
@@ -96,14 +103,18 @@ def pair_keys(micro_batches: Sequence[Batch]) -> PairKeys:
 
 
 @torch.no_grad()
-def embed_without_graph(model: nn.Module, micro_batches: Sequence[Batch]) -> tuple[QueryEmbeddings, VideoEmbeddings]:
+def embed_without_graph(
+    model: nn.Module, micro_batches: Sequence[Batch], normalize: Normalize | None = None
+) -> tuple[QueryEmbeddings, VideoEmbeddings]:
     """Embeds a step's micro-batches, one after another, and joins their tokens."""
-    queries, videos = zip(*(_embed(model, batch) for batch in micro_batches), strict=True)
+    queries, videos = zip(*(_embed(model, batch, normalize) for batch in micro_batches), strict=True)
     return QueryEmbeddings(**_concatenated(queries)), VideoEmbeddings(**_concatenated(videos))
 
 
-def _embed(model: nn.Module, batch: Batch) -> tuple[QueryEmbeddings, VideoEmbeddings]:
+def _embed(model: nn.Module, batch: Batch, normalize: Normalize | None) -> tuple[QueryEmbeddings, VideoEmbeddings]:
     inputs = {name: batch[name] for name in _MODEL_INPUTS}
+    if normalize is not None:
+        inputs["pixel_values_videos"] = normalize(inputs["pixel_values_videos"])
     output = model(**inputs, return_scores=False)
     return output.query, output.video
 
@@ -155,4 +166,4 @@ def _set_random_state(device: torch.device, state: tuple[Tensor, Tensor | None])
         torch.cuda.set_rng_state(state[1], device)
 
 
-__all__ = ["Batch", "StepLoss", "contrastive_step", "embed_without_graph", "pair_keys"]
+__all__ = ["Batch", "Normalize", "StepLoss", "contrastive_step", "embed_without_graph", "pair_keys"]

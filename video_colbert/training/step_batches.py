@@ -1,4 +1,8 @@
-"""The micro-batches of each step on this process's device, decoded ahead by workers."""
+"""The micro-batches of each step on this process's device, decoded ahead by workers.
+
+Pixels stay bytes: they are a quarter of the floats to transfer and to keep until the step comes to their micro-batch,
+which is when it normalises them.
+"""
 
 import os
 import time
@@ -24,7 +28,7 @@ class StepBatches:
         accelerator: Of the run.
         dataset: Examples.
         batches: Which examples this process takes.
-        processor: Tokenizes captions and normalises frames.
+        processor: Tokenizes captions.
         arguments: Number of workers.
 
     Attributes:
@@ -41,7 +45,6 @@ class StepBatches:
     ) -> None:
         self.device = accelerator.device
         self.batches = batches
-        self.video_processor = processor.video_processor
         self.seconds_waited = 0.0
         self.loader = DataLoader(
             dataset,
@@ -57,13 +60,16 @@ class StepBatches:
         )
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[dict[str, Any]]]:
-        """Yields the micro-batches of each step of an epoch, from `first_step` on."""
+        """Yields the micro-batches of each step of an epoch, from `first_step` on.
+
+        A micro-batch is what [`TrainingCollator`] makes, on the device: `pixel_values_videos` uint8 `[B, T, 3, H, W]`.
+        """
         self.batches.start_at(epoch, first_step)
         # Begun here, for it is the main thread that hears of a worker's death.
         loaded = iter(self.loader)
         micro_batches: list[dict[str, Any]] = []
         waited = 0.0
-        # The thread moves and normalises the next micro-batch while the step before it runs.
+        # The thread moves the next micro-batch while the step before it runs.
         with ThreadPoolExecutor(max_workers=1) as executor:
             upcoming = executor.submit(self._next_on_device, loaded)
             for _ in range(len(self.batches)):
@@ -80,9 +86,6 @@ class StepBatches:
     def _next_on_device(self, loaded: Iterator[dict[str, Any]]) -> dict[str, Any]:
         """Returns the next micro-batch; an empty one after the last."""
         batch: dict[str, Any] = send_to_device(next(loaded, {}), self.device, non_blocking=True)
-        if "pixel_values_videos" in batch:
-            # Bytes travel to the device, not floats of four times their size.
-            batch["pixel_values_videos"] = self.video_processor.normalize(batch["pixel_values_videos"])
         return batch
 
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
 from processing import (
     DecodedVideo,
@@ -240,20 +241,24 @@ class TrainingCollator:
             return {"video_ids": [], "bad_videos": bad_videos}
         inputs = dict(self.processor.process_queries([example.caption for example in examples]))
         num_frames = self.processor.video_processor.num_frames
-        pixels = torch.zeros(len(examples), num_frames, *examples[0].pixels.shape[1:], dtype=torch.uint8)
-        mask = torch.zeros(len(examples), num_frames, dtype=torch.bool)
-        for row, example in enumerate(examples):
-            pixels[row, : len(example.pixels)] = example.pixels
-            mask[row, : len(example.pixels)] = True
+        lengths = torch.tensor([len(example.pixels) for example in examples])
+        # In a worker, torch's own collation writes where the main process reads, without a copy between.
+        pixels = default_collate([_padded(example.pixels, num_frames) for example in examples])
         return {
             **inputs,
             "pixel_values_videos": pixels,
-            "video_mask": mask,
+            "video_mask": torch.arange(num_frames) < lengths[:, None],
             "video_keys": torch.tensor([text_key(example.video_id) for example in examples]),
             "caption_keys": torch.tensor([text_key(example.caption) for example in examples]),
             "video_ids": [example.video_id for example in examples],
             "bad_videos": bad_videos,
         }
+
+
+def _padded(pixels: Tensor, num_frames: int) -> Tensor:
+    """Adds black frames to uint8 `[T, 3, H, W]` up to a number of frames."""
+    missing = num_frames - len(pixels)
+    return F.pad(pixels, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else pixels
 
 
 def text_key(text: str) -> int:

@@ -90,7 +90,7 @@ def test_long_runs_write_on_the_way(
 def test_error_in_the_middle_keeps_what_was_encoded(
     index: Index, encoder: VideoColBERTEncoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    encode_clips = VideoColBERTEncoder._encode_clips
+    encode_clips = VideoColBERTEncoder.encode_decoded
     calls = []
 
     def failing(self: VideoColBERTEncoder, batch: list[object]) -> object:
@@ -99,7 +99,7 @@ def test_error_in_the_middle_keeps_what_was_encoded(
             raise RuntimeError("out of memory")
         return encode_clips(self, batch)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(VideoColBERTEncoder, "_encode_clips", failing)
+    monkeypatch.setattr(VideoColBERTEncoder, "encode_decoded", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
         index_videos(index, encoder, files, batch_size=1)
     assert len(Index.open(index.directory)) == 2

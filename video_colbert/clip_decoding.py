@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -56,17 +57,17 @@ class ClipDecoder:
             return 0
         return int(self.num_frames * 3 * size["height"] * size["width"])
 
-    def decode(self, clip: VideoClip, opened: OpenVideoFile | None = None) -> DecodedClip | BadVideo:
+    def decode(self, clip: VideoClip, opened: OpenVideoFile | str | BinaryIO | None = None) -> DecodedClip | BadVideo:
         """Decodes a clip; whatever is wrong with it becomes a `BadVideo`.
 
         Args:
             clip: what to decode.
-            opened: its file, where that is open already; used with the backend that can.
+            opened: its file, where that is at hand already; an `OpenVideoFile` is decoded by PyAV.
         """
         name, settings = clip_name(clip), self.video_processor
         try:
             video = decode_video(
-                clip.source if opened is None or settings.backend != "pyav" else opened,
+                clip.source if opened is None else opened,
                 self.num_frames,
                 start=clip.start,
                 end=clip.end,

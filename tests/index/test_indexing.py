@@ -33,7 +33,7 @@ def test_report_says_what_was_done_with_each_file(
     report = index_videos(index, encoder, [missing, bad["text"], *files, bad["empty"]], batch_size=2)
     assert report.added == [str(path) for path in files]
     assert [video.source for video in report.bad] == [str(missing), str(bad["text"]), str(bad["empty"])]
-    assert report.bad[0].reason == "cannot be read: No such file or directory"
+    assert report.bad[0].reason == "there is no such file"
     assert index_videos(index, encoder, files) == IndexingReport(present=[str(path) for path in files])
 
 

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+import os
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from tqdm import tqdm
 
-from video_colbert.encoded import BadVideo, EncodedVideo, VideoClip
+from video_colbert.bulk_encoding import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
+from video_colbert.encoded import BadVideo, EncodedVideo
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.indexing_plan import (
+    BadClip,
+    DuplicateFile,
+    IndexingPlan,
+    MovedFile,
+    PresentFile,
+    StoredFiles,
+)
 from video_colbert.index.store import Index
-from video_colbert.index.video_files import content_digest
+from video_colbert.index.windows import WindowSettings
 
-# The store is written anew each time, so not after every batch; a killed run loses at most this much work.
+# Each write makes a version of the table. A killed run loses at most the work since the last one.
 _SECONDS_BETWEEN_WRITES = 30.0
+_CLIPS_BETWEEN_WRITES = 2048
 
 
 @dataclass
@@ -26,11 +36,13 @@ class IndexingReport:
     """What a run did with each file.
 
     Attributes:
-        added: files that were encoded and are in the index now.
+        added: files that were encoded, or windows of them, and are in the index now.
         present: files whose content was in the index already.
         moved: files whose content was in the index under a path that is gone; the path was updated.
         duplicates: files with the same content as another file that is in the index.
-        bad: files that could not be read, with the reasons.
+        bad: files, or windows of files, that could not be read, with the reasons.
+        clips: how many videos and windows were added.
+        replaced: how many videos and windows were removed because their file has other content or windows now.
     """
 
     added: list[str] = field(default_factory=list)
@@ -38,36 +50,44 @@ class IndexingReport:
     moved: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     bad: list[BadVideo] = field(default_factory=list)
+    clips: int = 0
+    replaced: int = 0
 
 
 def index_videos(
     index: Index,
-    encoder: VideoColBERTEncoder,
-    files: Sequence[Path],
+    encoder: VideoColBERTEncoder | Sequence[VideoColBERTEncoder],
+    files: Sequence[str | os.PathLike[str]],
     *,
     batch_size: int = 8,
     num_frames: int | None = None,
     workers: int | None = None,
+    windows: WindowSettings | None = None,
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
     seconds_between_writes: float = _SECONDS_BETWEEN_WRITES,
 ) -> IndexingReport:
     """Adds files to an index.
 
     Files are told apart by content, so running again on a folder encodes only what is new or changed. What was
-    encoded is written from time to time, and when the run is interrupted.
+    encoded is written from time to time, and when the run is interrupted. Decoding runs in processes, so a script
+    calls this under `if __name__ == "__main__":`.
 
     Args:
         index: an index made with the encoder's model.
-        encoder: what encodes.
-        files: absolute paths.
-        batch_size: videos that go through the model together.
-        num_frames: frames sampled from each video; the index's own number by default.
-        workers: threads that read and decode.
+        encoder: what encodes; one for each device, where there are several.
+        files: absolute paths, or URLs.
+        batch_size: clips that go through the model together, at most.
+        num_frames: frames sampled from each clip; the index's own number by default.
+        workers: decoding processes; by default one for each core.
+        windows: how long videos are cut; None to index each as a whole.
+        timeout: seconds after which a file that is read or decoded is given up and reported as bad.
         seconds_between_writes: how long encoded videos may wait to be written.
 
     Raises:
         IndexStoreError: the index samples another number of frames, or cannot be written.
-        EncodingError: as `VideoColBERTEncoder.encode_videos`.
-        ValueError: as `VideoColBERTEncoder.encode_videos`.
+        EncodingError: more frames than the model has positions for, vectors that are not finite, or no decoding
+            process can be started.
+        ValueError: a number that is out of range.
     """
     num_frames = index.num_frames if num_frames is None else num_frames
     if num_frames != index.num_frames:
@@ -75,78 +95,139 @@ def index_videos(
             f"the index in {index.directory} samples {index.num_frames} frames a video, not {num_frames}; use that "
             "number or another index folder"
         )
-    report = IndexingReport()
-    new = _new_files(index, _digests(files, workers, report), report)
-    encoded = encoder.encode_videos(
-        (VideoClip(path) for path in new), batch_size=batch_size, num_frames=num_frames, workers=workers
-    )
-    waiting: list[tuple[IndexedVideo, EncodedVideo]] = []
-
-    def write() -> None:
-        index.add(waiting)
-        report.added += [video.path for video, _ in waiting]
-        waiting.clear()
-
-    try:
-        last_write = time.monotonic()
-        progress = tqdm(encoded, total=len(new), desc="encoding", unit="video", disable=None)
-        for (path, digest), result in zip(new.items(), progress, strict=True):
-            if isinstance(result, BadVideo):
-                report.bad.append(result)
-                continue
-            times = tuple(result.timestamps.tolist())
-            waiting.append((IndexedVideo(str(path), digest, result.duration, times), result))
-            if time.monotonic() - last_write > seconds_between_writes:
-                write()
-                last_write = time.monotonic()
-    finally:
-        # On Ctrl-C and on errors too: what was encoded is kept.
-        write()
-    return report
-
-
-def _digests(files: Sequence[Path], workers: int | None, report: IndexingReport) -> Iterator[tuple[Path, str]]:
-    """Digests of the files that can be read; the others are reported."""
-
-    def digest(path: Path) -> str | OSError:
+    encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
+    paths = list(dict.fromkeys(os.fspath(file) for file in files))
+    with BulkEncoder(
+        encoders, batch_size=batch_size, num_frames=num_frames, processes=workers, timeout=timeout
+    ) as bulk:
+        plan = IndexingPlan(paths, StoredFiles(index.videos), windows, bulk.emit, files_ahead=bulk.clips_held)
+        run = _IndexingRun(index, plan, seconds_between_writes)
+        bulk.start(plan)
         try:
-            return content_digest(path)
-        except OSError as error:
-            return error
-
-    with ThreadPoolExecutor(workers) as executor:
-        results = executor.map(digest, files)
-        progress = tqdm(results, total=len(files), desc="reading", unit="file", disable=None)
-        for path, result in zip(files, progress, strict=True):
-            if isinstance(result, OSError):
-                report.bad.append(BadVideo(str(path), f"cannot be read: {result.strerror or result}"))
-            else:
-                yield path, result
-
-
-def _new_files(index: Index, digests: Iterable[tuple[Path, str]], report: IndexingReport) -> dict[Path, str]:
-    """The files to encode, with their digests; the others are reported and moved ones recorded."""
-    stored = {video.digest: Path(video.path) for video in index.videos if video.start is None and video.end is None}
-    current = dict(digests)
-    new: dict[Path, str] = {}
-    chosen: set[str] = set()
-    moved: dict[str, str] = {}
-    for path, digest in current.items():
-        known = stored.get(digest)
-        if known == path:
-            report.present.append(str(path))
-        elif digest in chosen or digest in moved or (known is not None and _holds(known, digest, current)):
-            report.duplicates.append(str(path))
-        elif known is not None:
-            report.moved.append(str(path))
-            moved[digest] = str(path)
-        else:
-            chosen.add(digest)
-            new[path] = digest
-    index.move(moved)
-    return new
+            with tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress:
+                for result in bulk.results():
+                    progress.update(run.take(result))
+                    run.write_if_due()
+            run.write()
+            run.remove_replaced()
+        except BaseException:
+            # On Ctrl-C and on errors too: what was encoded is kept.
+            for result in bulk.stop():
+                run.take(result)
+            run.write()
+            raise
+    run.sort_report(paths)
+    return run.report
 
 
-def _holds(path: Path, digest: str, current: dict[Path, str]) -> bool:
-    """Whether a file still has this content; one that is not among the current files is not read again."""
-    return current[path] == digest if path in current else path.exists()
+class _IndexingRun:
+    """Takes results as they come, writes them to the index and keeps count."""
+
+    def __init__(self, index: Index, plan: IndexingPlan, seconds_between_writes: float) -> None:
+        self.report = IndexingReport()
+        self._index = index
+        self._plan = plan
+        self._seconds_between_writes = seconds_between_writes
+        self._last_write = time.monotonic()
+        self._waiting: list[tuple[IndexedVideo, EncodedVideo]] = []
+        self._added: set[str] = set()
+        self._bad: list[BadClip] = []
+        self._bad_paths: set[str] = set()
+
+    def take(self, result: object) -> int:
+        """Takes a result; returns the number of files, 0 or 1, that are dealt with by it."""
+        if isinstance(result, EncodedVideo):
+            path = os.fspath(result.clip.source)  # type: ignore[arg-type] # the plan's clips are paths or URLs
+            times = tuple(result.timestamps.tolist())
+            video = IndexedVideo(
+                path, self._plan.files[path].digest, result.duration, times, result.clip.start, result.clip.end
+            )
+            self._waiting.append((video, result))
+            return self._one_less(path)
+        if isinstance(result, BadClip):
+            self._bad.append(result)
+            self._bad_paths.add(result.path)
+            return 1 if result.is_whole else self._one_less(result.path)
+        if isinstance(result, MovedFile):
+            self._index.move(dict.fromkeys(result.ids, result.path))
+            self.report.moved.append(result.path)
+            return 0 if self._plan.files[result.path].remaining else 1
+        if isinstance(result, PresentFile):
+            self.report.present.append(result.path)
+        elif isinstance(result, DuplicateFile):
+            self.report.duplicates.append(result.path)
+        return 1
+
+    def write_if_due(self) -> None:
+        """Writes what waits if it has waited long enough or there is much of it."""
+        is_due = time.monotonic() - self._last_write > self._seconds_between_writes
+        if self._waiting and (is_due or len(self._waiting) >= _CLIPS_BETWEEN_WRITES):
+            self.write()
+
+    def write(self) -> None:
+        """Writes what waits."""
+        if self._waiting:
+            self._index.add(self._waiting)
+            for video, _ in self._waiting:
+                if video.path not in self._added:
+                    self._added.add(video.path)
+                    self.report.added.append(video.path)
+            self.report.clips += len(self._waiting)
+            self._waiting.clear()
+        self._last_write = time.monotonic()
+
+    def remove_replaced(self) -> None:
+        """Removes what the index still has of files that hold other content, or are cut otherwise, by now."""
+        replaced = [video.id for video in self._index.videos if self._is_replaced(video)]
+        if replaced:
+            self.report.replaced = self._index.remove(replaced)
+
+    def sort_report(self, paths: Sequence[str]) -> None:
+        """Puts the report into the order of the files, whatever the order they were done in."""
+        place = {path: number for number, path in enumerate(paths)}
+        report = self.report
+        for names in (report.added, report.present, report.moved, report.duplicates):
+            names.sort(key=place.__getitem__)
+        report.bad = [clip.video for clip in sorted(self._bad, key=lambda clip: place[clip.path])]
+
+    def _is_replaced(self, video: IndexedVideo) -> bool:
+        if video.path in self._bad_paths:
+            return False
+        if video.path in self._plan.digests and video.digest != self._plan.digests[video.path]:
+            return True
+        planned = self._plan.files.get(video.path)
+        return planned is not None and (
+            video.digest != planned.digest or (video.start, video.end) not in planned.windows
+        )
+
+    def _one_less(self, path: str) -> int:
+        file = self._plan.files[path]
+        file.remaining -= 1
+        return 0 if file.remaining else 1
+
+
+def prune_videos(index: Index, folders: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Removes from an index the files that are gone.
+
+    Args:
+        index: the index.
+        folders: only files that were under one of them are looked at.
+
+    Returns:
+        The paths that were removed.
+
+    Raises:
+        FileNotFoundError: a folder itself is gone, as when a disk is not mounted.
+        IndexStoreError: the index cannot be written.
+    """
+    roots = [Path(os.path.abspath(folder)) for folder in folders]
+    for root in roots:
+        if not root.exists():
+            raise FileNotFoundError(f"there is no folder {root}; nothing of it is removed from the index")
+    gone: dict[str, list[str]] = {}
+    for video in index.videos:
+        path = Path(video.path)
+        if any(path.is_relative_to(root) for root in roots) and not os.path.lexists(path):
+            gone.setdefault(video.path, []).append(video.id)
+    index.remove([video_id for ids in gone.values() for video_id in ids])
+    return list(gone)

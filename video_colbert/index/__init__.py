@@ -3,7 +3,7 @@
 from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.indexing import IndexingReport, index_videos
 from video_colbert.index.search import Moment, SearchHit
-from video_colbert.index.store import Index
+from video_colbert.index.store import Index, VideoIndex
 from video_colbert.index.video_files import FoundFiles, find_video_files
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "IndexingReport",
     "Moment",
     "SearchHit",
+    "VideoIndex",
     "find_video_files",
     "index_videos",
 ]

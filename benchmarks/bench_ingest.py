@@ -27,7 +27,7 @@ from modeling_video_colbert import VideoColBERTModel
 from processing import VideoColBERTProcessor
 from video_colbert.bulk_encoding import BulkEncoder
 from video_colbert.clip_decoding import DecodedClip
-from video_colbert.decoding_pool import default_processes
+from video_colbert.decoding_server import default_processes
 from video_colbert.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.index import Index, index_videos

@@ -7,8 +7,9 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from video_colbert.decoding_pool import DecodingPool, HeldClip, Outcome, TaskSource, default_processes
+from video_colbert.decoding_pool import DecodingPool, HeldClip, Outcome, TaskSource
 from video_colbert.decoding_process import Task
+from video_colbert.decoding_server import default_processes
 from video_colbert.encoding import VideoColBERTEncoder
 
 DEFAULT_TIMEOUT_SECONDS = 600.0

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 import signal
-import sys
 import threading
 import time
 from collections import deque
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import BaseContext
 from multiprocessing.process import BaseProcess
 from typing import Protocol, TypeAlias
 
@@ -19,6 +15,7 @@ import torch
 
 from video_colbert.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.decoding_process import Answer, ClipInSlot, DecodeClip, SharedSlots, Task, run_decoding_process
+from video_colbert.decoding_server import decoding_context
 from video_colbert.encoded import BadVideo, VideoClip
 from video_colbert.errors import EncodingError
 
@@ -251,23 +248,6 @@ class DecodingPool:
         starts = [each.busy_since for each in self._processes if each.tasks]
         left = min(starts) + self._timeout - time.monotonic() if starts else _POLL_SECONDS
         return min(max(left, 0.01), _POLL_SECONDS)
-
-
-def decoding_context() -> BaseContext:
-    """How decoding processes start: out of a server that has imported what they need, where there is one.
-
-    The server is single-threaded, so forking it is safe, and a crashed process is replaced in milliseconds.
-    """
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([run_decoding_process.__module__])
-    return context
-
-
-def default_processes() -> int:
-    """One decoding process for each core that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def _cause_of_death(exit_code: int | None) -> str:

@@ -1,7 +1,8 @@
 """Index and search."""
 
 from video_colbert.index.index_files import IndexedVideo
-from video_colbert.index.indexing import IndexingReport, index_videos
+from video_colbert.index.indexing import IndexingReport, index_videos, prune_videos
+from video_colbert.index.metadata_files import VideoMetadata, match_metadata, read_metadata
 from video_colbert.index.search import (
     Moment,
     MomentRange,
@@ -13,6 +14,7 @@ from video_colbert.index.search import (
 )
 from video_colbert.index.store import Index, VideoIndex
 from video_colbert.index.video_files import FoundFiles, find_video_files
+from video_colbert.index.windows import WindowSettings, video_windows
 
 __all__ = [
     "FoundFiles",
@@ -27,6 +29,12 @@ __all__ = [
     "TokensInMemory",
     "TopRows",
     "VideoIndex",
+    "VideoMetadata",
+    "WindowSettings",
     "find_video_files",
     "index_videos",
+    "match_metadata",
+    "prune_videos",
+    "read_metadata",
+    "video_windows",
 ]

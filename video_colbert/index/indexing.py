@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,7 +14,7 @@ from video_colbert.bulk_encoding import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoded import BadVideo, EncodedVideo
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.index_files import IndexedVideo, MetadataValue
 from video_colbert.index.indexing_plan import (
     BadClip,
     DuplicateFile,
@@ -23,7 +23,7 @@ from video_colbert.index.indexing_plan import (
     PresentFile,
     StoredFiles,
 )
-from video_colbert.index.store import Index
+from video_colbert.index.store import VideoIndex
 from video_colbert.index.windows import WindowSettings
 
 # Each write makes a version of the table. A killed run loses at most the work since the last one.
@@ -42,6 +42,7 @@ class IndexingReport:
         duplicates: files with the same content as another file that is in the index.
         bad: files, or windows of files, that could not be read, with the reasons.
         clips: how many videos and windows were added.
+        described: files that were in the index and have other metadata now.
         replaced: how many videos and windows were removed because their file has other content or windows now.
     """
 
@@ -50,12 +51,13 @@ class IndexingReport:
     moved: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     bad: list[BadVideo] = field(default_factory=list)
+    described: list[str] = field(default_factory=list)
     clips: int = 0
     replaced: int = 0
 
 
 def index_videos(
-    index: Index,
+    index: VideoIndex,
     encoder: VideoColBERTEncoder | Sequence[VideoColBERTEncoder],
     files: Sequence[str | os.PathLike[str]],
     *,
@@ -63,6 +65,7 @@ def index_videos(
     num_frames: int | None = None,
     workers: int | None = None,
     windows: WindowSettings | None = None,
+    metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     seconds_between_writes: float = _SECONDS_BETWEEN_WRITES,
 ) -> IndexingReport:
@@ -80,11 +83,14 @@ def index_videos(
         num_frames: frames sampled from each clip; the index's own number by default.
         workers: decoding processes; by default one for each core.
         windows: how long videos are cut; None to index each as a whole.
+        metadata: by file, values by column for searches to filter by; also set where a file is in the index
+            already, and there a column of which it has no value is emptied. Other files' metadata is left.
         timeout: seconds after which a file that is read or decoded is given up and reported as bad.
         seconds_between_writes: how long encoded videos may wait to be written.
 
     Raises:
-        IndexStoreError: the index samples another number of frames, or cannot be written.
+        IndexStoreError: the index samples another number of frames, cannot take the metadata, or cannot be
+            written.
         EncodingError: more frames than the model has positions for, vectors that are not finite, or no decoding
             process can be started.
         ValueError: a number that is out of range.
@@ -95,13 +101,15 @@ def index_videos(
             f"the index in {index.location} samples {index.num_frames} frames a video, not {num_frames}; use that "
             "number or another index folder"
         )
+    metadata = metadata or {}
+    index.check_metadata(metadata.values())
     encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
     paths = list(dict.fromkeys(os.fspath(file) for file in files))
     with BulkEncoder(
         encoders, batch_size=batch_size, num_frames=num_frames, processes=workers, timeout=timeout
     ) as bulk:
         plan = IndexingPlan(paths, StoredFiles(index.videos), windows, bulk.emit, files_ahead=bulk.clips_held)
-        run = _IndexingRun(index, plan, seconds_between_writes)
+        run = _IndexingRun(index, plan, metadata, seconds_between_writes)
         bulk.start(plan)
         try:
             with tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress:
@@ -110,6 +118,7 @@ def index_videos(
                     run.write_if_due()
             run.write()
             run.remove_replaced()
+            run.describe()
         except BaseException:
             # On Ctrl-C and on errors too: what was encoded is kept.
             for result in bulk.stop():
@@ -123,10 +132,17 @@ def index_videos(
 class _IndexingRun:
     """Takes results as they come, writes them to the index and keeps count."""
 
-    def __init__(self, index: Index, plan: IndexingPlan, seconds_between_writes: float) -> None:
+    def __init__(
+        self,
+        index: VideoIndex,
+        plan: IndexingPlan,
+        metadata: Mapping[str, Mapping[str, MetadataValue]],
+        seconds_between_writes: float,
+    ) -> None:
         self.report = IndexingReport()
         self._index = index
         self._plan = plan
+        self._metadata = metadata
         self._seconds_between_writes = seconds_between_writes
         self._last_write = time.monotonic()
         self._waiting: list[tuple[IndexedVideo, EncodedVideo]] = []
@@ -140,7 +156,13 @@ class _IndexingRun:
             path = os.fspath(result.clip.source)  # type: ignore[arg-type] # the plan's clips are paths or URLs
             times = tuple(result.timestamps.tolist())
             video = IndexedVideo(
-                path, self._plan.files[path].digest, result.duration, times, result.clip.start, result.clip.end
+                path,
+                self._plan.files[path].digest,
+                result.duration,
+                times,
+                result.clip.start,
+                result.clip.end,
+                self._metadata.get(path, {}),
             )
             self._waiting.append((video, result))
             return self._one_less(path)
@@ -182,11 +204,25 @@ class _IndexingRun:
         if replaced:
             self.report.replaced = self._index.remove(replaced)
 
+    def describe(self) -> None:
+        """Sets the metadata of what was in the index before."""
+        columns = list(dict.fromkeys(name for values in self._metadata.values() for name in values))
+        changed = [
+            video
+            for video in self._index.videos
+            if video.path in self._metadata
+            and any(video.metadata.get(name) != self._metadata[video.path].get(name) for name in columns)
+        ]
+        self._index.set_metadata(
+            {video.id: {name: self._metadata[video.path].get(name) for name in columns} for video in changed}
+        )
+        self.report.described = list(dict.fromkeys(video.path for video in changed))
+
     def sort_report(self, paths: Sequence[str]) -> None:
         """Puts the report into the order of the files, whatever the order they were done in."""
         place = {path: number for number, path in enumerate(paths)}
         report = self.report
-        for names in (report.added, report.present, report.moved, report.duplicates):
+        for names in (report.added, report.present, report.moved, report.duplicates, report.described):
             names.sort(key=place.__getitem__)
         report.bad = [clip.video for clip in sorted(self._bad, key=lambda clip: place[clip.path])]
 
@@ -206,7 +242,7 @@ class _IndexingRun:
         return 0 if file.remaining else 1
 
 
-def prune_videos(index: Index, folders: Iterable[str | os.PathLike[str]]) -> list[str]:
+def prune_videos(index: VideoIndex, folders: Iterable[str | os.PathLike[str]]) -> list[str]:
     """Removes from an index the files that are gone.
 
     Args:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -22,7 +22,7 @@ from video_colbert.index.calibration import Calibration
 from video_colbert.index.candidates import pool_bags
 from video_colbert.index.codecs import token_codec
 from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
-from video_colbert.index.index_files import IndexedVideo, records_to_arrow
+from video_colbert.index.index_files import IndexedVideo, MetadataValue, records_to_arrow
 from video_colbert.index.lance_table import LanceTable, is_remote
 from video_colbert.index.results import find_hits
 from video_colbert.index.search import Searcher, SearchHit
@@ -89,6 +89,14 @@ class VideoIndex(Protocol):
 
     def remove(self, ids: Collection[str]) -> int:
         """As `Index.remove`."""
+        ...
+
+    def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
+        """As `Index.check_metadata`."""
+        ...
+
+    def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
+        """As `Index.set_metadata`."""
         ...
 
     def search(
@@ -279,6 +287,37 @@ class Index:
         moved = {video_id: paths[video_id] for video_id, path in known.items() if path != paths[video_id]}
         if moved:
             self._table.set_text("path", moved)
+
+    def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
+        """Checks, before any work, that metadata can be stored here.
+
+        Raises:
+            IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name.
+        """
+        new_metadata_fields(self._table.schema, values)
+
+    def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
+        """Sets metadata of videos that are stored, in one commit.
+
+        Args:
+            values: by id, the value of each column; every id has the same columns, and None where it has no
+                value. Other columns are left as they are, and ids that are not stored passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        if not values:
+            return
+        present = [
+            {name: value for name, value in row.items() if value is not None} for row in values.values()
+        ]
+        self._table.add_columns(new_metadata_fields(self._table.schema, present))
+        fields = {column.name: column for column in metadata_fields(self._table.schema)}
+        names = [name for name in dict.fromkeys(name for row in values.values() for name in row) if name in fields]
+        if names:
+            columns = [pa.array([row.get(name) for row in values.values()], fields[name].type) for name in names]
+            schema = pa.schema([pa.field("id", pa.string(), nullable=False), *(fields[name] for name in names)])
+            self._table.set_columns(pa.table([list(values), *columns], schema=schema))
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes videos in one commit.

@@ -113,3 +113,105 @@ def run(arguments: argparse.Namespace) -> int:
         write_result(_bad_list(report.bad))
         return ExitCode.SOME_BAD
     return ExitCode.OK
+
+
+def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path]]:
+    """All videos that are asked for, but those of the manifest, and the folders they are looked for in."""
+    from video_colbert.index import find_video_files
+
+    if not arguments.videos:
+        return [], []
+    found = find_video_files(arguments.videos)
+    if found.left_out:
+        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(found.left_out.items()))
+        write_notice(f"Left out, no media files: {kinds}.")
+    return [str(path) for path in found.files], [Path(video) for video in arguments.videos if Path(video).is_dir()]
+
+
+def _windows(arguments: argparse.Namespace) -> WindowSettings | None:
+    from video_colbert.index import WindowSettings
+
+    if arguments.window_seconds is None:
+        if arguments.window_overlap:
+            raise ValueError("--window-overlap needs --window-seconds")
+        return None
+    return WindowSettings(arguments.window_seconds, arguments.window_overlap)
+
+
+def _metadata(
+    arguments: argparse.Namespace, files: list[str], folders: list[Path]
+) -> dict[str, Mapping[str, str | int | float | bool]]:
+    """Reads the manifest, whose videos it appends to `files`, and the metadata."""
+    from video_colbert.index import match_metadata, read_manifest, read_metadata
+
+    found: dict[str, Mapping[str, str | int | float | bool]] = {}
+    if arguments.manifest is not None:
+        listed, found = read_manifest(arguments.manifest)
+        files += [path for path in listed if path not in set(files)]
+    if not files:
+        raise MetadataError("there is nothing to index; name video files, folders of them, or a --manifest")
+    if arguments.metadata is not None:
+        matched, absent = match_metadata(
+            read_metadata(arguments.metadata), files, [*folders, arguments.metadata.absolute().parent]
+        )
+        found = {path: {**found.get(path, {}), **matched.get(path, {})} for path in (*found, *matched)}
+        if absent:
+            more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""
+            names = ", ".join(absent[:_LISTED])
+            write_notice(f"{arguments.metadata} names {len(absent)} videos that are not there: {names}{more}.")
+    return found
+
+
+def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
+    """One encoder for each device that is named, and by default for each CUDA device."""
+    import torch
+
+    devices = arguments.device.split(",") if arguments.device else [None]
+    if devices == [None] and torch.cuda.device_count() > 1:
+        devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    arguments.device = devices[0]
+    first = load_encoder(arguments)
+    return [first, *(first.replica(device) for device in devices[1:])]
+
+
+def _open_index(arguments: argparse.Namespace, encoder: VideoColBERTEncoder) -> Index:
+    from video_colbert.index import Index
+
+    if Index.exists(arguments.index):
+        return Index.open(arguments.index, model=encoder.reference)
+    return Index.create(
+        arguments.index, model=encoder.reference, num_frames=arguments.num_frames or encoder.num_frames
+    )
+
+
+def _seconds(text: str) -> float:
+    """Reads a number of seconds from 0.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
+def _summary(report: IndexingReport, pruned: int, total: int, directory: str) -> str:
+    kinds = {
+        "added": len(report.added),
+        "already there": len(report.present),
+        "moved": len(report.moved),
+        "of the same content as another": len(report.duplicates),
+        "with other metadata": len(report.described),
+        "pruned": pruned,
+        "bad": len(report.bad),
+    }
+    counts = ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number or kind == "added")
+    return f"{counts}; the index in {directory} holds {total} {'video' if total == 1 else 'videos'}."
+
+
+def _bad_list(bad: list[BadVideo]) -> str:
+    return "\n".join([f"Bad files ({len(bad)}):", *(f"  {video.source}: {video.reason}" for video in bad)])

@@ -1,8 +1,9 @@
 """Index and search."""
 
 from video_colbert.index.index_files import IndexedVideo
-from video_colbert.index.indexing import IndexingReport, index_videos, prune_videos
-from video_colbert.index.metadata_files import VideoMetadata, match_metadata, read_metadata
+from video_colbert.index.index_writer import IndexingReport
+from video_colbert.index.indexing import index_videos, prune_videos
+from video_colbert.index.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
 from video_colbert.index.search import (
     Moment,
     MomentRange,
@@ -12,8 +13,9 @@ from video_colbert.index.search import (
     TokenSource,
     TopRows,
 )
-from video_colbert.index.store import Index, VideoIndex
+from video_colbert.index.store import Index
 from video_colbert.index.video_files import FoundFiles, find_video_files
+from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings, video_windows
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "index_videos",
     "match_metadata",
     "prune_videos",
+    "read_manifest",
     "read_metadata",
     "video_windows",
 ]

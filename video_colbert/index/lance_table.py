@@ -211,9 +211,7 @@ class LanceTable:
         if self._commits % _COMMITS_BETWEEN_CHECKS:
             return
         with _clear_errors(self.location, "cannot be read"):
-            # Annotated as an object, but a mapping in fact.
-            statistics: Any = self._table.stats()
-        fragments = statistics["fragment_stats"]
+            fragments = _statistics(self._table)["fragment_stats"]
         # A large file is written anew only after the small ones make a quarter of it: each row is then rewritten a
         # number of times that grows with the logarithm of the rows.
         lengths = fragments["lengths"]
@@ -235,6 +233,15 @@ class TableVersion:
         self._table = table
         self.version = int(table.version)
         self.schema: pa.Schema = table.schema
+
+    def num_bytes(self) -> int:
+        """Size of the data files.
+
+        Raises:
+            IndexStoreError: the table cannot be read.
+        """
+        with _clear_errors(self.location, "cannot be read"):
+            return int(_statistics(self._table)["total_bytes"])
 
     def read(self, columns: Sequence[str], where: str | None = None) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
         """Reads columns of all rows in the order of the table.
@@ -290,6 +297,11 @@ def is_remote(location: str) -> bool:
             f"{location} is no address of an index; use a folder or {', '.join(_REMOTE_SCHEMES)} with ://"
         )
     return True
+
+
+def _statistics(table: Table) -> Any:
+    # Annotated as an object, but a mapping in fact.
+    return table.stats()
 
 
 def _is_in(column: str, values: Sequence[str]) -> str:

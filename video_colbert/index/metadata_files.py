@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
+from processing import VideoDecodingError
 from video_colbert.errors import MetadataError
 from video_colbert.index.index_files import MetadataValue
+from video_colbert.media_files import is_remote, open_media
 
 _VIDEO = "video"
 _CELL_READERS: tuple[tuple[re.Pattern[str], Callable[[str], MetadataValue]], ...] = (
@@ -43,20 +46,19 @@ def read_metadata(path: str | os.PathLike[str]) -> VideoMetadata:
     holds both.
 
     Args:
-        path: the file.
+        path: the file, or its URL.
 
     Raises:
-        MetadataError: the file is neither, a row has no video or that of another row, or a value is a list or an
-            object.
-        OSError: the file cannot be read.
+        MetadataError: the file cannot be read or is neither, a row has no video or that of another row, or a value
+            is a list or an object.
     """
-    file = Path(path)
-    readers = {".jsonl": _json_rows, ".csv": _csv_rows}
-    if file.suffix.lower() not in readers:
+    file = os.fspath(path)
+    suffix = PurePath(file).suffix.lower()
+    if suffix not in _READERS:
         raise MetadataError(f"{file} must be named .jsonl or .csv, as what it is")
     values: dict[str, dict[str, MetadataValue]] = {}
     columns: dict[str, None] = {}
-    for line, row in readers[file.suffix.lower()](file):
+    for line, row in _READERS[suffix](file, _read_text(file)):
         video = row.pop(_VIDEO, None)
         if not isinstance(video, str) or not video:
             raise MetadataError(f"{file}, line {line}, names no video; its column {_VIDEO!r} must hold a path")
@@ -103,33 +105,72 @@ def match_metadata(
     return found, absent
 
 
-def _json_rows(file: Path) -> Iterator[tuple[int, dict[str, MetadataValue | None]]]:
-    with file.open(encoding="utf-8") as lines:
-        for number, line in enumerate(lines, start=1):
-            if not line.strip():
-                continue
-            try:
-                row = json.loads(line)
-            except json.JSONDecodeError as error:
-                raise MetadataError(f"{file}, line {number}, is no JSON ({error})") from error
-            if not isinstance(row, dict):
-                raise MetadataError(f"{file}, line {number}, must be a JSON object, one a line")
-            for name, value in row.items():
-                if isinstance(value, list | dict):
-                    raise MetadataError(
-                        f"{file}, line {number}: {name!r} must be text, a number, or true or false, not a "
-                        f"{type(value).__name__}"
-                    )
-            yield number, row
+def read_manifest(path: str | os.PathLike[str]) -> tuple[list[str], dict[str, Mapping[str, MetadataValue]]]:
+    """Reads which videos to index, and what is known of them.
+
+    Args:
+        path: a file, or its URL: a path or URL a line, or what `read_metadata` takes if it is named so. Relative
+            paths start at the folder of the manifest.
+
+    Returns:
+        Absolute paths and URLs, each once, and the metadata of those that have some.
+
+    Raises:
+        MetadataError: the file cannot be read, names no video, or is not as `read_metadata` takes it.
+    """
+    file = os.fspath(path)
+    if PurePath(file).suffix.lower() in _READERS:
+        values = read_metadata(file).values
+    else:
+        values = {line.strip(): {} for line in _read_text(file).splitlines() if line.strip()}
+    if not values:
+        raise MetadataError(f"{file} names no video")
+    places = {_absolute(name, file): row for name, row in values.items()}
+    return list(places), {place: row for place, row in places.items() if row}
 
 
-def _csv_rows(file: Path) -> Iterator[tuple[int, dict[str, MetadataValue | None]]]:
-    with file.open(encoding="utf-8-sig", newline="") as lines:
-        reader = csv.DictReader(lines, strict=True)
+def _absolute(name: str, manifest: str) -> str:
+    if is_remote(name) or os.path.isabs(name):
+        return name
+    if is_remote(manifest):
+        return f"{manifest.rpartition('/')[0]}/{name}"
+    return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(manifest)), name))
+
+
+def _read_text(file: str) -> str:
+    try:
+        with open_media(file) as opened:
+            content = Path(opened).read_bytes() if isinstance(opened, str) else opened.read()
+        return content.decode("utf-8-sig")
+    except (VideoDecodingError, OSError, UnicodeDecodeError) as error:
+        raise MetadataError(f"{file} cannot be read ({getattr(error, 'reason', error)})") from error
+
+
+def _json_rows(file: str, text: str) -> Iterator[tuple[int, dict[str, MetadataValue | None]]]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
         try:
-            rows = [(reader.line_num, row) for row in reader]
-        except csv.Error as error:
-            raise MetadataError(f"{file}, line {reader.line_num}, is no CSV ({error})") from error
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise MetadataError(f"{file}, line {number}, is no JSON ({error})") from error
+        if not isinstance(row, dict):
+            raise MetadataError(f"{file}, line {number}, must be a JSON object, one a line")
+        for name, value in row.items():
+            if isinstance(value, list | dict):
+                raise MetadataError(
+                    f"{file}, line {number}: {name!r} must be text, a number, or true or false, not a "
+                    f"{type(value).__name__}"
+                )
+        yield number, row
+
+
+def _csv_rows(file: str, text: str) -> Iterator[tuple[int, dict[str, MetadataValue | None]]]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    try:
+        rows = [(reader.line_num, row) for row in reader]
+    except csv.Error as error:
+        raise MetadataError(f"{file}, line {reader.line_num}, is no CSV ({error})") from error
     for number, row in rows:
         if None in row or None in row.values():
             raise MetadataError(f"{file}, line {number}, has not as many cells as the header has columns")
@@ -146,3 +187,6 @@ def _cell_reader(cells: list[str]) -> Callable[[str], MetadataValue]:
         if all(pattern.fullmatch(cell) for cell in cells):
             return read
     return str
+
+
+_READERS = {".jsonl": _json_rows, ".csv": _csv_rows}

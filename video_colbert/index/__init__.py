@@ -1,10 +1,22 @@
 """Index and search."""
 
 from video_colbert.index.index_files import IndexedVideo
-from video_colbert.index.indexing import IndexingReport, index_videos
-from video_colbert.index.search import Moment, SearchHit
+from video_colbert.index.index_writer import IndexingReport
+from video_colbert.index.indexing import index_videos, prune_videos
+from video_colbert.index.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
+from video_colbert.index.search import (
+    Moment,
+    MomentRange,
+    Searcher,
+    SearchHit,
+    TokensInMemory,
+    TokenSource,
+    TopRows,
+)
 from video_colbert.index.store import Index
 from video_colbert.index.video_files import FoundFiles, find_video_files
+from video_colbert.index.video_index import VideoIndex
+from video_colbert.index.windows import WindowSettings, video_windows
 
 __all__ = [
     "FoundFiles",
@@ -12,7 +24,20 @@ __all__ = [
     "IndexedVideo",
     "IndexingReport",
     "Moment",
+    "MomentRange",
     "SearchHit",
+    "Searcher",
+    "TokenSource",
+    "TokensInMemory",
+    "TopRows",
+    "VideoIndex",
+    "VideoMetadata",
+    "WindowSettings",
     "find_video_files",
     "index_videos",
+    "match_metadata",
+    "prune_videos",
+    "read_manifest",
+    "read_metadata",
+    "video_windows",
 ]

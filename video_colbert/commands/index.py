@@ -181,10 +181,10 @@ def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
     """One encoder for each device that is named, and by default for each CUDA device."""
     import torch
 
-    devices = arguments.device.split(",") if arguments.device else [None]
-    if devices == [None] and torch.cuda.device_count() > 1:
+    devices = arguments.device.split(",") if arguments.device else []
+    if not devices and torch.cuda.device_count() > 1:
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    arguments.device = devices[0]
+    arguments.device = devices[0] if devices else None
     first = load_encoder(arguments)
     return [first, *(first.replica(device) for device in devices[1:])]
 

@@ -22,7 +22,7 @@ from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.errors import MissingExtraError, ModelMismatchError
 from video_colbert.index.index_files import MetadataValue
 from video_colbert.index.index_writer import SECONDS_BETWEEN_WRITES, IndexingReport, IndexWriter
-from video_colbert.index.indexing_plan import BadClip, DuplicateFile, IndexingPlan, PlannedFile, StoredFiles
+from video_colbert.index.indexing_plan import DuplicateFile, IndexingPlan, PlannedFile, StoredFiles
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings
 from video_colbert.pretrained import DType, ModelReference

@@ -156,7 +156,17 @@ class LanceTable:
             IndexStoreError: the table cannot be written.
         """
         schema = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("id", column)])
-        rows = pa.table([list(values), list(values.values())], schema=schema)
+        self.set_columns(pa.table([list(values), list(values.values())], schema=schema))
+
+    def set_columns(self, rows: pa.Table) -> None:
+        """Sets columns of some rows in one commit; rows that are not there are passed over.
+
+        Args:
+            rows: `id`, and the columns to set.
+
+        Raises:
+            IndexStoreError: the table cannot be written.
+        """
         with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.merge_insert("id").when_matched_update_all().execute(rows)

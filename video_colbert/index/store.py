@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from video_colbert.index.calibration import Calibration
 from video_colbert.index.codecs import token_codec
 from video_colbert.index.encoded_rows import common_layout, rows_to_store
 from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.index_files import IndexedVideo, MetadataValue, metadata_to_arrow
 from video_colbert.index.lance_table import LanceTable, is_remote
 from video_colbert.index.results import find_hits
 from video_colbert.index.search import EXACT_LIMIT, Searcher, SearchHit
@@ -228,6 +228,32 @@ class Index:
         moved = {video_id: paths[video_id] for video_id, path in known.items() if path != paths[video_id]}
         if moved:
             self._table.set_text("path", moved)
+
+    def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
+        """Checks, before any work, that metadata can be stored here.
+
+        Raises:
+            IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name.
+        """
+        new_metadata_fields(self._table.schema, values)
+
+    def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
+        """Sets metadata of videos that are stored, in one commit.
+
+        Args:
+            values: by id, the value of each column; every id has the same columns, and None where it has no
+                value. Other columns are left as they are, and ids that are not stored passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        if not values:
+            return
+        present = [{name: value for name, value in row.items() if value is not None} for row in values.values()]
+        self._table.add_columns(new_metadata_fields(self._table.schema, present))
+        rows = metadata_to_arrow(values, metadata_fields(self._table.schema))
+        if rows.num_columns > 1:
+            self._table.set_columns(rows)
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes videos in one commit.

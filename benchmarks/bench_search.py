@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import lancedb
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import torch
 from benchmark_report import Target, run_benchmark
 from clustered_tokens import ClusteredTokens, exact_scores
@@ -217,13 +217,13 @@ def lance(frames: TokenBags, videos: TokenBags, queries: EncodedQueries, figures
         def own_search(query: int) -> list[int]:
             distances: dict[int, float] = {}
             for level in columns:
-                asked = table.search(queries.query_embeds[query].numpy(), vector_column_name=level)
+                asked: Any = table.search(queries.query_embeds[query].numpy(), vector_column_name=level)
                 for hit in asked.distance_type("cosine").select(["row", "_distance"]).limit(len(frames)).to_list():
                     distances[hit["row"]] = distances.get(hit["row"], 0.0) + hit["_distance"]
             return sorted(distances, key=distances.__getitem__)[:TOP_K]
 
         def ours(query: int) -> list[int]:
-            return searcher.top(single_query(queries, query), TOP_K).rows[0].tolist()  # type: ignore[no-any-return]
+            return searcher.top(single_query(queries, query), TOP_K).rows[0].tolist()
 
         answers = ask({"LanceDB multivector": own_search, "ours": ours}, exact)
     print(f"\n{LANCE_VIDEOS} of the clustered videos")

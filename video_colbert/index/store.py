@@ -330,6 +330,18 @@ class Index:
         self._table.set_field_metadata(POOLED, calibration_metadata(calibration))
         return calibration
 
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether a search scores only candidates, and no calibration is stored or the index has doubled since."""
+
+        def is_due(snapshot: IndexSnapshot) -> bool:
+            if not len(snapshot) or self._searcher_of(snapshot).is_exact:
+                return False
+            calibration = read_calibration(snapshot.table.schema)
+            return calibration is None or len(snapshot) > 2 * calibration.num_videos
+
+        return self._on_latest(is_due)
+
     def _search(
         self,
         snapshot: IndexSnapshot,

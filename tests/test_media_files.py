@@ -25,13 +25,8 @@ def bucket() -> Iterator[str]:
     server.start()
     host, port = server.get_host_and_port()
     address = f"{host}:{port}"
-    S3FileSystem(
-        access_key="test",
-        secret_key="test",
-        endpoint_override=address,
-        scheme="http",
-        allow_bucket_creation=True,
-    ).create_dir("videos")
+    system, _ = S3FileSystem.from_uri(f"{s3_url(address, '')}&allow_bucket_creation=true")
+    system.create_dir("videos")
     yield address
     server.stop()
 

@@ -212,9 +212,7 @@ def test_metadata_is_stored_and_updated_without_encoding_again(
     report = index_videos(
         index, encoder, files, metadata={names[0]: {"year": 2021}, names[1]: {"genre": "film"}, names[2]: {"year": 1}}
     )
-    assert report == IndexingReport(
-        added=names[2:], present=names[:2], described=names[:2], clips=1
-    )
+    assert report == IndexingReport(added=names[2:], present=names[:2], described=names[:2], clips=1)
     assert stored() == {"0.mp4": {"year": 2021}, "1.mp4": {"genre": "film"}, "2.mp4": {"year": 1}}
     hits = index.search(encoder.encode_queries(["a red circle"]), where="year >= 2000")[0]
     assert [Path(hit.video).name for hit in hits] == ["0.mp4"]
@@ -239,5 +237,5 @@ def test_pruning_removes_what_is_gone_from_the_folder_and_nothing_else(
     elsewhere.unlink()
     assert prune_videos(index, [files[0].parent]) == [str(files[1])]
     assert {video.path for video in index.videos} == {str(files[0]), str(files[2]), str(elsewhere)}
-    with pytest.raises(FileNotFoundError, match="there is no folder .*gone; nothing of it is removed"):
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*gone; nothing of it is removed"):
         prune_videos(index, [tmp_path / "gone"])

@@ -30,7 +30,8 @@ def test_csv_columns_have_the_types_of_their_cells(tmp_path: Path) -> None:
 def test_json_lines_keep_their_types_and_mixed_numbers_become_one(tmp_path: Path) -> None:
     lines = write(
         tmp_path / "about.jsonl",
-        '{"video": "a.mp4", "year": 2020, "score": 1, "note": null}\n\n{"video": "b.mp4", "score": 2.5, "new": true}\n',
+        '{"video": "a.mp4", "year": 2020, "score": 1, "note": null}\n\n'
+        '{"video": "b.mp4", "score": 2.5, "new": true}\n',
     )
     values = read_metadata(lines).values
     assert values == {"a.mp4": {"year": 2020, "score": 1.0}, "b.mp4": {"score": 2.5, "new": True}}

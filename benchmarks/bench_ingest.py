@@ -10,7 +10,6 @@ starts it before it loads the model. Targets:
 Threads that decode, which a crash or a hanging file would take down with them, are measured for comparison.
 """
 
-import shutil
 import sys
 import tempfile
 import time
@@ -32,6 +31,7 @@ from video_colbert.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.index import Index, index_videos
 from video_colbert.index.indexing_plan import IndexingPlan, StoredFiles
+from video_colbert.pretrained import load_pretrained
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
 CLIPS, FRAMES, IMAGE_SIZE, BATCH = 300, 12, 224, 8
@@ -74,8 +74,8 @@ class Ingestion:
         processor = VideoColBERTProcessor.from_backbone(backbone, query_length=8, num_frames=FRAMES)
         processor.save_pretrained(checkpoint)
         self.encoder = VideoColBERTEncoder.from_pretrained(checkpoint, device="cpu")
-        self.stand_in = StandInEncoder.from_pretrained(checkpoint, device="cpu")
-        self.idle = StandInEncoder.from_pretrained(checkpoint, device="cpu")
+        self.stand_in = StandInEncoder(load_pretrained(checkpoint, device="cpu"))
+        self.idle = StandInEncoder(load_pretrained(checkpoint, device="cpu"))
 
     def index(self, encoder: VideoColBERTEncoder) -> float:
         """Indexes all clips into a new index; returns clips a second."""

@@ -187,4 +187,3 @@ class _Feed:
     @property
     def is_finished(self) -> bool:
         return self._source.is_finished
-

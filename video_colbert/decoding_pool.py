@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import threading
 import time
@@ -170,10 +171,9 @@ class DecodingPool:
                 if not each.tasks:
                     each.busy_since = time.monotonic()
                 each.tasks.append((task, slot))
-                try:
+                # One that has died meanwhile is dealt with when its connection says so.
+                with contextlib.suppress(ConnectionError):
                     each.connection.send((task, slot))
-                except ConnectionError:
-                    pass  # it has died; its connection says so next
 
     def _next_task(self, source: TaskSource, number: int) -> Task | None:
         if self._again:

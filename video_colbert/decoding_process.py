@@ -94,7 +94,7 @@ class SharedSlots:
     def pixels(self, slot: int, shape: tuple[int, ...]) -> Tensor:
         """A uint8 tensor of a shape over the start of a slot."""
         start, size = slot * self.slot_bytes, int(np.prod(shape))
-        return torch.from_numpy(np.frombuffer(self.memory, np.uint8, size, start)).view(shape)
+        return torch.from_numpy(np.frombuffer(memoryview(self.memory), np.uint8, size, start)).view(shape)
 
 
 def run_decoding_process(connection: Connection, decoder: ClipDecoder, slots: SharedSlots) -> None:

@@ -59,7 +59,7 @@ class VideoColBERTEncoder:
         number: int | None = self.processor.video_processor.num_frames
         return number
 
-    def replica(self, device: str) -> VideoColBERTEncoder:
+    def replica(self, device: str | torch.device) -> VideoColBERTEncoder:
         """Copies the encoder to another device, for encoding on several at once.
 
         Args:

@@ -69,7 +69,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="encode on a Ray cluster, which must see the videos under the same paths; `auto` for the running one",
+        help="encode on the machines of a Ray cluster (extra `ray`), to which paths must mean the same files; `auto` "
+        "for the running one",
+    )
+    parser.add_argument(
+        "--encoders",
+        type=positive_int,
+        metavar="N",
+        help="with --ray, how many models encode (default: one for each GPU, or else for each machine)",
     )
 
 
@@ -84,7 +91,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.ray is None:
         start_decoding_server()
-    from video_colbert.index import WindowSettings, index_videos, prune_videos
+    from video_colbert.index import index_videos, prune_videos
 
     files, folders = _find_files(arguments)
     try:
@@ -93,20 +100,28 @@ def run(arguments: argparse.Namespace) -> int:
         write_notice(f"video-colbert: {error}")
         return ExitCode.FAILED
     metadata = _metadata(arguments, files, folders)
-    encoders = _load_encoders(arguments)
+    if arguments.ray is None:
+        encoders = _load_encoders(arguments)
+    else:
+        # The cluster's machines encode; here the model is only checked.
+        arguments.device = "cpu"
+        encoders = [load_encoder(arguments)]
     encoders[0].check_num_frames(arguments.num_frames)
     index = _open_index(arguments, encoders[0])
-    report = index_videos(
-        index,
-        encoders,
-        files,
-        batch_size=arguments.batch_size,
-        num_frames=arguments.num_frames,
-        workers=arguments.workers,
-        windows=windows,
-        metadata=metadata,
-        timeout=arguments.timeout,
-    )
+    if arguments.ray is None:
+        report = index_videos(
+            index,
+            encoders,
+            files,
+            batch_size=arguments.batch_size,
+            num_frames=arguments.num_frames,
+            workers=arguments.workers,
+            windows=windows,
+            metadata=metadata,
+            timeout=arguments.timeout,
+        )
+    else:
+        report = _index_on_ray(arguments, index, files, windows, metadata)
     gone = prune_videos(index, folders) if arguments.prune else []
     write_result(_summary(report, len(gone), len(index), arguments.index))
     if report.bad:
@@ -166,12 +181,33 @@ def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
     """One encoder for each device that is named, and by default for each CUDA device."""
     import torch
 
-    devices = arguments.device.split(",") if arguments.device else [None]
-    if devices == [None] and torch.cuda.device_count() > 1:
+    devices = arguments.device.split(",") if arguments.device else []
+    if not devices and torch.cuda.device_count() > 1:
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    arguments.device = devices[0]
+    arguments.device = devices[0] if devices else None
     first = load_encoder(arguments)
     return [first, *(first.replica(device) for device in devices[1:])]
+
+
+def _index_on_ray(
+    arguments: argparse.Namespace,
+    index: Index,
+    files: list[str],
+    windows: WindowSettings | None,
+    metadata: dict[str, Mapping[str, str | int | float | bool]],
+) -> IndexingReport:
+    from video_colbert.index.ray_indexing import RayEncoders, index_videos_on_ray
+
+    encoders = RayEncoders(
+        arguments.model,
+        revision=arguments.revision,
+        dtype=arguments.dtype,
+        encoders=arguments.encoders,
+        workers=arguments.workers,
+        batch_size=arguments.batch_size,
+        timeout=arguments.timeout,
+    )
+    return index_videos_on_ray(index, encoders, files, address=arguments.ray, windows=windows, metadata=metadata)
 
 
 def _open_index(arguments: argparse.Namespace, encoder: VideoColBERTEncoder) -> Index:

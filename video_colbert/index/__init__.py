@@ -1,5 +1,7 @@
 """Index and search."""
 
+from video_colbert.index.calibration import Calibration
+from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.index_writer import IndexingReport
 from video_colbert.index.indexing import index_videos, prune_videos
@@ -19,6 +21,8 @@ from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings, video_windows
 
 __all__ = [
+    "Calibration",
+    "Filter",
     "FoundFiles",
     "Index",
     "IndexedVideo",
@@ -36,6 +40,7 @@ __all__ = [
     "find_video_files",
     "index_videos",
     "match_metadata",
+    "parse_filter",
     "prune_videos",
     "read_manifest",
     "read_metadata",

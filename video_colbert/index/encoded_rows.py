@@ -56,14 +56,14 @@ def rows_to_store(
     """
     if merge_similarity is not None:
         videos = [_merged(video, encoded, merge_similarity) for video, encoded in videos]
-    frames = TokenBags.from_bags([encoded.frame_embeds for _, encoded in videos])
-    of_video_level = [encoded.video_embeds for _, encoded in videos if encoded.video_embeds is not None]
-    tokens = TokenBags.from_bags(of_video_level) if of_video_level else None
+    frames = [encoded.frame_embeds for _, encoded in videos]
+    tokens = [encoded.video_embeds for _, encoded in videos if encoded.video_embeds is not None]
     rows = records_to_arrow([video for video, _ in videos], metadata_fields)
     rows = rows.append_column(FRAME_TOKENS, bags_to_arrow(frames, codec))
-    if tokens is not None:
+    if tokens:
         rows = rows.append_column(VIDEO_TOKENS, bags_to_arrow(tokens, codec))
-    return rows.append_column(POOLED, vectors_to_arrow(pool_bags(frames, tokens)))
+    pooled = pool_bags(TokenBags.from_bags(frames), TokenBags.from_bags(tokens) if tokens else None)
+    return rows.append_column(POOLED, vectors_to_arrow(pooled))
 
 
 def _merged(video: IndexedVideo, encoded: EncodedVideo, min_similarity: float) -> tuple[IndexedVideo, EncodedVideo]:

@@ -105,7 +105,7 @@ def prune_videos(index: VideoIndex, folders: Iterable[str | os.PathLike[str]]) -
         FileNotFoundError: a folder itself is gone, as when a disk is not mounted.
         IndexStoreError: the index cannot be written.
     """
-    roots = [Path(os.path.abspath(folder)) for folder in folders]
+    roots = [Path(os.path.normpath(Path(folder).absolute())) for folder in folders]
     for root in roots:
         if not root.exists():
             raise FileNotFoundError(f"there is no folder {root}; nothing of it is removed from the index")

@@ -6,10 +6,9 @@ version, which no later commit changes.
 
 from __future__ import annotations
 
+import logging
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,9 @@ from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import sql_text
+from video_colbert.index.lance_errors import clear_errors
+
+logger = logging.getLogger(__name__)
 
 _TABLE = "videos"
 _REMOTE_SCHEMES = ("s3", "gs", "az")
@@ -33,7 +35,6 @@ _COMMITS_BETWEEN_CHECKS = 16
 _MAX_FRAGMENTS = 32
 # Versions that a running search may still read are younger than this.
 _KEPT_VERSIONS = timedelta(hours=1)
-_RUST_NOISE = re.compile(r"lance error: LanceError\(\w+\): |, /\S+\.rs:\d+:\d+")
 
 
 class LanceTable:
@@ -60,7 +61,7 @@ class LanceTable:
         """
         if not is_remote(location):
             return any((Path(location) / f"{_TABLE}.lance" / "_versions").glob("*.manifest"))
-        with _clear_errors(location, "cannot be read"):
+        with clear_errors(location, "cannot be read"):
             return _TABLE in lancedb.connect(location, storage_options=_options(storage_options)).table_names()
 
     @classmethod
@@ -75,7 +76,7 @@ class LanceTable:
                 Path(location).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise IndexStoreError(f"{location} cannot be made a folder ({error.strerror})") from error
-        with _clear_errors(location, "cannot be written"):
+        with clear_errors(location, "cannot be written"):
             options = {"new_table_data_storage_version": _STORAGE_VERSION, **(_options(storage_options) or {})}
             database = lancedb.connect(location, storage_options=options)
             table = database.create_table(_TABLE, schema=schema)
@@ -88,7 +89,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(location, "cannot be read"):
+        with clear_errors(location, "cannot be read"):
             database = lancedb.connect(location, storage_options=_options(storage_options))
             return cls(location, database, database.open_table(_TABLE))
 
@@ -103,7 +104,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(self.location, "cannot be read"):
+        with clear_errors(self.location, "cannot be read"):
             self._table.checkout_latest()
             return int(self._table.version)
 
@@ -113,21 +114,20 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read, or the version is gone.
         """
-        with _clear_errors(self.location, "cannot be read"):
+        with clear_errors(self.location, "cannot be read"):
             table = self._database.open_table(_TABLE)
             table.checkout(version)
             return TableVersion(self.location, table)
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
-        """Adds columns that are null in the rows there are; of a column that another process added meanwhile, none.
+        """Adds columns that are null in the rows there are; one that another process added meanwhile is left.
 
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
-            missing = [column for column in fields if column.name not in self._table.schema.names]
-            if missing:
+            if missing := [column for column in fields if column.name not in self._table.schema.names]:
                 self._table.add_columns(missing)
 
     def insert(self, rows: pa.Table, replaced_ids: Sequence[str] = ()) -> None:
@@ -140,7 +140,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             merge = self._table.merge_insert("id").when_not_matched_insert_all()
             if replaced_ids:
@@ -170,7 +170,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.merge_insert("id").when_matched_update_all().execute(rows)
         self._after_commit()
@@ -181,7 +181,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.update_field_metadata({"path": column, "metadata": dict(values)})
 
@@ -191,7 +191,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.delete(_is_in("id", ids))
         self._after_commit()
@@ -202,7 +202,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.optimize(cleanup_older_than=_KEPT_VERSIONS)
 
@@ -210,14 +210,23 @@ class LanceTable:
         self._commits += 1
         if self._commits % _COMMITS_BETWEEN_CHECKS:
             return
-        with _clear_errors(self.location, "cannot be read"):
+        try:
+            if self._is_compaction_due():
+                self.compact()
+        except IndexStoreError as error:
+            # The commit stands; merging can wait, and another process may be at it.
+            logger.warning("Small files of the index were not merged: %s", error)
+
+    def _is_compaction_due(self) -> bool:
+        """Whether there are many files, and the small ones among them make a quarter of the largest.
+
+        So each row is written anew a number of times that grows with the logarithm of the rows only.
+        """
+        with clear_errors(self.location, "cannot be read"):
             fragments = _statistics(self._table)["fragment_stats"]
-        # A large file is written anew only after the small ones make a quarter of it: each row is then rewritten a
-        # number of times that grows with the logarithm of the rows.
         lengths = fragments["lengths"]
         rows = lengths["mean"] * fragments["num_fragments"]
-        if fragments["num_fragments"] >= _MAX_FRAGMENTS and rows >= 1.25 * lengths["max"]:
-            self.compact()
+        return bool(fragments["num_fragments"] >= _MAX_FRAGMENTS and rows >= 1.25 * lengths["max"])
 
 
 class TableVersion:
@@ -240,7 +249,7 @@ class TableVersion:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(self.location, "cannot be read"):
+        with clear_errors(self.location, "cannot be read"):
             return int(_statistics(self._table)["total_bytes"])
 
     def read(self, columns: Sequence[str], where: str | None = None) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
@@ -256,7 +265,7 @@ class TableVersion:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(self.location, "is damaged or cannot be read"):
+        with clear_errors(self.location, "is damaged or cannot be read"):
             query = self._table.search().select(list(columns)).with_row_id(True).limit(None)
             if where is not None:
                 query = query.where(where)
@@ -275,7 +284,7 @@ class TableVersion:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(self.location, "is damaged or cannot be read"):
+        with clear_errors(self.location, "is damaged or cannot be read"):
             query = self._table.take_row_ids(row_ids.tolist()).select(list(columns)).with_row_id()
             table, found = _sorted_by_row_id(query.to_arrow())
         if len(found) != len(row_ids):
@@ -333,13 +342,3 @@ def _options(storage_options: Mapping[str, str] | None) -> dict[str, str] | None
         options.setdefault("endpoint", endpoint)
         options.setdefault("allow_http", str(endpoint.startswith("http://")).lower())
     return options or None
-
-
-@contextmanager
-def _clear_errors(location: str, problem: str) -> Iterator[None]:
-    """Turns what LanceDB raises into one sentence."""
-    try:
-        yield
-    except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
-        reason = _RUST_NOISE.sub("", str(error).strip()).splitlines()
-        raise IndexStoreError(f"{location} {problem} ({reason[0] if reason else type(error).__name__})") from error

@@ -67,10 +67,10 @@ def read_metadata(path: str | os.PathLike[str]) -> VideoMetadata:
         columns.update(dict.fromkeys(row))
         values[video] = {name: value for name, value in row.items() if value is not None}
     for name in columns:
-        if {type(row[name]) for row in values.values() if name in row} == {int, float}:
-            for row in values.values():
-                if name in row:
-                    row[name] = float(row[name])
+        numbers = [described for described in values.values() if isinstance(described.get(name), int | float)]
+        if {type(described[name]) for described in numbers} == {int, float}:
+            for described in numbers:
+                described[name] = float(described[name])
     return VideoMetadata(values, tuple(columns))
 
 
@@ -91,11 +91,11 @@ def match_metadata(
         MetadataError: a name means several of the files.
     """
     known = set(files)
-    roots = [os.path.abspath(folder) for folder in folders]
+    roots = [Path(folder).absolute() for folder in folders]
     found: dict[str, Mapping[str, MetadataValue]] = {}
     absent = []
     for name, values in metadata.values.items():
-        places = {name, *(os.path.normpath(os.path.join(root, name)) for root in roots)} & known
+        places = {name, *(os.path.normpath(root / name) for root in roots)} & known
         if len(places) > 1:
             raise MetadataError(f"metadata for {name} may mean {' or '.join(sorted(places))}; name it with its folder")
         if places:
@@ -130,11 +130,11 @@ def read_manifest(path: str | os.PathLike[str]) -> tuple[list[str], dict[str, Ma
 
 
 def _absolute(name: str, manifest: str) -> str:
-    if is_remote(name) or os.path.isabs(name):
+    if is_remote(name) or Path(name).is_absolute():
         return name
     if is_remote(manifest):
         return f"{manifest.rpartition('/')[0]}/{name}"
-    return os.path.normpath(os.path.join(os.path.dirname(os.path.abspath(manifest)), name))
+    return os.path.normpath(Path(manifest).absolute().parent / name)
 
 
 def _read_text(file: str) -> str:

@@ -26,7 +26,9 @@ class WindowSettings:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.seconds) and self.seconds >= 10**-_DECIMALS):
-            raise ValueError(f"a window needs a positive number of seconds, at least a millisecond, not {self.seconds}")
+            raise ValueError(
+                f"a window needs a positive number of seconds, at least a millisecond, not {self.seconds}"
+            )
         if not 0 <= self.overlap <= self.seconds - 10**-_DECIMALS:
             raise ValueError(
                 f"windows of {self.seconds:g} s can overlap by 0 s to less than that, not by {self.overlap:g} s"

@@ -1,0 +1,63 @@
+"""Encoded videos of any content, for tests of what stores them."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from processing import QueryWord
+from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.index import IndexedVideo
+from video_colbert.index.index_files import MetadataValue
+from video_colbert.pretrained import ModelReference
+
+MODEL = ModelReference("some/model", "a" * 40)
+WIDTH = 8
+
+
+def unit_vectors(generator: torch.Generator, *shape: int) -> torch.Tensor:
+    return torch.nn.functional.normalize(torch.randn(*shape, WIDTH, generator=generator), dim=-1)
+
+
+def make_video(
+    name: str,
+    *,
+    frames: int = 3,
+    digest: str | None = None,
+    has_video_level: bool = True,
+    seed: int | None = None,
+    start: float | None = None,
+    end: float | None = None,
+    metadata: dict[str, MetadataValue] | None = None,
+) -> tuple[IndexedVideo, EncodedVideo]:
+    """A video whose tokens are a function of its name, or of the seed."""
+    generator = torch.Generator().manual_seed(sum(map(ord, name)) if seed is None else seed)
+    times = np.arange(frames) / 2
+    video_embeds = unit_vectors(generator, frames + 2) if has_video_level else None
+    return (
+        IndexedVideo(
+            f"/videos/{name}",
+            digest or f"digest of {name}",
+            frames / 2,
+            tuple(times.tolist()),
+            start=start,
+            end=end,
+            metadata=metadata or {},
+        ),
+        EncodedVideo(VideoClip(f"/videos/{name}"), frames / 2, times, unit_vectors(generator, frames), video_embeds),
+    )
+
+
+def make_queries(number: int = 3, *, levels: tuple[str, ...] = ("frame", "video")) -> EncodedQueries:
+    generator = torch.Generator().manual_seed(number)
+    mask = torch.ones(number, 5, dtype=torch.bool)
+    mask[0, 3:] = False
+    words = [QueryWord("red", [1]), QueryWord("circle", [2, 3])]
+    return EncodedQueries(
+        texts=[f"query {row}" for row in range(number)],
+        query_embeds=unit_vectors(generator, number, 5),
+        query_mask=mask,
+        words=[words] * number,
+        score_levels=levels,
+        truncated=[],
+    )

@@ -32,8 +32,6 @@ def upload_videos(
     client: QdrantClient,
     location: QdrantLocation,
     videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
-    *,
-    pauses: Sequence[float] = _PAUSES,
 ) -> None:
     """Uploads the videos whose ids are not in the collection yet; each is acknowledged only once it can be found.
 
@@ -43,18 +41,17 @@ def upload_videos(
         client: of the server.
         location: the collection, and how many processes upload.
         videos: what to know of each, and its tokens.
-        pauses: seconds to wait after each failure of a chunk, before it is tried again.
 
     Raises:
         IndexStoreError: the uploading processes stopped again and again.
-        Exception: the client's own, once there is no pause left or where trying again is of no use.
+        Exception: the client's own, after half a minute of failures or where trying again is of no use.
     """
     waiting = iter(videos)
     with tqdm(
         total=len(videos), desc="uploading", unit="video", disable=None if len(videos) > _CHUNK else True
     ) as bar:
         while chunk := list(islice(waiting, _CHUNK)):
-            _upload_chunk(client, location, chunk, pauses)
+            _upload_chunk(client, location, chunk)
             bar.update(len(chunk))
 
 
@@ -79,9 +76,8 @@ def _upload_chunk(
     client: QdrantClient,
     location: QdrantLocation,
     chunk: Sequence[tuple[IndexedVideo, EncodedVideo]],
-    pauses: Sequence[float],
 ) -> None:
-    for pause in (*pauses, None):
+    for pause in (*_PAUSES, None):
         try:
             there = stored_ids(client, location, [video.id for video, _ in chunk])
             missing = [(video, encoded) for video, encoded in chunk if video.id not in there]

@@ -86,7 +86,7 @@ def test_blocks_change_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     index = Index.create(tmp_path, model=MODEL, num_frames=6)
     index.add([make_video(f"{number}.mp4", frames=1 + number % 5) for number in range(20)])
     whole = index.search(make_queries(), top_k=20)
-    monkeypatch.setattr("video_colbert.index.search._BLOCK_BYTES", 700)
+    monkeypatch.setattr("video_colbert.index.scoring._BLOCK_BYTES", 700)
     for hits, expected in zip(index.search(make_queries(), top_k=20), whole, strict=True):
         assert [hit.video for hit in hits] == [hit.video for hit in expected]
         assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-6)

@@ -2,7 +2,15 @@
 
 from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.indexing import IndexingReport, index_videos
-from video_colbert.index.search import Moment, SearchHit
+from video_colbert.index.search import (
+    Moment,
+    MomentRange,
+    Searcher,
+    SearchHit,
+    TokensInMemory,
+    TokenSource,
+    TopRows,
+)
 from video_colbert.index.store import Index
 from video_colbert.index.video_files import FoundFiles, find_video_files
 
@@ -12,7 +20,12 @@ __all__ = [
     "IndexedVideo",
     "IndexingReport",
     "Moment",
+    "MomentRange",
     "SearchHit",
+    "Searcher",
+    "TokenSource",
+    "TokensInMemory",
+    "TopRows",
     "find_video_files",
     "index_videos",
 ]

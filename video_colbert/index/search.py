@@ -1,122 +1,247 @@
-"""Exact two-level search over stored token bags, and what a hit tells about why it matched."""
+"""Search over stored token bags: exact while that is fast, above that exact among calibrated candidates."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
 
 import torch
 from torch import Tensor
+from tqdm import tqdm
 
-from modeling_video_colbert import mean_max_sim
 from video_colbert.encoded import EncodedQueries
+from video_colbert.index.calibration import Calibration, count_candidates, make_queries
+from video_colbert.index.candidates import pool_queries, pooled_scores
+from video_colbert.index.hits import Moment, MomentRange, SearchHit, find_moments, find_ranges
+from video_colbert.index.rescoring import TopRows, best_rows, empty_top_rows, single_query
+from video_colbert.index.scoring import BoundedScores, TwoLevelScorer, weights_of_levels
 from video_colbert.index.token_bags import TokenBags
+from video_colbert.index.token_source import TokensInMemory, TokenSource
 
-# Bytes of float32 tokens that are unpacked at once.
-_BLOCK_BYTES = 64 * 2**20
+__all__ = [
+    "Moment",
+    "MomentRange",
+    "SearchHit",
+    "Searcher",
+    "TokenSource",
+    "TokensInMemory",
+    "TopRows",
+    "find_moments",
+    "find_ranges",
+]
 
-
-@dataclass(frozen=True)
-class Moment:
-    """Where in a video one word of the query matched best.
-
-    Attributes:
-        word: the word; the whole query for a model that makes one pooled vector of it.
-        time: when the frame appears, in seconds from the start of the video.
-        similarity: similarity of the word to that frame, summed over the tokens of the word.
-    """
-
-    word: str
-    time: float
-    similarity: float
-
-
-@dataclass(frozen=True)
-class SearchHit:
-    """One video, or window of a video, found by a query.
-
-    Attributes:
-        video: path of the file.
-        start: where the window starts, in seconds.
-        end: where it ends, in seconds.
-        score: sum of the levels that the model scores by.
-        frame_score: MeanMaxSim over the frame tokens.
-        video_score: MeanMaxSim over the video tokens; None for a model without the video level.
-        moments: for each word of the query, in its order, the frame it matched best.
-    """
-
-    video: str
-    start: float
-    end: float
-    score: float
-    frame_score: float
-    video_score: float | None
-    moments: tuple[Moment, ...]
+# Two cores scan this many videos of 26 tokens and 512 dimensions in about 60 ms.
+EXACT_LIMIT = 20_000
+_CALIBRATION_QUERIES = 64
+_CALIBRATION_QUERY_TOKENS = 16
+_CALIBRATION_TOP_K = 10
+# A larger index is calibrated on a sample of this many videos.
+_CALIBRATION_VIDEOS = 200_000
+# Below this share of allowed videos their tokens are gathered; above it all are scored and the rest left out.
+_GATHERED_SHARE = 0.25
+# Videos whose tokens are fetched at once where all are read.
+_FETCHED_AT_ONCE = 8192
 
 
-@dataclass(frozen=True)
-class LevelScores:
-    """Scores of all queries with all stored videos, each float32 [Nq, N] on the CPU.
+class Searcher:
+    """Finds the best videos of a source.
 
-    Attributes:
-        scores: sum of the levels that the model scores by.
-        frame_scores: MeanMaxSim over the frame tokens.
-        video_scores: MeanMaxSim over the video tokens, or None.
-    """
-
-    scores: Tensor
-    frame_scores: Tensor
-    video_scores: Tensor | None
-
-
-@torch.inference_mode()
-def score_bags(queries: EncodedQueries, frames: TokenBags, videos: TokenBags | None) -> LevelScores:
-    """Scores queries against every stored video, exactly, in blocks that bound memory.
+    Up to `exact_limit` videos every video is scored, in a fast number format with a proven error bound, and what
+    may be among the best is scored again in float32: the result is exact. Above it, the videos whose pooled vectors
+    are nearest to the query are candidates, as many as reach `recall_target` on the source itself, and only those
+    are scored. A searcher reads what it needs at the first search and holds it, so it does not see later changes
+    of its source.
 
     Args:
-        queries: Nq encoded queries.
-        frames: N bags of frame tokens.
-        videos: N bags of video tokens; None for a model without the video level.
+        source: where tokens come from; it must not change while the searcher is used.
+        device: where tokens are compared; by default an accelerator, if there is one that CUDA knows.
+        exact_limit: videos up to which all are scored.
+        recall_target: share of the exact best videos that candidates must hold, above 0 and at most 1.
+        calibration: an earlier calibration for the same source; None to calibrate at the first search that
+            needs candidates.
+        hold_tokens: hold the tokens of all videos in memory, in the fast number format (a byte a number), above
+            `exact_limit` too. Then a search reads tokens of the few best candidates only.
+
+    Raises:
+        ValueError: `recall_target` is out of range.
     """
-    levels = {"frame": _score_level(queries, frames)}
-    if videos is not None:
-        levels["video"] = _score_level(queries, videos)
-    total = torch.stack([levels[level] for level in queries.score_levels]).sum(dim=0)
-    return LevelScores(scores=total, frame_scores=levels["frame"], video_scores=levels.get("video"))
 
+    def __init__(
+        self,
+        source: TokenSource,
+        *,
+        device: torch.device | str | None = None,
+        exact_limit: int = EXACT_LIMIT,
+        recall_target: float = 0.99,
+        calibration: Calibration | None = None,
+        hold_tokens: bool = False,
+    ) -> None:
+        if not 0.0 < recall_target <= 1.0:
+            raise ValueError(f"recall_target must be above 0 and at most 1, got {recall_target}")
+        if device is None:
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.source = source
+        self.device = torch.device(device)
+        self.recall_target = recall_target
+        self.is_exact = len(source) <= exact_limit
+        self.hold_tokens = hold_tokens
+        self._calibration = calibration
+        self._scorer: TwoLevelScorer | None = None
+        self._bags: tuple[TokenBags, TokenBags | None] | None = None
+        self._pooled: Tensor | None = None
 
-@torch.inference_mode()
-def find_moments(
-    queries: EncodedQueries, query: int, frame_embeds: Tensor, timestamps: tuple[float, ...]
-) -> tuple[Moment, ...]:
-    """For each word of one query, the frame it matches best; the earliest of equals.
+    def __len__(self) -> int:
+        return len(self.source)
 
-    A word's similarity to a frame is the sum over its tokens. Special and pad tokens belong to no word, and a
-    word that was cut off has no tokens, hence no moment.
+    @property
+    def calibration(self) -> Calibration | None:
+        """What the number of candidates was chosen from; None before the first search that needed it."""
+        return self._calibration
 
-    Args:
-        queries: encoded queries.
-        query: which of them.
-        frame_embeds: [T, D] frame tokens of a video.
-        timestamps: T times, in seconds.
-    """
-    query_embeds = queries.query_embeds[query].cpu()
-    similarities = (query_embeds @ frame_embeds.float().T).numpy()
-    moments = []
-    for word in queries.words[query]:
-        if word.token_positions:
-            of_word = similarities[list(word.token_positions)].sum(axis=0)
-            frame = int(of_word.argmax())
-            moments.append(Moment(word.word, timestamps[frame], float(of_word[frame])))
-    return tuple(moments)
+    def top(
+        self,
+        queries: EncodedQueries,
+        top_k: int,
+        *,
+        rows: Tensor | None = None,
+        level_weights: Mapping[str, float] | None = None,
+    ) -> TopRows:
+        """The best videos for each query.
 
+        Args:
+            queries: Nq encoded queries.
+            top_k: videos a query, at most.
+            rows: int64 positions that a filter allows; None for all. The best are chosen among these.
+            level_weights: weight of each level in the score; 1 where none is given.
 
-def _score_level(queries: EncodedQueries, bags: TokenBags) -> Tensor:
-    device = queries.query_embeds.device
-    longest = int(bags.offsets.diff().max())
-    block = max(1, _BLOCK_BYTES // (4 * longest * bags.tokens.shape[1]))
-    columns = []
-    for first in range(0, len(bags), block):
-        tokens, mask = bags.padded(first, min(first + block, len(bags)))
-        scores = mean_max_sim(queries.query_embeds, tokens.to(device), queries.query_mask, mask.to(device))
-        columns.append(scores.cpu())
-    return torch.cat(columns, dim=1)
+        Returns:
+            Rows and exact scores, best first; of equal scores, the lower position. There are fewer than `top_k`
+            columns where fewer videos are allowed.
+
+        Raises:
+            ValueError: `top_k` is below 1, a row is out of range or `level_weights` does not fit the model.
+        """
+        if top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        weights_of_levels(queries, level_weights)
+        allowed = None if rows is None else self._checked(rows)
+        available = len(self) if allowed is None else len(allowed)
+        count = min(top_k, available)
+        if not count or not queries.texts:
+            return empty_top_rows(queries)
+        if self.is_exact:
+            candidates = [torch.arange(len(self)) if allowed is None else allowed] * len(queries.texts)
+            fast = self._scores_of_all(queries, allowed, level_weights)
+            return best_rows(queries, candidates, fast, count, self._fetch, level_weights)
+        calibration = self._calibration or self.calibrate(queries.score_levels)
+        num_candidates = calibration.candidates_for(top_k, len(self))
+        if available <= num_candidates:
+            candidates = [torch.arange(len(self)) if allowed is None else allowed] * len(queries.texts)
+        else:
+            scores = self._pooled_scores(queries, allowed, level_weights)
+            places = scores.topk(num_candidates, dim=1, sorted=False).indices.sort(dim=1).values
+            candidates = list(places if allowed is None else allowed[places])
+        fast_of_candidates: list[BoundedScores] | None = None
+        if self.hold_tokens:
+            scorer = self._held_tokens()
+            fast_of_candidates = [
+                scorer.scores(single_query(queries, query), rows=rows_of_query, level_weights=level_weights)
+                for query, rows_of_query in enumerate(candidates)
+            ]
+        return best_rows(queries, candidates, fast_of_candidates, count, self._fetch, level_weights)
+
+    def calibrate(
+        self,
+        score_levels: tuple[str, ...] = ("frame", "video"),
+        *,
+        queries: EncodedQueries | None = None,
+        top_k: int = _CALIBRATION_TOP_K,
+    ) -> Calibration:
+        """Measures how many candidates the recall target takes, and uses that number from now on.
+
+        Reads the tokens of all videos once, or of 200,000 drawn ones of a larger source.
+
+        Args:
+            score_levels: levels that the model scores by; not used where `queries` are given.
+            queries: queries such as users ask; by default they are made from stored tokens.
+            top_k: best videos of each query that the candidates must hold.
+        """
+        generator = torch.Generator().manual_seed(0)
+        order = torch.randperm(len(self), generator=generator)
+        sample = None if len(self) <= _CALIBRATION_VIDEOS else order[:_CALIBRATION_VIDEOS].sort().values
+        asked = queries
+        if asked is None:
+            frames, videos = self.source.bags(order[:_CALIBRATION_QUERIES])
+            asked = make_queries(frames, videos, score_levels, length=_CALIBRATION_QUERY_TOKENS)
+        num_videos = len(self) if sample is None else len(sample)
+        rows = torch.arange(len(self)) if sample is None else sample
+        parts = [self._held_tokens()] if self.hold_tokens and sample is None else self._scorers_of_parts(rows)
+        of_parts = [part.scores(asked) for part in parts]
+        fast = BoundedScores(
+            torch.cat([part.scores for part in of_parts], dim=1), torch.cat([part.errors for part in of_parts], dim=1)
+        )
+        exact = best_rows(asked, [rows] * len(asked.texts), fast.split(), min(top_k, num_videos), self._fetch)
+        scores = self._pooled_scores(asked, sample, None)
+        best = scores.gather(1, torch.searchsorted(rows, exact.rows))
+        places = torch.stack([(scores > best[:, [hit]]).sum(dim=1) for hit in range(best.shape[1])], dim=1)
+        num_candidates, recall = count_candidates(places, self.recall_target)
+        self._calibration = Calibration(
+            recall_target=self.recall_target,
+            recall=recall,
+            top_k=top_k,
+            num_candidates=max(top_k, num_candidates),
+            num_queries=len(asked.texts),
+            real_queries=queries is not None,
+            num_videos=num_videos,
+        )
+        return self._calibration
+
+    def _checked(self, rows: Tensor) -> Tensor:
+        allowed: Tensor = torch.unique(rows.to("cpu", torch.int64))
+        if len(allowed) and not 0 <= int(allowed[0]) <= int(allowed[-1]) < len(self):
+            raise ValueError(f"rows must lie between 0 and {len(self) - 1}, got {int(allowed[0])}..{int(allowed[-1])}")
+        return allowed
+
+    def _scores_of_all(
+        self, queries: EncodedQueries, allowed: Tensor | None, level_weights: Mapping[str, float] | None
+    ) -> list[BoundedScores]:
+        """Fast scores of all allowed rows, [1, n] for each query."""
+        scorer = self._held_tokens()
+        if allowed is not None and len(allowed) < _GATHERED_SHARE * len(self):
+            fast = scorer.scores(queries, rows=allowed, level_weights=level_weights)
+        else:
+            fast = scorer.scores(queries, level_weights=level_weights)
+            if allowed is not None:
+                fast = BoundedScores(fast.scores[:, allowed], fast.errors[:, allowed])
+        return fast.split()
+
+    def _pooled_scores(
+        self, queries: EncodedQueries, rows: Tensor | None, level_weights: Mapping[str, float] | None
+    ) -> Tensor:
+        """Scores of pooled vectors, [Nq, n]."""
+        if self._pooled is None:
+            self._pooled = self.source.pooled()
+        levels = int(self._pooled.shape[1]) // queries.query_embeds.shape[2]
+        pooled_queries = pool_queries(queries, levels=levels, level_weights=level_weights)
+        pooled = self._pooled if rows is None else self._pooled[rows]
+        return pooled_scores(pooled_queries, pooled)
+
+    def _held_tokens(self) -> TwoLevelScorer:
+        """The tokens of all videos in the fast format; of a small source, float16 is held for rescoring too."""
+        if self._scorer is None:
+            if self.is_exact:
+                self._bags = self.source.bags()
+                self._scorer = TwoLevelScorer(*self._bags, device=self.device)
+            else:
+                self._scorer = TwoLevelScorer.concatenate(list(self._scorers_of_parts(torch.arange(len(self)))))
+        return self._scorer
+
+    def _scorers_of_parts(self, rows: Tensor) -> Iterator[TwoLevelScorer]:
+        parts = torch.split(rows, _FETCHED_AT_ONCE)
+        for part in tqdm(parts, desc="Reading tokens", unit="part", disable=None, leave=False):
+            yield TwoLevelScorer(*self.source.bags(part), device=self.device)
+
+    def _fetch(self, rows: Tensor) -> tuple[TokenBags, TokenBags | None]:
+        if self._bags is None:
+            return self.source.bags(rows)
+        frames, videos = self._bags
+        return frames.select(rows), None if videos is None else videos.select(rows)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.index.hits import SearchHit, find_moments, find_ranges
 from video_colbert.index.index_files import (
     IndexedVideo,
     TokensHeader,
@@ -24,7 +25,7 @@ from video_colbert.index.index_files import (
     write_tokens,
     write_videos,
 )
-from video_colbert.index.search import SearchHit, find_moments, score_bags
+from video_colbert.index.scoring import score_bags
 from video_colbert.index.token_bags import TokenBags
 from video_colbert.pretrained import ModelReference
 
@@ -209,6 +210,7 @@ class Index:
                         frame_score=float(scores.frame_scores[query, row]),
                         video_score=None if scores.video_scores is None else float(scores.video_scores[query, row]),
                         moments=find_moments(queries, query, self._frames.bag(row), video.timestamps),
+                        ranges=find_ranges(queries, query, self._frames.bag(row), video.timestamps),
                     )
                 )
             results.append(hits)

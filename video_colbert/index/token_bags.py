@@ -24,37 +24,63 @@ class TokenBags:
     def __len__(self) -> int:
         return len(self.offsets) - 1
 
+    @property
+    def lengths(self) -> Tensor:
+        """Tokens of each bag, int64 [num_bags]."""
+        return self.offsets.diff()
+
     @classmethod
     def from_bags(cls, bags: Sequence[Tensor]) -> TokenBags:
         """Joins bags [tokens, D] of any lengths; at least one bag."""
         lengths = torch.tensor([0, *(len(bag) for bag in bags)])
         return cls(tokens=torch.cat([bag.half() for bag in bags]), offsets=lengths.cumsum(0))
 
-    def select(self, rows: Sequence[int]) -> TokenBags:
-        """The bags of these rows, at least one, in this order."""
-        if list(rows) == list(range(len(self))):
+    @classmethod
+    def concatenate(cls, parts: Sequence[TokenBags]) -> TokenBags:
+        """The bags of several collections, at least one, one collection after another."""
+        if len(parts) == 1:
+            return parts[0]
+        lengths = torch.cat([part.lengths for part in parts])
+        return cls(torch.cat([part.tokens for part in parts]), torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+
+    def select(self, rows: Sequence[int] | Tensor) -> TokenBags:
+        """The bags of these rows, in this order; a row may come again.
+
+        Args:
+            rows: positions 0 to num_bags - 1.
+        """
+        chosen = torch.as_tensor(rows, dtype=torch.int64)
+        if len(chosen) == len(self) and torch.equal(chosen, torch.arange(len(self))):
             return self
-        return TokenBags.from_bags([self.bag(row) for row in rows])
+        lengths = self.lengths[chosen]
+        offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
+        # Token t of the result lies as far behind its bag's old start as behind its new one.
+        shifts = (self.offsets[chosen] - offsets[:-1]).repeat_interleave(lengths)
+        return TokenBags(self.tokens[torch.arange(len(shifts)) + shifts], offsets)
+
+    def part(self, first: int, stop: int) -> TokenBags:
+        """Bags `first` to `stop` (excluded) without copying their tokens."""
+        begin, end = int(self.offsets[first]), int(self.offsets[stop])
+        return TokenBags(self.tokens[begin:end], self.offsets[first : stop + 1] - begin)
 
     def join(self, other: TokenBags) -> TokenBags:
         """These bags followed by others."""
-        return TokenBags(
-            tokens=torch.cat([self.tokens, other.tokens]),
-            offsets=torch.cat([self.offsets, other.offsets[1:] + self.offsets[-1]]),
-        )
+        return TokenBags.concatenate([self, other])
 
     def bag(self, row: int) -> Tensor:
         """The tokens of one bag, float16 [tokens, D]."""
         return self.tokens[self.offsets[row] : self.offsets[row + 1]]
 
     def padded(self, first: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Bags `first` to `stop`, padded on the right to the longest of them.
+        """Bags `first` to `stop`, padded on the right to the longest of them, or to one token.
 
         Returns:
             float32 [bags, longest, D] tokens, and bool [bags, longest], true on real tokens.
         """
-        starts, stops = self.offsets[first:stop], self.offsets[first + 1 : stop + 1]
-        places = torch.arange(int((stops - starts).max()))
-        mask = places < (stops - starts)[:, None]
-        rows = (starts[:, None] + places).clamp(max=len(self.tokens) - 1)
+        starts, lengths = self.offsets[first:stop], self.lengths[first:stop]
+        places = torch.arange(max(1, int(lengths.max())))
+        mask = places < lengths[:, None]
+        rows = (starts[:, None] + places).clamp(max=max(0, len(self.tokens) - 1))
+        if not len(self.tokens):
+            return torch.zeros(*mask.shape, self.tokens.shape[1]), mask
         return self.tokens[rows].float(), mask

@@ -1,0 +1,161 @@
+"""What a search found in a video: scores, the best frame of each word of the query, and ranges of matching frames."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from video_colbert.encoded import EncodedQueries
+
+# A frame belongs to a word's range while the similarity has fallen by no more than this share of the way from the
+# word's largest similarity to its smallest.
+_NEAR_MAXIMUM = 0.25
+
+
+@dataclass(frozen=True)
+class Moment:
+    """Where in a video one word of the query matched best.
+
+    Attributes:
+        word: the word; the whole query for a model that makes one pooled vector of it.
+        time: when the frame appears, in seconds from the start of the video.
+        similarity: similarity of the word to that frame, summed over the tokens of the word.
+    """
+
+    word: str
+    time: float
+    similarity: float
+
+
+@dataclass(frozen=True)
+class MomentRange:
+    """A part of a video in which words of the query match nearly as well as anywhere in it.
+
+    Attributes:
+        start: start in seconds from the start of the video.
+        end: end in seconds.
+        words: the words that match best here, in the order of the query.
+    """
+
+    start: float
+    end: float
+    words: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SearchHit:
+    """One video, or window of a video, found by a query.
+
+    Attributes:
+        video: path of the file.
+        start: where the window starts, in seconds.
+        end: where it ends, in seconds.
+        score: weighted sum of the levels that the model scores by.
+        frame_score: MeanMaxSim over the frame tokens.
+        video_score: MeanMaxSim over the video tokens; None for a model without the video level.
+        moments: for each word of the query, in its order, the frame it matched best.
+        ranges: the parts of the video in which words match best, merged, in order of time.
+    """
+
+    video: str
+    start: float
+    end: float
+    score: float
+    frame_score: float
+    video_score: float | None
+    moments: tuple[Moment, ...]
+    ranges: tuple[MomentRange, ...] = ()
+
+
+def find_moments(
+    queries: EncodedQueries, query: int, frame_embeds: Tensor, timestamps: Sequence[float]
+) -> tuple[Moment, ...]:
+    """For each word of one query, the frame it matches best; the earliest of equals.
+
+    A word's similarity to a frame is the sum over its tokens. Special and pad tokens belong to no word, and a
+    word that was cut off has no tokens, hence no moment.
+
+    Args:
+        queries: encoded queries.
+        query: which of them.
+        frame_embeds: [T, D] frame tokens of a video.
+        timestamps: T times, in seconds.
+    """
+    moments = []
+    for word, similarities in _similarities_of_words(queries, query, frame_embeds):
+        frame = int(similarities.argmax())
+        moments.append(Moment(word, timestamps[frame], float(similarities[frame])))
+    return tuple(moments)
+
+
+def find_ranges(
+    queries: EncodedQueries, query: int, frame_embeds: Tensor, timestamps: Sequence[float]
+) -> tuple[MomentRange, ...]:
+    """The parts of a video in which the words of one query match best, merged where they overlap or touch.
+
+    A word's part is the frames around its best one whose similarity stays near that maximum: it has fallen by at
+    most a quarter of the way to the word's smallest similarity. A frame stands for the time that is nearer to it
+    than to other frames; the first and the last reach as far outwards as inwards, but not before 0.
+
+    Args:
+        queries: encoded queries.
+        query: which of them.
+        frame_embeds: [T, D] frame tokens of a video.
+        timestamps: T times, in seconds, increasing.
+
+    Returns:
+        Ranges in order of time; the words of each in the order of the query.
+    """
+    frames_of_words = []
+    for word, similarities in _similarities_of_words(queries, query, frame_embeds):
+        best = int(similarities.argmax())
+        highest, lowest = similarities[best], similarities.min()
+        is_near = similarities >= highest - _NEAR_MAXIMUM * (highest - lowest)
+        first = last = best
+        while first > 0 and is_near[first - 1]:
+            first -= 1
+        while last + 1 < len(is_near) and is_near[last + 1]:
+            last += 1
+        frames_of_words.append((first, last, word))
+    borders = _borders(timestamps)
+    ranges: list[tuple[int, int, list[int]]] = []
+    by_time = sorted(range(len(frames_of_words)), key=lambda place: frames_of_words[place][:2])
+    for place in by_time:
+        first, last, _ = frames_of_words[place]
+        if ranges and first <= ranges[-1][1] + 1:
+            earlier, end, places = ranges[-1]
+            ranges[-1] = (earlier, max(end, last), [*places, place])
+        else:
+            ranges.append((first, last, [place]))
+    return tuple(
+        MomentRange(borders[first], borders[last + 1], tuple(frames_of_words[place][2] for place in sorted(places)))
+        for first, last, places in ranges
+    )
+
+
+@torch.inference_mode()
+def _similarities_of_words(
+    queries: EncodedQueries, query: int, frame_embeds: Tensor
+) -> list[tuple[str, npt.NDArray[np.float32]]]:
+    query_embeds = queries.query_embeds[query].cpu().float()
+    similarities = (query_embeds @ frame_embeds.float().T).numpy()
+    return [
+        (word.word, similarities[list(word.token_positions)].sum(axis=0))
+        for word in queries.words[query]
+        if word.token_positions
+    ]
+
+
+def _borders(timestamps: Sequence[float]) -> list[float]:
+    """The T + 1 times between which each of T frames is the nearest."""
+    times = [float(time) for time in timestamps]
+    middles = [(earlier + later) / 2 for earlier, later in itertools.pairwise(times)]
+    if not middles:
+        return [times[0], times[0]]
+    return [max(0.0, 2 * times[0] - middles[0]), *middles, 2 * times[-1] - middles[-1]]

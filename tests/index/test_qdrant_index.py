@@ -70,6 +70,7 @@ def test_fifty_queries_give_the_hits_of_the_local_index(where: str, tmp_path: Pa
             for name in ("score", "frame_score", "video_score"):
                 assert getattr(mine, name) == pytest.approx(getattr(other, name), abs=1e-6)
             assert mine.moments == other.moments
+            assert mine.ranges == other.ranges
     client.close()
 
 
@@ -95,7 +96,7 @@ def test_the_servers_own_scores_are_the_weighted_sum_of_mean_max_sim(client: Qdr
 
 
 @pytest.mark.parametrize(
-    "weights", [{"frame": 1.0}, {"video": 1.0}, {"frame": 2.0, "video": 0.5}, {"frame": 0.0, "video": 1.0}]
+    "weights", [{"frame": 1.0, "video": 0.0}, {"frame": 0.0, "video": 1.0}, {"frame": 2.0, "video": 0.5}]
 )
 def test_level_weights_weigh_the_levels(client: QdrantClient, weights: dict[str, float]) -> None:
     videos, queries = make_videos(80), make_queries(6)
@@ -362,8 +363,8 @@ def test_an_index_without_videos_finds_nothing(client: QdrantClient) -> None:
     ("arguments", "message"),
     [
         ({"top_k": 0}, "top_k must be at least 1, got 0"),
-        ({"level_weights": {"sound": 1.0}}, "there is no level 'sound'; there are frame, video"),
-        ({"level_weights": {"frame": 0.0}}, "at least one level needs a weight other than 0"),
+        ({"level_weights": {"sound": 1.0}}, "level_weights names 'sound'; the model scores by frame, video"),
+        ({"level_weights": {"frame": -1.0}}, "must be finite and not negative, got -1.0"),
     ],
 )
 def test_bad_arguments_are_refused(client: QdrantClient, arguments: dict[str, object], message: str) -> None:

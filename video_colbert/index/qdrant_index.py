@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
-import torch
 from qdrant_client import QdrantClient, models
-from torch import Tensor
 
-from modeling_video_colbert import mean_max_sim
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.hits import SearchHit
 from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.qdrant_collection import (
     CollectionDescription,
@@ -25,20 +22,13 @@ from video_colbert.index.qdrant_collection import (
 )
 from video_colbert.index.qdrant_errors import clear_errors
 from video_colbert.index.qdrant_location import QdrantLocation, parse_qdrant_uri
-from video_colbert.index.qdrant_points import LEVEL_VECTORS, from_payload, point_id
-from video_colbert.index.qdrant_query import score_query
+from video_colbert.index.qdrant_points import from_payload, point_id
+from video_colbert.index.qdrant_search import CollectionSearcher, SearchRequest
 from video_colbert.index.qdrant_upload import stored_points, upload_videos
-from video_colbert.index.search import SearchHit, find_moments
 from video_colbert.pretrained import ModelReference
 
 # Records or operations in one request.
 _PAGE = 500
-# Queries in one request; each brings back a hit's tokens, some 100 KB as text.
-_QUERY_BATCH = 16
-# Hits a video wanted whose exact score is computed here where the server scored compressed tokens.
-_RESCORED_HITS = 4
-# Windows a video that a first query asks for; a query that finds too few videos asks for every candidate.
-_WINDOWS = 4
 
 
 class QdrantIndex:
@@ -49,7 +39,7 @@ class QdrantIndex:
     takes the `candidates` nearest ones.
 
     Attributes:
-        location: the collection.
+        location: the address of the collection.
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
 
@@ -66,7 +56,8 @@ class QdrantIndex:
         num_frames: int | None,
         description: CollectionDescription | None,
     ) -> None:
-        self.location = location
+        self.location = str(location)
+        self._place = location
         self.model = model
         self.num_frames = num_frames
         self._client = client
@@ -133,13 +124,13 @@ class QdrantIndex:
     def __len__(self) -> int:
         if self._description is None:
             return 0
-        with self._clear_errors():
-            return self._client.count(self.location.collection, exact=True).count
+        with clear_errors(self.location):
+            return self._client.count(self._place.collection, exact=True).count
 
     @property
     def videos(self) -> tuple[IndexedVideo, ...]:
         """What is stored, by point id; reads the whole list from the server each time."""
-        return tuple(from_payload(record.payload, str(self.location)) for record in self._scroll(None, True))
+        return tuple(from_payload(record.payload, self.location) for record in self._scroll(None, True))
 
     def check_model(self, model: ModelReference) -> None:
         """Checks that vectors of this model can be compared with those stored.
@@ -147,7 +138,7 @@ class QdrantIndex:
         Raises:
             ModelMismatchError: the index was made by another model or another revision.
         """
-        check_same_model(self.location, self.model, model)
+        check_same_model(self._place, self.model, model)
 
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
         """Adds videos; interrupted and run again, it goes on where it stopped.
@@ -165,11 +156,11 @@ class QdrantIndex:
         new = list({video.id: (video, encoded) for video, encoded in videos}.values())
         if not new:
             return
-        with self._clear_errors():
+        with clear_errors(self.location):
             description = self._ensure_collection(new[0][1])
             for _, encoded in new:
-                check_same_shape(self.location, description, encoded.frame_embeds.shape[1], _levels(encoded))
-            upload_videos(self._client, self.location, new)
+                check_same_shape(self._place, description, encoded.frame_embeds.shape[1], _levels(encoded))
+            upload_videos(self._client, self._place, new)
             self._remove_replaced([video for video, _ in new])
 
     def move(self, paths: Mapping[str, str]) -> None:
@@ -184,8 +175,8 @@ class QdrantIndex:
         if self._description is None or not paths:
             return
         by_point = {point_id(video_id): path for video_id, path in paths.items()}
-        with self._clear_errors():
-            there = sorted(stored_points(self._client, self.location, list(by_point)))
+        with clear_errors(self.location):
+            there = sorted(stored_points(self._client, self._place, list(by_point)))
             operations = [
                 models.SetPayloadOperation(
                     set_payload=models.SetPayload(payload={"path": by_point[point]}, points=[point])
@@ -193,7 +184,7 @@ class QdrantIndex:
                 for point in there
             ]
             for first in range(0, len(operations), _PAGE):
-                self._client.batch_update_points(self.location.collection, operations[first : first + _PAGE])
+                self._client.batch_update_points(self._place.collection, operations[first : first + _PAGE])
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes videos.
@@ -209,12 +200,11 @@ class QdrantIndex:
         """
         if self._description is None:
             return 0
-        with self._clear_errors():
-            there = sorted(stored_points(self._client, self.location, [point_id(video_id) for video_id in ids]))
+        with clear_errors(self.location):
+            there = sorted(stored_points(self._client, self._place, [point_id(video_id) for video_id in ids]))
             self._delete(there)
         return len(there)
 
-    @torch.inference_mode()
     def search(
         self,
         queries: EncodedQueries,
@@ -223,19 +213,19 @@ class QdrantIndex:
         level_weights: Mapping[str, float] | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
-        """Finds the best videos for each query.
+        """Finds the best videos for each query among the candidates that its pooled vector selects.
 
         Args:
             queries: from the encoder of the model that made this index.
             top_k: hits a query, at most.
-            level_weights: weight of each level in the score; 1 for each that the model sums, by default.
-            group_windows: whether a video shows up once, with its best window.
+            level_weights: weight of each level in the score; 1 where none is given.
+            group_windows: of the windows of one video, give the best only.
 
         Returns:
-            For each query its hits, best first.
+            For each query its hits, best first; of equal scores, by path and time.
 
         Raises:
-            ValueError: `top_k` is below 1, a weight is of no level, or a query has no token that counts.
+            ValueError: `top_k` is below 1, the weights do not fit the model, or a query has no token that counts.
             ModelMismatchError: the queries' tokens have another size than those stored.
             IndexStoreError: the server cannot be reached or refuses the query.
         """
@@ -243,115 +233,14 @@ class QdrantIndex:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         if self._description is None:
             return [[] for _ in queries.texts]
-        check_same_shape(self.location, self._description, queries.query_embeds.shape[-1], queries.score_levels)
-        weights = self._weights(queries, level_weights)
-        results: list[list[SearchHit]] = []
-        with self._clear_errors():
-            for first in range(0, len(queries.texts), _QUERY_BATCH):
-                rows = range(first, min(first + _QUERY_BATCH, len(queries.texts)))
-                points = self._best_points(queries, rows, weights, top_k, group_windows)
-                results += self._hits(queries, rows, points, weights, top_k)
-        return results
+        check_same_shape(self._place, self._description, queries.query_embeds.shape[-1], queries.score_levels)
+        request = SearchRequest(top_k, None, level_weights, group_windows)
+        with clear_errors(self.location):
+            return CollectionSearcher(self._client, self._place, self._description).search(queries, request)
 
     def close(self) -> None:
         """Closes the connection."""
         self._client.close()
-
-    def _best_points(
-        self,
-        queries: EncodedQueries,
-        rows: Sequence[int],
-        weights: Mapping[str, float],
-        top_k: int,
-        group_windows: bool,
-    ) -> list[list[str]]:
-        """For each query the ids of the points that the server scored best, of each video one if wanted."""
-        assert self._description is not None  # noqa: S101 - callers return early
-        wanted = top_k * (_RESCORED_HITS if self._description.options.token_quantization else 1)
-        candidates = max(self.location.candidates, wanted)
-        best: dict[int, list[str]] = {}
-        limit = min(candidates, wanted * _WINDOWS) if group_windows else wanted
-        pending = list(rows)
-        while pending:
-            requests = [
-                score_query(
-                    _counted_tokens(queries, row),
-                    weights=weights,
-                    levels=self._description.levels,
-                    candidates=candidates,
-                    limit=limit,
-                    where=None,
-                )
-                for row in pending
-            ]
-            responses = self._client.query_batch_points(self.location.collection, requests)
-            short = []
-            for row, response in zip(pending, responses, strict=True):
-                by_video: dict[str, str] = {}
-                for point in response.points:
-                    key = (point.payload or {}).get("path") if group_windows else None
-                    by_video.setdefault(str(point.id) if key is None else str(key), str(point.id))
-                best[row] = list(by_video.values())[:wanted]
-                if len(best[row]) < wanted and len(response.points) == limit < candidates:
-                    short.append(row)
-            pending, limit = short, candidates
-        return [best[row] for row in rows]
-
-    def _hits(
-        self,
-        queries: EncodedQueries,
-        rows: Sequence[int],
-        points: Sequence[Sequence[str]],
-        weights: Mapping[str, float],
-        top_k: int,
-    ) -> list[list[SearchHit]]:
-        """Hits with scores computed here from the stored tokens."""
-        assert self._description is not None  # noqa: S101 - callers return early
-        names = [LEVEL_VECTORS[level] for level in self._description.levels]
-        unique = list(dict.fromkeys(point for best in points for point in best))
-        records: dict[str, models.Record] = {}
-        for first in range(0, len(unique), _PAGE):
-            page = unique[first : first + _PAGE]
-            for record in self._client.retrieve(self.location.collection, page, with_vectors=names):
-                records[str(record.id)] = record
-        results = []
-        for row, best in zip(rows, points, strict=True):
-            # A video that was removed between the two requests is gone.
-            hits = [self._hit(queries, row, records[point], weights) for point in best if point in records]
-            hits.sort(key=lambda hit: (-hit.score, hit.video, hit.start))
-            results.append(hits[:top_k])
-        return results
-
-    def _hit(
-        self, queries: EncodedQueries, row: int, record: models.Record, weights: Mapping[str, float]
-    ) -> SearchHit:
-        assert self._description is not None  # noqa: S101 - callers return early
-        video = from_payload(record.payload, str(self.location))
-        vectors: Any = record.vector
-        query = _counted_tokens(queries, row)[None]
-        scores, bags = {}, {}
-        for level in self._description.levels:
-            bags[level] = torch.tensor(vectors[LEVEL_VECTORS[level]]).half()
-            scores[level] = float(mean_max_sim(query, bags[level].float()[None]))
-        return SearchHit(
-            video=video.path,
-            start=video.start or 0.0,
-            end=video.duration if video.end is None else video.end,
-            score=sum(weights[level] * scores[level] for level in weights),
-            frame_score=scores["frame"],
-            video_score=scores.get("video"),
-            moments=find_moments(queries, row, bags["frame"], video.timestamps),
-        )
-
-    def _weights(self, queries: EncodedQueries, given: Mapping[str, float] | None) -> dict[str, float]:
-        assert self._description is not None  # noqa: S101 - callers return early
-        if given is None:
-            return dict.fromkeys(queries.score_levels, 1.0)
-        if unknown := sorted(set(given) - set(self._description.levels)):
-            raise ValueError(f"there is no level {unknown[0]!r}; there are {', '.join(self._description.levels)}")
-        if not any(given.values()):
-            raise ValueError("at least one level needs a weight other than 0")
-        return {level: float(weight) for level, weight in given.items()}
 
     def _ensure_collection(self, encoded: EncodedVideo) -> CollectionDescription:
         if self._description is None:
@@ -360,14 +249,14 @@ class QdrantIndex:
                 num_frames=self.num_frames,
                 levels=_levels(encoded),
                 dim=encoded.frame_embeds.shape[1],
-                options=self.location.options,
+                options=self._place.options,
             )
-            if self._client.collection_exists(self.location.collection):
+            if self._client.collection_exists(self._place.collection):
                 # Another process made it meanwhile.
-                self._description = read_description(self._client, self.location)
-                check_same_model(self.location, self._description.model, self.model)
+                self._description = read_description(self._client, self._place)
+                check_same_model(self._place, self._description.model, self.model)
             else:
-                create_collection(self._client, self.location, description)
+                create_collection(self._client, self._place, description)
                 self._description = description
         return self._description
 
@@ -395,7 +284,7 @@ class QdrantIndex:
     def _delete(self, points: Sequence[str]) -> None:
         for first in range(0, len(points), _PAGE):
             self._client.delete(
-                self.location.collection, models.PointIdsList(points=list(points[first : first + _PAGE]))
+                self._place.collection, models.PointIdsList(points=list(points[first : first + _PAGE]))
             )
 
     def _scroll(self, where: models.Filter | None, payload: bool | list[str]) -> Iterator[models.Record]:
@@ -403,27 +292,14 @@ class QdrantIndex:
             return
         offset: Any = None
         while True:
-            with self._clear_errors():
+            with clear_errors(self.location):
                 records, offset = self._client.scroll(
-                    self.location.collection, scroll_filter=where, limit=_PAGE, offset=offset, with_payload=payload
+                    self._place.collection, scroll_filter=where, limit=_PAGE, offset=offset, with_payload=payload
                 )
             yield from records
             if offset is None:
                 return
 
-    @contextmanager
-    def _clear_errors(self) -> Iterator[None]:
-        with clear_errors(str(self.location)):
-            yield
-
 
 def _levels(encoded: EncodedVideo) -> tuple[str, ...]:
     return ("frame",) if encoded.video_embeds is None else ("frame", "video")
-
-
-def _counted_tokens(queries: EncodedQueries, row: int) -> Tensor:
-    """The tokens of one query that count, float32 [n, D] on the CPU."""
-    tokens = queries.query_embeds[row][queries.query_mask[row].bool()].float().cpu()
-    if len(tokens) == 0:
-        raise ValueError(f"query {queries.texts[row]!r} has no token that counts")
-    return tokens

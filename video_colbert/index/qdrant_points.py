@@ -7,13 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import torch
 from qdrant_client import models
 from torch import Tensor
 
 from video_colbert.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.candidates import pool_bags
 from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.token_bags import TokenBags
 
 POOLED = "pooled"
 LEVEL_VECTORS = {"frame": "frames", "video": "video"}
@@ -39,25 +40,10 @@ def make_point(video: IndexedVideo, encoded: EncodedVideo) -> models.PointStruct
         encoded: its tokens.
     """
     levels = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
-    tokens = {level: bag.cpu().half().float() for level, bag in levels.items() if bag is not None}
-    vectors: dict[str, Any] = {LEVEL_VECTORS[level]: _numbers(bag) for level, bag in tokens.items()}
-    vectors[POOLED] = _numbers(pool_video(tokens))
+    bags = {level: TokenBags.from_bags([tokens.cpu()]) for level, tokens in levels.items() if tokens is not None}
+    vectors: dict[str, Any] = {LEVEL_VECTORS[level]: _numbers(bag.tokens) for level, bag in bags.items()}
+    vectors[POOLED] = _numbers(pool_bags(bags["frame"], bags.get("video"))[0])
     return models.PointStruct(id=point_id(video.id), vector=vectors, payload=to_payload(video))
-
-
-def pool_video(tokens: Mapping[str, Tensor]) -> Tensor:
-    """One vector for a video: the mean of each level's tokens, of unit length, side by side, frame level first.
-
-    Args:
-        tokens: bags [tokens, D] by level.
-
-    Returns:
-        float32 [D] for one level, [2D] for two, rounded to float16.
-    """
-    pools = [
-        torch.nn.functional.normalize(tokens[level].mean(dim=0), dim=0) for level in LEVEL_VECTORS if level in tokens
-    ]
-    return torch.cat(pools).half().float()
 
 
 def to_payload(video: IndexedVideo) -> dict[str, Any]:

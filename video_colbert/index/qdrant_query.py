@@ -25,6 +25,7 @@ def score_query(
     candidates: int,
     limit: int,
     where: models.Filter | None,
+    rescore_pooled: bool = False,
 ) -> models.QueryRequest:
     """One query for Qdrant's query interface.
 
@@ -34,17 +35,21 @@ def score_query(
 
     Args:
         tokens: float32 [n, D], the query tokens that count, at least one.
-        weights: weight of each level that counts, none of them all zero.
+        weights: weight of each level that counts, none negative, not all 0.
         levels: the levels that the collection holds.
         candidates: videos that each shard scores by their tokens.
         limit: hits.
         where: condition on the candidates, applied before they are cut.
+        rescore_pooled: whether twice the candidates are chosen by the compressed pooled vectors and cut by the full
+            ones, which is worth reading those only where the copy is coarse.
     """
     scored = [level for level in levels if weights.get(level, 0.0) != 0.0]
     mean = tokens.mean(dim=0)
     pooled = torch.cat([mean * weights.get(level, 0.0) for level in levels]).tolist()
     vectors = tokens.tolist()
-    first = models.Prefetch(query=pooled, using=POOLED, limit=candidates, filter=where, params=_candidate_search())
+    first = models.Prefetch(
+        query=pooled, using=POOLED, limit=candidates, filter=where, params=_candidate_search(rescore_pooled)
+    )
     branches = [
         models.Prefetch(prefetch=first, query=vectors, using=LEVEL_VECTORS[level], limit=candidates)
         for level in scored
@@ -53,11 +58,8 @@ def score_query(
         models.MultExpression(mult=[weights[level] / len(tokens), f"$score[{branch}]"])
         for branch, level in enumerate(scored)
     ]
-    # The lowest MaxSim is n cosines of -1; under a negative weight the highest one is what ranks last.
-    worst = {
-        f"$score[{branch}]": -float(len(tokens)) if weights[level] > 0 else float(len(tokens))
-        for branch, level in enumerate(scored)
-    }
+    # The lowest MaxSim is n cosines of -1.
+    worst = {f"$score[{branch}]": -float(len(tokens)) for branch in range(len(scored))}
     return models.QueryRequest(
         prefetch=branches,
         query=models.FormulaQuery(formula=models.SumExpression(sum=terms), defaults=worst),
@@ -67,7 +69,8 @@ def score_query(
     )
 
 
-def _candidate_search() -> models.SearchParams:
-    # Where the pooled vectors have a compressed copy, twice the candidates are taken from it and sorted by the
-    # full vectors; without one this is ignored.
-    return models.SearchParams(quantization=models.QuantizationSearchParams(rescore=True, oversampling=2.0))
+def _candidate_search(rescore: bool) -> models.SearchParams:
+    # Ignored by a collection whose pooled vectors have no compressed copy.
+    return models.SearchParams(
+        quantization=models.QuantizationSearchParams(rescore=rescore, oversampling=2.0 if rescore else None)
+    )

@@ -21,6 +21,10 @@ class ModelMismatchError(IndexStoreError):
     """An index holds vectors of another model than the one asked for."""
 
 
+class FilterError(VideoColBERTError):
+    """A search's filter is not understood, or asks for what an index does not have."""
+
+
 class CheckpointError(VideoColBERTError):
     """A checkpoint is incomplete or damaged, or a report beside it cannot be read."""
 

@@ -42,7 +42,7 @@ def test_stored_tokens_are_those_of_the_encoder(index: Index, encoder: VideoColB
     queries = encoder.encode_queries(["a red circle grows", "a blue square"])
     inputs = encoder.processor(text=queries.texts, videos=files)
     expected = encoder.model(**inputs).scores
-    for row, hits in enumerate(Index.open(index.directory).search(queries)):
+    for row, hits in enumerate(Index.open(index.location).search(queries)):
         scores = {Path(hit.video): hit.score for hit in hits}
         # Stored as float16, which keeps about three decimals of a cosine.
         assert [scores[path] for path in files] == pytest.approx(expected[row].tolist(), abs=2e-3)
@@ -67,7 +67,7 @@ def test_file_that_moved_while_another_took_its_name_is_not_lost(
     write_clip(files[1], seed=77)
     report = index_videos(index, encoder, [*files, moved])
     assert (report.added, report.moved) == ([str(files[1])], [str(moved)])
-    stored = {video.path: video.digest for video in Index.open(index.directory).videos}
+    stored = {video.path: video.digest for video in Index.open(index.location).videos}
     assert stored[str(moved)] == digests[str(files[1])]
     assert len(stored) == 4
 
@@ -80,7 +80,7 @@ def test_long_runs_write_on_the_way(
 
     def recording(self: Index, videos: list[object]) -> None:
         add(self, videos)  # type: ignore[arg-type]
-        sizes.append(len(Index.open(self.directory)))
+        sizes.append(len(Index.open(self.location)))
 
     monkeypatch.setattr(Index, "add", recording)
     index_videos(index, encoder, files, batch_size=1, seconds_between_writes=0)
@@ -102,7 +102,7 @@ def test_error_in_the_middle_keeps_what_was_encoded(
     monkeypatch.setattr(VideoColBERTEncoder, "_encode_clips", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
         index_videos(index, encoder, files, batch_size=1)
-    assert len(Index.open(index.directory)) == 2
+    assert len(Index.open(index.location)) == 2
 
 
 def test_other_number_of_frames_than_the_index_has_is_refused(

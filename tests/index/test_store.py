@@ -11,7 +11,7 @@ import torch
 from processing import QueryWord
 from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.errors import IndexStoreError, ModelMismatchError
-from video_colbert.index import Index, IndexedVideo, atomic_files
+from video_colbert.index import Index, IndexedVideo
 from video_colbert.pretrained import ModelReference
 
 MODEL = ModelReference("some/model", "a" * 40)

@@ -11,7 +11,7 @@ from video_colbert.index.search import (
     TokenSource,
     TopRows,
 )
-from video_colbert.index.store import Index
+from video_colbert.index.store import Index, VideoIndex
 from video_colbert.index.video_files import FoundFiles, find_video_files
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "TokenSource",
     "TokensInMemory",
     "TopRows",
+    "VideoIndex",
     "find_video_files",
     "index_videos",
 ]

@@ -1,22 +1,27 @@
-"""The two files of an index: the list of its videos (JSON lines) and their tokens (safetensors)."""
+"""What an index knows of one video, and the same as a row of a table."""
 
 from __future__ import annotations
 
-import dataclasses
-import json
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+import pyarrow as pa
 
-from video_colbert.errors import IndexStoreError
-from video_colbert.index.atomic_files import replace_file
-from video_colbert.pretrained import ModelReference
+MetadataValue = str | int | float | bool
+"""What a metadata column may hold."""
 
-SCHEMA_VERSION = 1
+RECORD_FIELDS = (
+    pa.field("id", pa.string(), nullable=False),
+    pa.field("path", pa.string(), nullable=False),
+    pa.field("digest", pa.string(), nullable=False),
+    pa.field("start", pa.float64()),
+    pa.field("end", pa.float64()),
+    pa.field("duration", pa.float64(), nullable=False),
+    pa.field("timestamps", pa.list_(pa.float64()), nullable=False),
+)
+"""The columns of every index that describe a video; further columns are metadata."""
+
+_RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
 
 
 @dataclass(frozen=True)
@@ -24,12 +29,13 @@ class IndexedVideo:
     """What an index knows of one video, or of one window of a video.
 
     Attributes:
-        path: absolute path of the file.
+        path: absolute path of the file, or its URL.
         digest: SHA-256 of the file's bytes, in hexadecimal.
         duration: of the whole video, in seconds.
         timestamps: when each encoded frame appears, in seconds.
         start: start of the window in seconds, or None.
         end: end of the window in seconds, or None.
+        metadata: further values by column name, which a search can filter by.
     """
 
     path: str
@@ -38,6 +44,7 @@ class IndexedVideo:
     timestamps: tuple[float, ...]
     start: float | None = None
     end: float | None = None
+    metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
 
     @property
     def id(self) -> str:
@@ -47,111 +54,32 @@ class IndexedVideo:
         return f"{self.digest}@{self.start or 0.0:.3f}-{'' if self.end is None else format(self.end, '.3f')}"
 
 
-@dataclass(frozen=True)
-class TokensHeader:
-    """What a file of tokens says of itself.
-
-    Attributes:
-        model: which weights made the tokens.
-        num_frames: frames sampled from each video; None for as many as there are.
-        ids: id of the video of each token bag, in the order of the bags.
-    """
-
-    model: ModelReference
-    num_frames: int | None
-    ids: list[str]
-
-
-def write_videos(path: Path, videos: Sequence[IndexedVideo], model: ModelReference) -> None:
-    """Writes the list of videos atomically; each row names the model, so that the list says what it is of.
-
-    Raises:
-        IndexStoreError: the file cannot be written; the old one is kept.
-    """
-    rows = [
-        {"id": video.id, **dataclasses.asdict(video), "model": model.name, "revision": model.revision}
-        for video in videos
-    ]
-    text = "".join(json.dumps(row) + "\n" for row in rows)
-
-    def write(temporary: Path) -> None:
-        temporary.write_text(text, encoding="utf-8")
-
-    replace_file(path, write)
-
-
-def read_videos(path: Path) -> tuple[IndexedVideo, ...]:
-    """Reads the list of videos.
-
-    Raises:
-        IndexStoreError: the file cannot be read or a line does not describe a video.
-    """
-    names = [field.name for field in dataclasses.fields(IndexedVideo)]
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise IndexStoreError(f"{path} cannot be read ({error})") from error
-    videos = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            row = json.loads(line)
-            values = {name: row[name] for name in names}
-            videos.append(IndexedVideo(**values | {"timestamps": tuple(row["timestamps"])}))
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
-            raise IndexStoreError(f"{path} is damaged: line {number} does not describe a video") from error
-    return tuple(videos)
-
-
-def write_tokens(path: Path, header: TokensHeader, tensors: dict[str, Tensor]) -> None:
-    """Writes tokens atomically.
+def records_to_arrow(videos: Sequence[IndexedVideo], metadata_fields: Sequence[pa.Field]) -> pa.Table:
+    """One row a video, without tokens.
 
     Args:
-        path: the file.
-        header: what to say of them.
-        tensors: tokens and offsets by name.
-
-    Raises:
-        IndexStoreError: the file cannot be written; the old one is kept.
+        videos: what to write.
+        metadata_fields: metadata columns to make; a video that lacks a value has null there.
     """
-    metadata = {
-        "schema_version": str(SCHEMA_VERSION),
-        "model": header.model.name,
-        "revision": header.model.revision,
-        "num_frames": json.dumps(header.num_frames),
-        "ids": json.dumps(header.ids),
-    }
-
-    def write(temporary: Path) -> None:
-        save_file(tensors, temporary, metadata)
-
-    replace_file(path, write)
+    columns = [pa.array([getattr(video, column.name) for video in videos], column.type) for column in RECORD_FIELDS]
+    columns += [
+        pa.array([video.metadata.get(column.name) for video in videos], column.type) for column in metadata_fields
+    ]
+    return pa.table(columns, schema=pa.schema([*RECORD_FIELDS, *metadata_fields]))
 
 
-def read_tokens(path: Path) -> tuple[TokensHeader, dict[str, Tensor]]:
-    """Reads tokens and what is said of them.
-
-    Raises:
-        IndexStoreError: the file is missing or damaged, or of another schema version.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no dict
-    except (OSError, SafetensorError) as error:
-        raise IndexStoreError(f"{path} is missing or damaged ({error})") from error
-    version = metadata.get("schema_version")
-    if version != str(SCHEMA_VERSION):
-        raise IndexStoreError(
-            f"{path} has schema version {version}, this release reads {SCHEMA_VERSION}; index the videos again"
+def records_from_arrow(table: pa.Table) -> list[IndexedVideo]:
+    """Reads rows with the columns of `RECORD_FIELDS`; every further column is metadata, where null is no value."""
+    metadata_names = [name for name in table.column_names if name not in _RECORD_NAMES]
+    return [
+        IndexedVideo(
+            path=row["path"],
+            digest=row["digest"],
+            duration=row["duration"],
+            timestamps=tuple(row["timestamps"]),
+            start=row["start"],
+            end=row["end"],
+            metadata={name: row[name] for name in metadata_names if row[name] is not None},
         )
-    model = ModelReference(metadata["model"], metadata["revision"])
-    return TokensHeader(model, json.loads(metadata["num_frames"]), json.loads(metadata["ids"])), tensors
-
-
-def file_stamp(path: Path) -> tuple[int, int] | None:
-    """What tells one version of a file from the next; None where there is no file."""
-    try:
-        status = path.stat()
-    except FileNotFoundError:
-        return None
-    return status.st_mtime_ns, status.st_ino
+        for row in table.to_pylist()
+    ]

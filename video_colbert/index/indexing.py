@@ -72,7 +72,7 @@ def index_videos(
     num_frames = index.num_frames if num_frames is None else num_frames
     if num_frames != index.num_frames:
         raise IndexStoreError(
-            f"the index in {index.directory} samples {index.num_frames} frames a video, not {num_frames}; use that "
+            f"the index in {index.location} samples {index.num_frames} frames a video, not {num_frames}; use that "
             "number or another index folder"
         )
     report = IndexingReport()

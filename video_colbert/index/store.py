@@ -1,128 +1,205 @@
-"""The index on disk: token bags in one safetensors file, what is known of each video in one JSONL file.
+"""The index: encoded videos in a Lance table, added to by one process and searched by any number of them.
 
-Both files are replaced as a whole, first the tokens, then the list of videos, which is what counts: bags that
-the list does not name are dropped at the next write. So an interrupted run leaves the index as it was.
+Each change is one commit. Reading works on one version, for scores and for what is told of the videos alike, and
+moves on to the latest version with the next call. Two processes that add at the same time are serialised by Lance,
+and of the same video added by both, one is stored.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
 
-from torch import Tensor
+import pyarrow as pa
 
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError, ModelMismatchError
-from video_colbert.index.hits import SearchHit, find_moments, find_ranges
-from video_colbert.index.index_files import (
-    IndexedVideo,
-    TokensHeader,
-    file_stamp,
-    read_tokens,
-    read_videos,
-    write_tokens,
-    write_videos,
+from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
+from video_colbert.index.index_files import IndexedVideo, records_to_arrow
+from video_colbert.index.lance_table import LanceTable, is_remote
+from video_colbert.index.results import find_hits, pool_bags
+from video_colbert.index.search import SearchHit
+from video_colbert.index.snapshot import IndexSnapshot
+from video_colbert.index.table_schema import (
+    FRAME_TOKENS,
+    POOLED,
+    VIDEO_TOKENS,
+    IndexHeader,
+    VectorLayout,
+    empty_schema,
+    filter_fields,
+    metadata_fields,
+    new_metadata_fields,
+    read_header,
+    vector_fields,
 )
-from video_colbert.index.scoring import score_bags
 from video_colbert.index.token_bags import TokenBags
+from video_colbert.index.token_columns import FLOAT16, bags_to_arrow, token_type, vectors_to_arrow
 from video_colbert.pretrained import ModelReference
 
-_VIDEOS_FILE = "videos.jsonl"
-_TOKENS_FILE = "tokens.safetensors"
+_Result = TypeVar("_Result")
+
+# Files of the format that came before the table.
+_EARLIER_FILES = ("videos.jsonl", "tokens.safetensors")
+
+
+class VideoIndex(Protocol):
+    """What every index can do, wherever it stores its videos.
+
+    Attributes:
+        location: folder or address.
+        model: which weights made the vectors.
+        num_frames: frames sampled from each video; None for as many as there are.
+    """
+
+    location: str
+    model: ModelReference
+    num_frames: int | None
+
+    def __len__(self) -> int:
+        """The number of videos, or windows, that are stored."""
+        ...
+
+    @property
+    def videos(self) -> tuple[IndexedVideo, ...]:
+        """What is known of each stored video."""
+        ...
+
+    def check_model(self, model: ModelReference) -> None:
+        """As `Index.check_model`."""
+        ...
+
+    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+        """As `Index.add`."""
+        ...
+
+    def move(self, paths: Mapping[str, str]) -> None:
+        """As `Index.move`."""
+        ...
+
+    def remove(self, ids: Collection[str]) -> int:
+        """As `Index.remove`."""
+        ...
+
+    def search(
+        self,
+        queries: EncodedQueries,
+        *,
+        top_k: int = 10,
+        where: Filter | str | None = None,
+        level_weights: Mapping[str, float] | None = None,
+        group_windows: bool = True,
+    ) -> list[list[SearchHit]]:
+        """As `Index.search`."""
+        ...
 
 
 class Index:
-    """A searchable collection of encoded videos in a folder; make one with `create` or `open`.
+    """A searchable collection of encoded videos in a folder or in object storage; make one with `create` or `open`.
 
     Attributes:
-        directory: the folder.
+        location: the folder, or the address such as `s3://bucket/name`.
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
 
     Example:
         index = Index.open("my-index", model=encoder.reference)
-        hits = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5)[0]
+        hits = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5, where="year >= 2020")[0]
     """
 
-    def __init__(self, directory: Path, model: ModelReference, num_frames: int | None) -> None:
-        self.directory = directory
-        self.model = model
-        self.num_frames = num_frames
-        self._videos: tuple[IndexedVideo, ...] = ()
-        self._frames: TokenBags | None = None
-        self._tokens: TokenBags | None = None
-        self._stamp: tuple[int, int] | None = None
+    def __init__(self, table: LanceTable) -> None:
+        header = read_header(table.schema, table.location)
+        self.location = table.location
+        self.model = header.model
+        self.num_frames = header.num_frames
+        self._codec = header.codec
+        self._table = table
+        self._snapshot: IndexSnapshot | None = None
+        # One thread at a time reads a new version; searches run beside each other on what it read.
+        self._lock = threading.Lock()
 
     def __len__(self) -> int:
-        return len(self._videos)
+        return self._on_latest(len)
 
     @property
     def videos(self) -> tuple[IndexedVideo, ...]:
-        """What is stored, in the order it was added."""
-        return self._videos
+        """What is stored, in the order it was added; a video whose path changed counts as added then."""
+        return self._on_latest(lambda snapshot: snapshot.videos)
 
     @staticmethod
-    def exists(directory: str | os.PathLike[str]) -> bool:
-        """Whether there is an index in this folder."""
-        return (Path(directory) / _VIDEOS_FILE).is_file()
+    def exists(location: str | os.PathLike[str], *, storage_options: Mapping[str, str] | None = None) -> bool:
+        """Whether there is an index, of this or an earlier release.
+
+        Args:
+            location: folder or address.
+            storage_options: as `create`.
+
+        Raises:
+            IndexStoreError: the storage cannot be reached.
+        """
+        address = os.fspath(location)
+        return LanceTable.exists(address, storage_options) or _is_of_earlier_format(address)
 
     @classmethod
-    def create(cls, directory: str | os.PathLike[str], *, model: ModelReference, num_frames: int | None) -> Index:
+    def create(
+        cls,
+        location: str | os.PathLike[str],
+        *,
+        model: ModelReference,
+        num_frames: int | None,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> Index:
         """Makes an empty index, and its folder if need be.
 
         Args:
-            directory: the folder.
+            location: a folder, or an address in object storage such as `s3://bucket/name`.
             model: which weights will make the vectors.
             num_frames: frames that will be sampled from each video; None for as many as there are.
+            storage_options: LanceDB's options for object storage, such as `endpoint` or `region`; what is not
+                given comes from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on).
 
         Raises:
-            IndexStoreError: there is an index already, or the folder cannot be written.
+            IndexStoreError: there is an index already, or the location cannot be written.
         """
-        folder = Path(directory)
-        if cls.exists(folder):
-            raise IndexStoreError(f"there is an index in {folder} already; open it or choose another folder")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise IndexStoreError(f"{folder} cannot be made a folder ({error.strerror})") from error
-        index = cls(folder, model, num_frames)
-        index._write((), None, None)
-        return index
+        address = os.fspath(location)
+        if cls.exists(address, storage_options=storage_options):
+            raise IndexStoreError(f"there is an index in {address} already; open it or choose another folder")
+        header = IndexHeader(model, num_frames, FLOAT16)
+        return cls(LanceTable.create(address, empty_schema(header), storage_options))
 
     @classmethod
-    def open(cls, directory: str | os.PathLike[str], *, model: ModelReference | None = None) -> Index:
+    def open(
+        cls,
+        location: str | os.PathLike[str],
+        *,
+        model: ModelReference | None = None,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> Index:
         """Opens an index.
 
         Args:
-            directory: its folder.
+            location: its folder or address.
             model: the model that will be used with it, checked against the one that made it.
+            storage_options: as `create`.
 
         Raises:
             ModelMismatchError: it was made by another model or another revision.
             IndexStoreError: there is no index, or it is damaged or of another schema version.
         """
-        folder = Path(directory)
-        if not cls.exists(folder):
-            raise IndexStoreError(f"there is no index in {folder}; make one with `video-colbert index`")
-        # The list first: a writer replaces the tokens before the list, so these tokens cover that list.
-        stamp = file_stamp(folder / _VIDEOS_FILE)
-        videos = read_videos(folder / _VIDEOS_FILE)
-        header, tensors = read_tokens(folder / _TOKENS_FILE)
-        index = cls(folder, header.model, header.num_frames)
+        address = os.fspath(location)
+        if not LanceTable.exists(address, storage_options):
+            if _is_of_earlier_format(address):
+                raise IndexStoreError(
+                    f"the index in {address} was made by an earlier version; remove it or choose another folder, and "
+                    "index the videos again"
+                )
+            raise IndexStoreError(f"there is no index in {address}; make one with `video-colbert index`")
+        index = cls(LanceTable.open(address, storage_options))
         if model is not None:
             index.check_model(model)
-        index._stamp = stamp
-        rows = {video_id: row for row, video_id in enumerate(header.ids)}
-        if lost := [video.path for video in videos if video.id not in rows]:
-            raise IndexStoreError(f"{folder / _TOKENS_FILE} is damaged: it lacks {len(lost)} videos, {lost[0]} first")
-        if videos:
-            wanted = [rows[video.id] for video in videos]
-            index._videos = videos
-            index._frames = TokenBags(tensors["frame_embeds"], tensors["frame_offsets"]).select(wanted)
-            if "video_embeds" in tensors:
-                index._tokens = TokenBags(tensors["video_embeds"], tensors["video_offsets"]).select(wanted)
         return index
 
     def check_model(self, model: ModelReference) -> None:
@@ -133,36 +210,42 @@ class Index:
         """
         if model.revision != self.model.revision:
             raise ModelMismatchError(
-                f"the index in {self.directory} was made with {self.model}, not with {model}; use that model or "
+                f"the index in {self.location} was made with {self.model}, not with {model}; use that model or "
                 "another index folder"
             )
 
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
-        """Adds videos in one atomic write.
+        """Adds videos in one commit; when this returns they are stored for good.
 
         What is there already (same content and window) is left; another content at a known path and window
-        takes the old one's place.
+        takes the old one's place. Metadata may have columns that are new to the index.
 
         Args:
             videos: what to know of each video, and its tokens.
 
         Raises:
-            IndexStoreError: the files cannot be written, or another process changed the index meanwhile.
+            ModelMismatchError: tokens have another dimension or other levels than those stored.
+            IndexStoreError: the index cannot be written, or metadata does not fit its columns; what was stored
+                is as before.
         """
-        added = {video.id: (video, encoded) for video, encoded in videos}
-        for video in self._videos:
-            added.pop(video.id, None)
-        if not added:
+        of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
+        added = {video.id: (video, encoded) for video, encoded in of_places.values()}
+
+        def compare(snapshot: IndexSnapshot) -> tuple[VectorLayout | None, set[str], list[str]]:
+            return snapshot.layout, snapshot.known_ids(list(added)), snapshot.ids_at(of_places)
+
+        stored_layout, known, at_places = self._on_latest(compare)
+        new = [pair for video_id, pair in added.items() if video_id not in known]
+        if not new:
             return
-        changed = {(video.path, video.start, video.end) for video, _ in added.values()}
-        kept = [row for row, video in enumerate(self._videos) if (video.path, video.start, video.end) not in changed]
-        frames = [encoded.frame_embeds for _, encoded in added.values()]
-        tokens = [encoded.video_embeds for _, encoded in added.values() if encoded.video_embeds is not None]
-        self._write(
-            (*(self._videos[row] for row in kept), *(video for video, _ in added.values())),
-            _extended(self._frames, kept, frames),
-            _extended(self._tokens, kept, tokens),
-        )
+        layout = self._common_layout([encoded for _, encoded in new], stored_layout)
+        columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
+        if stored_layout is None:
+            columns = vector_fields(layout, token_type(self._codec, layout.dimension)) + columns
+        if columns:
+            self._table.add_columns(columns)
+        replaced = [video_id for video_id in at_places if video_id not in added]
+        self._table.insert(self._rows(new, layout), replaced)
 
     def move(self, paths: Mapping[str, str]) -> None:
         """Records new paths of files that were moved or renamed.
@@ -173,70 +256,131 @@ class Index:
         Raises:
             IndexStoreError: as `add`.
         """
-        moved = tuple(dataclasses.replace(video, path=paths.get(video.id, video.path)) for video in self._videos)
-        if moved != self._videos:
-            self._write(moved, self._frames, self._tokens)
+        known = self._on_latest(lambda snapshot: snapshot.paths_of(list(paths)))
+        moved = {video_id: paths[video_id] for video_id, path in known.items() if path != paths[video_id]}
+        if moved:
+            self._table.set_text("path", moved)
 
-    def search(self, queries: EncodedQueries, *, top_k: int = 10) -> list[list[SearchHit]]:
-        """Finds the best videos for each query, exactly.
+    def remove(self, ids: Collection[str]) -> int:
+        """Removes videos in one commit.
+
+        Args:
+            ids: of the videos; those that are not there are passed over.
+
+        Returns:
+            The number of videos that were there.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        known = self._on_latest(lambda snapshot: snapshot.known_ids(list(ids)))
+        if known:
+            self._table.delete(sorted(known))
+        return len(known)
+
+    def search(
+        self,
+        queries: EncodedQueries,
+        *,
+        top_k: int = 10,
+        where: Filter | str | None = None,
+        level_weights: Mapping[str, float] | None = None,
+        group_windows: bool = True,
+    ) -> list[list[SearchHit]]:
+        """Finds the best videos for each query, as the latest commit left them.
 
         Args:
             queries: from the encoder of the model that made this index.
             top_k: hits a query, at most.
+            where: a condition that hits must satisfy, such as "year >= 2020"; `filters.py` describes the
+                language. The best are chosen among those that satisfy it.
+            level_weights: weight of each level in the score; 1 where none is given.
+            group_windows: of the windows of one video, give the best only.
 
         Returns:
             For each query its hits, best first; of equal scores, the one added first.
 
         Raises:
             ValueError: `top_k` is below 1.
+            FilterError: the condition is not understood, or asks for a column that the index does not have.
+            ModelMismatchError: the queries have another dimension than the stored vectors.
+            IndexStoreError: the index is damaged or cannot be read.
         """
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
-        if self._frames is None:
+        condition = parse_filter(where) if isinstance(where, str) else where
+        return self._on_latest(
+            lambda snapshot: self._search(snapshot, queries, top_k, condition, level_weights, group_windows)
+        )
+
+    def _search(
+        self,
+        snapshot: IndexSnapshot,
+        queries: EncodedQueries,
+        top_k: int,
+        condition: Filter | None,
+        level_weights: Mapping[str, float] | None,
+        group_windows: bool,
+    ) -> list[list[SearchHit]]:
+        rows = None
+        if condition is not None:
+            check_filter(condition, filter_fields(snapshot.table.schema))
+            rows = snapshot.positions(lance_sql(condition))
+        if snapshot.layout is None or not len(snapshot):
             return [[] for _ in queries.texts]
-        scores = score_bags(queries, self._frames, self._tokens)
-        best = scores.scores.argsort(dim=1, descending=True, stable=True)[:, :top_k]
-        results = []
-        for query, rows in enumerate(best.tolist()):
-            hits = []
-            for row in rows:
-                video = self._videos[row]
-                hits.append(
-                    SearchHit(
-                        video=video.path,
-                        start=video.start or 0.0,
-                        end=video.duration if video.end is None else video.end,
-                        score=float(scores.scores[query, row]),
-                        frame_score=float(scores.frame_scores[query, row]),
-                        video_score=None if scores.video_scores is None else float(scores.video_scores[query, row]),
-                        moments=find_moments(queries, query, self._frames.bag(row), video.timestamps),
-                        ranges=find_ranges(queries, query, self._frames.bag(row), video.timestamps),
-                    )
+        if (dimension := queries.query_embeds.shape[-1]) != snapshot.layout.dimension:
+            raise ModelMismatchError(
+                f"the index in {self.location} holds vectors of {snapshot.layout.dimension} dimensions, not of "
+                f"{dimension} like the queries"
+            )
+        return find_hits(snapshot, queries, top_k, rows=rows, level_weights=level_weights, group_windows=group_windows)
+
+    def _on_latest(self, read: Callable[[IndexSnapshot], _Result]) -> _Result:
+        """What `read` makes of the latest version; of the next one, if a writer cleaned that one up meanwhile."""
+        while True:
+            version = self._table.latest_version()
+            try:
+                return read(self._snapshot_of(version))
+            except IndexStoreError:
+                if self._table.latest_version() == version:
+                    raise
+
+    def _snapshot_of(self, version: int) -> IndexSnapshot:
+        with self._lock:
+            snapshot = self._snapshot
+            if snapshot is None or snapshot.version < version:
+                snapshot = IndexSnapshot(self._table.at_version(version), self._codec, earlier=snapshot)
+                self._snapshot = snapshot
+            return snapshot
+
+    def _common_layout(self, videos: Sequence[EncodedVideo], stored: VectorLayout | None) -> VectorLayout:
+        """The one layout of new videos, which is that of the stored ones."""
+        common = stored
+        for video in videos:
+            layout = VectorLayout(video.frame_embeds.shape[1], video.video_embeds is not None)
+            if common is not None and layout != common:
+                raise ModelMismatchError(
+                    f"the index in {self.location} holds vectors of {common}, not of {layout} like those of "
+                    f"{video.clip.source!r}"
                 )
-            results.append(hits)
-        return results
+            common = layout
+        if common is None:
+            raise ValueError("there is no video to add")
+        return common
 
-    def _write(self, videos: tuple[IndexedVideo, ...], frames: TokenBags | None, tokens: TokenBags | None) -> None:
-        if file_stamp(self.directory / _VIDEOS_FILE) != self._stamp:
-            raise IndexStoreError(f"another process changed the index in {self.directory}; run again to add to it")
-        # Until the list is replaced, the old list must find its bags: by id, and what it alone names is kept.
-        names = {video.id for video in videos}
-        leaving = [row for row, video in enumerate(self._videos) if video.id not in names]
-        ids = [video.id for video in videos] + [self._videos[row].id for row in leaving]
-        tensors: dict[str, Tensor] = {}
-        for level, bags, old in (("frame", frames, self._frames), ("video", tokens, self._tokens)):
-            if bags is not None:
-                stored = bags.join(old.select(leaving)) if old is not None and leaving else bags
-                tensors[f"{level}_embeds"], tensors[f"{level}_offsets"] = stored.tokens, stored.offsets
-        write_tokens(self.directory / _TOKENS_FILE, TokensHeader(self.model, self.num_frames, ids), tensors)
-        write_videos(self.directory / _VIDEOS_FILE, videos, self.model)
-        self._videos, self._frames, self._tokens = videos, frames, tokens
-        self._stamp = file_stamp(self.directory / _VIDEOS_FILE)
+    def _rows(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]], layout: VectorLayout) -> pa.Table:
+        frames = TokenBags.from_bags([encoded.frame_embeds for _, encoded in videos])
+        tokens = None
+        if layout.has_video_level:
+            tokens = TokenBags.from_bags(
+                [encoded.video_embeds for _, encoded in videos if encoded.video_embeds is not None]
+            )
+        rows = records_to_arrow([video for video, _ in videos], metadata_fields(self._table.schema))
+        rows = rows.append_column(FRAME_TOKENS, bags_to_arrow(frames, self._codec))
+        if tokens is not None:
+            rows = rows.append_column(VIDEO_TOKENS, bags_to_arrow(tokens, self._codec))
+        return rows.append_column(POOLED, vectors_to_arrow(pool_bags(frames, tokens)))
 
 
-def _extended(bags: TokenBags | None, kept: Sequence[int], new: Sequence[Tensor]) -> TokenBags | None:
-    """The kept bags of a level followed by new ones; None for a level that the model does not have."""
-    if not new:
-        return None
-    added = TokenBags.from_bags(new)
-    return bags.select(kept).join(added) if bags is not None and kept else added
+def _is_of_earlier_format(address: str) -> bool:
+    return not is_remote(address) and all((Path(address) / name).is_file() for name in _EARLIER_FILES)

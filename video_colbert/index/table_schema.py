@@ -1,0 +1,190 @@
+"""The columns of an index's table, and what its schema says of the vectors in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.index_files import RECORD_FIELDS, MetadataValue
+from video_colbert.pretrained import ModelReference
+
+SCHEMA_VERSION = 2
+
+FRAME_TOKENS = "frame_tokens"
+VIDEO_TOKENS = "video_tokens"
+POOLED = "pooled"
+
+_VECTOR_COLUMNS = (FRAME_TOKENS, VIDEO_TOKENS, POOLED)
+_OWN_COLUMNS = frozenset((*(column.name for column in RECORD_FIELDS), *_VECTOR_COLUMNS))
+_KEYWORDS = frozenset(("and", "or", "not", "in", "is", "null", "true", "false"))
+_METADATA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_METADATA_TYPES: dict[type, pa.DataType] = {
+    bool: pa.bool_(),
+    int: pa.int64(),
+    float: pa.float64(),
+    str: pa.string(),
+}
+_PREFIX = "video_colbert."
+
+
+@dataclass(frozen=True)
+class IndexHeader:
+    """What an index says of itself.
+
+    Attributes:
+        model: which weights made the vectors.
+        num_frames: frames sampled from each video; None for as many as there are.
+        codec: how tokens are stored.
+    """
+
+    model: ModelReference
+    num_frames: int | None
+    codec: str
+
+
+@dataclass(frozen=True)
+class VectorLayout:
+    """The vectors of an index, known from the first video on.
+
+    Attributes:
+        dimension: of a token.
+        has_video_level: whether there are video tokens beside the frame tokens.
+    """
+
+    dimension: int
+    has_video_level: bool
+
+    def __str__(self) -> str:
+        levels = "frame and video level" if self.has_video_level else "frame level only"
+        return f"{self.dimension} dimensions, {levels}"
+
+
+def empty_schema(header: IndexHeader) -> pa.Schema:
+    """The schema of a new index, before its vectors are known."""
+    metadata = {
+        "schema_version": str(SCHEMA_VERSION),
+        "model": header.model.name,
+        "revision": header.model.revision,
+        "num_frames": json.dumps(header.num_frames),
+        "codec": header.codec,
+    }
+    # The key by which Lance tells concurrent inserts of the same video, and lets one of them through.
+    key = RECORD_FIELDS[0].with_metadata({"lance-schema:unenforced-primary-key:position": "1"})
+    return pa.schema(
+        [key, *RECORD_FIELDS[1:]], metadata={f"{_PREFIX}{name}": value for name, value in metadata.items()}
+    )
+
+
+def read_header(schema: pa.Schema, location: str) -> IndexHeader:
+    """Reads what an index says of itself.
+
+    Raises:
+        IndexStoreError: the table is no index, or one of another schema version.
+    """
+    values = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    version = values.get(f"{_PREFIX}schema_version")
+    if version is None:
+        raise IndexStoreError(f"the Lance table in {location} is no index of video-colbert")
+    if version != str(SCHEMA_VERSION):
+        raise IndexStoreError(
+            f"the index in {location} has schema version {version}, this release reads {SCHEMA_VERSION}; index the "
+            "videos again"
+        )
+    return IndexHeader(
+        model=ModelReference(values[f"{_PREFIX}model"], values[f"{_PREFIX}revision"]),
+        num_frames=json.loads(values[f"{_PREFIX}num_frames"]),
+        codec=values[f"{_PREFIX}codec"],
+    )
+
+
+def read_layout(schema: pa.Schema) -> VectorLayout | None:
+    """The layout of the vectors; None before the first video."""
+    if POOLED not in schema.names:
+        return None
+    has_video_level = VIDEO_TOKENS in schema.names
+    return VectorLayout(schema.field(POOLED).type.list_size // (1 + has_video_level), has_video_level)
+
+
+def vector_fields(layout: VectorLayout, token_type: pa.DataType) -> list[pa.Field]:
+    """The columns of a layout's vectors.
+
+    Args:
+        layout: dimension and levels.
+        token_type: the type of one stored token, which is the codec's.
+    """
+    names = [FRAME_TOKENS, VIDEO_TOKENS] if layout.has_video_level else [FRAME_TOKENS]
+    pooled = pa.list_(pa.float16(), layout.dimension * len(names))
+    return [*(pa.field(name, pa.list_(token_type)) for name in names), pa.field(POOLED, pooled)]
+
+
+def metadata_fields(schema: pa.Schema) -> list[pa.Field]:
+    """The metadata columns of an index."""
+    return [column for column in schema if column.name not in _OWN_COLUMNS]
+
+
+def filter_fields(schema: pa.Schema) -> list[pa.Field]:
+    """The columns that a search can filter by: metadata, and what is known of every video."""
+    lists = (*_VECTOR_COLUMNS, "timestamps")
+    return [column for column in schema if column.name not in lists]
+
+
+def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
+    """The metadata columns that these values need and an index does not have yet.
+
+    Args:
+        schema: of the index.
+        values: metadata of the videos to add.
+
+    Raises:
+        IndexStoreError: a name is no identifier or is taken, or a value's type is not that of its column.
+    """
+    known = {column.name: column.type for column in schema}
+    types: dict[str, list[pa.DataType]] = {}
+    for name, value in (item for row in values for item in row.items()):
+        if not _METADATA_NAME.fullmatch(name) or name.lower() in _KEYWORDS:
+            words = ", ".join(sorted(_KEYWORDS))
+            raise IndexStoreError(f"metadata cannot be named {name!r}; use letters, digits and _, and not {words}")
+        if name in _OWN_COLUMNS:
+            raise IndexStoreError(f"metadata cannot be named {name!r}, which is a column of every index")
+        if type(value) not in _METADATA_TYPES:
+            raise IndexStoreError(
+                f"metadata {name!r} must be text, a number, or true or false, got {value!r} ({type(value).__name__})"
+            )
+        found = types.setdefault(name, [])
+        if (kind := _METADATA_TYPES[type(value)]) not in found:
+            found.append(kind)
+    new = []
+    for name, found in types.items():
+        if name in known:
+            _check_type(name, known[name], found)
+        else:
+            new.append(pa.field(name, _common_type(name, found)))
+    return new
+
+
+def _common_type(name: str, found: Sequence[pa.DataType]) -> pa.DataType:
+    if len(found) == 1:
+        return found[0]
+    if set(found) == {pa.int64(), pa.float64()}:
+        return pa.float64()
+    raise IndexStoreError(
+        f"metadata {name!r} must be of one type in all videos, got {' and '.join(sorted(map(_type_name, found)))}"
+    )
+
+
+def _check_type(name: str, column: pa.DataType, found: Sequence[pa.DataType]) -> None:
+    allowed = (pa.float64(), pa.int64()) if column == pa.float64() else (column,)
+    for kind in found:
+        if kind not in allowed:
+            raise IndexStoreError(
+                f"metadata {name!r} holds {_type_name(column)} in this index and cannot hold {_type_name(kind)}"
+            )
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return {pa.bool_(): "true or false", pa.int64(): "whole numbers", pa.float64(): "numbers"}.get(kind, "text")

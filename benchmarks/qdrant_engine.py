@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import qdrant_edge
 from qdrant_client import models
@@ -56,7 +56,7 @@ def upsert(shard: qdrant_edge.EdgeShard, points: Sequence[models.PointStruct]) -
     """Stores points that were made for the client."""
     shard.update(
         qdrant_edge.UpdateOperation.upsert_points(
-            [qdrant_edge.Point(point.id, point.vector, point.payload) for point in points]
+            [qdrant_edge.Point(*cast(Any, (point.id, point.vector, point.payload))) for point in points]
         )
     )
 
@@ -66,7 +66,7 @@ def search(shard: qdrant_edge.EdgeShard, request: models.QueryRequest) -> list[t
     prefetches = request.prefetch if isinstance(request.prefetch, list) else [request.prefetch]
     found = shard.query(
         qdrant_edge.QueryRequest(
-            limit=request.limit,
+            limit=request.limit or 10,
             query=_formula(request.query),
             prefetches=[_prefetch(part) for part in prefetches if part is not None],
         )
@@ -83,8 +83,8 @@ def _prefetch(part: models.Prefetch) -> qdrant_edge.Prefetch:
             quantization=qdrant_edge.QuantizationSearchParams(rescore=given.rescore, oversampling=given.oversampling)
         )
     return qdrant_edge.Prefetch(
-        part.limit,
-        qdrant_edge.Query.Nearest(part.query, part.using),
+        part.limit or 10,
+        qdrant_edge.Query.Nearest(cast(Any, part.query), part.using),
         [_prefetch(below) for below in inner if below is not None],
         params,
     )

@@ -24,14 +24,16 @@ def test_the_engine_gives_the_weighted_sum_of_mean_max_sim(weights: dict[str, fl
         request = score_query(
             query[mask], weights=weights, levels=("frame", "video"), candidates=300, limit=10, where=None
         )
-        exact = []
+        exact = {}
         for video, encoded in videos:
             assert encoded.video_embeds is not None
             bags = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
-            score = sum(weight * mean_max_sim_by_loops(query, mask, bags[level]) for level, weight in weights.items())
-            exact.append((score, point_id(video.id)))
-        expected = sorted(exact, reverse=True)[:10]
+            exact[point_id(video.id)] = sum(
+                weight * mean_max_sim_by_loops(query, mask, bags[level]) for level, weight in weights.items()
+            )
         found = search(shard, request)
-        assert [point for point, _ in found] == [point for _, point in expected]
-        assert [score for _, score in found] == pytest.approx([score for score, _ in expected], abs=1e-5)
+        # The engine rounds the query to float16 too, so neighbours of nearly equal score may change places.
+        assert [score for _, score in found] == pytest.approx([exact[point] for point, _ in found], abs=3e-4)
+        best = sorted(exact.values(), reverse=True)[:10]
+        assert [exact[point] for point, _ in found] == pytest.approx(best, abs=3e-4)
     shard.close()

@@ -105,6 +105,12 @@ def create_collection(client: QdrantClient, location: QdrantLocation, descriptio
         write_consistency_factor=options.write_consistency,
         metadata=_to_metadata(description),
     )
+    # What is stored at a path is looked up with every upload.
+    client.create_payload_index(
+        location.collection,
+        "path",
+        models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, memory=models.Memory.COLD),
+    )
 
 
 def read_description(client: QdrantClient, location: QdrantLocation) -> CollectionDescription:

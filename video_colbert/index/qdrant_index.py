@@ -9,6 +9,7 @@ from qdrant_client import QdrantClient, models
 
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.filters import Filter, check_filter, parse_filter
 from video_colbert.index.hits import SearchHit
 from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.qdrant_collection import (
@@ -21,10 +22,12 @@ from video_colbert.index.qdrant_collection import (
     read_description,
 )
 from video_colbert.index.qdrant_errors import clear_errors
+from video_colbert.index.qdrant_filters import add_columns, read_columns, to_qdrant_filter
 from video_colbert.index.qdrant_location import QdrantLocation, parse_qdrant_uri
 from video_colbert.index.qdrant_points import from_payload, point_id
 from video_colbert.index.qdrant_search import CollectionSearcher, SearchRequest
 from video_colbert.index.qdrant_upload import stored_points, upload_videos
+from video_colbert.index.table_schema import filter_fields, new_metadata_fields
 from video_colbert.pretrained import ModelReference
 
 # Records or operations in one request.
@@ -151,15 +154,20 @@ class QdrantIndex:
 
         Raises:
             ModelMismatchError: the tokens have another size or other levels than those stored.
-            IndexStoreError: the server cannot be reached, or refuses them; what was uploaded stays.
+            IndexStoreError: metadata does not fit its columns; or the server cannot be reached, or refuses them,
+                and what was uploaded stays.
         """
-        new = list({video.id: (video, encoded) for video, encoded in videos}.values())
+        of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
+        new = list({video.id: (video, encoded) for video, encoded in of_places.values()}.values())
         if not new:
             return
         with clear_errors(self.location):
             description = self._ensure_collection(new[0][1])
             for _, encoded in new:
                 check_same_shape(self._place, description, encoded.frame_embeds.shape[1], _levels(encoded))
+            stored_columns = read_columns(self._client, self._place)
+            columns = new_metadata_fields(stored_columns, [video.metadata for video, _ in new])
+            add_columns(self._client, self._place, columns)
             upload_videos(self._client, self._place, new)
             self._remove_replaced([video for video, _ in new])
 
@@ -210,6 +218,7 @@ class QdrantIndex:
         queries: EncodedQueries,
         *,
         top_k: int = 10,
+        where: Filter | str | None = None,
         level_weights: Mapping[str, float] | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
@@ -218,6 +227,8 @@ class QdrantIndex:
         Args:
             queries: from the encoder of the model that made this index.
             top_k: hits a query, at most.
+            where: a condition that hits must satisfy, such as "year >= 2020"; `filters.py` describes the language.
+                Candidates are chosen among the videos that satisfy it. Texts have no order here, only = and in.
             level_weights: weight of each level in the score; 1 where none is given.
             group_windows: of the windows of one video, give the best only.
 
@@ -226,16 +237,22 @@ class QdrantIndex:
 
         Raises:
             ValueError: `top_k` is below 1, the weights do not fit the model, or a query has no token that counts.
+            FilterError: the condition is not understood, or asks for a column that the index does not have.
             ModelMismatchError: the queries' tokens have another size than those stored.
             IndexStoreError: the server cannot be reached or refuses the query.
         """
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
+        condition = parse_filter(where) if isinstance(where, str) else where
         if self._description is None:
             return [[] for _ in queries.texts]
         check_same_shape(self._place, self._description, queries.query_embeds.shape[-1], queries.score_levels)
-        request = SearchRequest(top_k, None, level_weights, group_windows)
         with clear_errors(self.location):
+            allowed = None
+            if condition is not None:
+                check_filter(condition, filter_fields(read_columns(self._client, self._place)))
+                allowed = to_qdrant_filter(condition)
+            request = SearchRequest(top_k, allowed, level_weights, group_windows)
             return CollectionSearcher(self._client, self._place, self._description).search(queries, request)
 
     def close(self) -> None:

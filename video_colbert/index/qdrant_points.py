@@ -14,6 +14,7 @@ from video_colbert.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.candidates import pool_bags
 from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.qdrant_filters import METADATA
 from video_colbert.index.token_bags import TokenBags
 
 POOLED = "pooled"
@@ -56,6 +57,7 @@ def to_payload(video: IndexedVideo) -> dict[str, Any]:
         "timestamps": list(video.timestamps),
         "start": video.start,
         "end": video.end,
+        METADATA: dict(video.metadata),
     }
 
 
@@ -74,6 +76,7 @@ def from_payload(payload: Mapping[str, Any] | None, place: str) -> IndexedVideo:
             timestamps=tuple(row["timestamps"]),
             start=row["start"],
             end=row["end"],
+            metadata=dict(row[METADATA]),
         )
     except (KeyError, TypeError) as error:
         raise IndexStoreError(

@@ -24,8 +24,10 @@ from video_colbert.index.token_bags import TokenBags
 # Queries in one request, and points whose tokens one request brings back, some 100 KB each as text.
 _QUERY_BATCH = 16
 _POINT_BATCH = 200
-# Hits a video wanted whose exact score is computed here where the server scored compressed tokens.
+# Where the server scores compressed tokens, so many hits for each one wanted are scored again here.
 _RESCORED_HITS = 4
+# Where it scores float16, it rounds the query to float16 too: two hits more, or a quarter, see to the last place.
+_SPARE_HITS, _SPARE_SHARE = 2, 4
 # Windows a video that a first query asks for; a query that finds too few videos asks for every candidate.
 _WINDOWS = 4
 
@@ -96,7 +98,10 @@ class CollectionSearcher:
     ) -> list[list[str]]:
         """For each query the ids of the points that the server scored best, of each video one if wanted."""
         options = self._description.options
-        wanted = request.top_k * (_RESCORED_HITS if options.token_quantization else 1)
+        if options.token_quantization:
+            wanted = request.top_k * _RESCORED_HITS
+        else:
+            wanted = request.top_k + max(_SPARE_HITS, request.top_k // _SPARE_SHARE)
         candidates = max(self._location.candidates, wanted)
         limit = min(candidates, wanted * _WINDOWS) if request.group_windows else wanted
         best: dict[int, list[str]] = {}
@@ -154,7 +159,9 @@ class CollectionSearcher:
         bags = {
             level: TokenBags.from_bags([tokens[level] for _, tokens in stored]) for level in self._description.levels
         }
-        scores = score_bags(query, bags["frame"], bags.get("video"), level_weights=request.level_weights)
+        scores = score_bags(
+            query, bags["frame"], bags.get("video"), level_weights=request.level_weights, dtype=torch.float64
+        )
         hits = [
             SearchHit(
                 video=video.path,

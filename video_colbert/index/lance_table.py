@@ -165,6 +165,16 @@ class LanceTable:
             self._table.merge_insert("id").when_matched_update_all().execute(rows)
         self._after_commit()
 
+    def set_field_metadata(self, column: str, values: Mapping[str, str]) -> None:
+        """Sets what the schema says of a column.
+
+        Raises:
+            IndexStoreError: the table cannot be written.
+        """
+        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+            self._table.checkout_latest()
+            self._table.update_field_metadata({"path": column, "metadata": dict(values)})
+
     def delete(self, ids: Sequence[str]) -> None:
         """Deletes rows in one commit; those that are not there are passed over.
 

@@ -1,22 +1,25 @@
-"""From scores to hits: the best windows or videos of a version, with what is known of them and their moments."""
+"""From the best rows of a version to hits: windows grouped by video, with the moments of each word."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from video_colbert.encoded import EncodedQueries
-from video_colbert.index.scoring import score_bags
-from video_colbert.index.search import SearchHit, find_moments
+from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.search import Searcher, SearchHit, TopRows, find_moments, find_ranges
 from video_colbert.index.snapshot import IndexSnapshot
 from video_colbert.index.token_bags import TokenBags
+
+# Windows asked for at first for each video that is wanted; if they are of too few videos, as many again.
+_WINDOWS_A_VIDEO = 4
 
 
 def find_hits(
     snapshot: IndexSnapshot,
+    searcher: Searcher,
     queries: EncodedQueries,
     top_k: int,
     *,
@@ -24,41 +27,64 @@ def find_hits(
     level_weights: Mapping[str, float] | None,
     group_windows: bool,
 ) -> list[list[SearchHit]]:
-    if rows is not None and not len(rows):
+    """Finds the best videos of a version for each query.
+
+    Args:
+        snapshot: the version.
+        searcher: over this very snapshot.
+        queries: Nq encoded queries.
+        top_k: hits a query, at most.
+        rows: int64 positions that a filter allows; None for all.
+        level_weights: weight of each level; 1 where none is given.
+        group_windows: of the windows of one video, give the best only.
+    """
+    available = len(snapshot) if rows is None else len(rows)
+    groups = group_windows and snapshot.has_windows
+    count = top_k * _WINDOWS_A_VIDEO if groups else top_k
+    while True:
+        top = searcher.top(queries, count, rows=rows, level_weights=level_weights)
+        videos = [snapshot.videos_at(found) for found in top.rows]
+        chosen = [_best_of_each(of_query) if groups else list(range(len(of_query))) for of_query in videos]
+        # The best windows hold the best videos in order, however many windows a video has.
+        if count >= available or all(len(places) >= top_k for places in chosen):
+            break
+        count *= 2
+    chosen = [places[:top_k] for places in chosen]
+    found = torch.unique(torch.cat([rows_of[places] for rows_of, places in zip(top.rows, chosen, strict=True)]))
+    if not len(found):
         return [[] for _ in queries.texts]
-    frames, videos = snapshot.bags()
-    scores = score_bags(queries, frames, videos)
-    levels = {"frame": scores.frame_scores, "video": scores.video_scores}
-    total = torch.stack([levels[name] * (level_weights or {}).get(name, 1.0) for name in queries.score_levels]).sum(0)
-    if rows is not None:
-        mask = torch.full_like(total, float("-inf"))
-        mask[:, rows] = 0
-        total = total + mask
-    count = len(snapshot) if rows is None else len(rows)
-    order = total.argsort(dim=1, descending=True, stable=True)[:, :count]
-    results = []
-    for query, positions in enumerate(order):
-        hits, seen = [], set()
-        for row, video in zip(positions.tolist(), snapshot.videos_at(positions), strict=True):
-            if len(hits) == top_k or (group_windows and video.path in seen):
-                continue
-            seen.add(video.path)
-            hits.append(
-                SearchHit(
-                    video=video.path,
-                    start=video.start or 0.0,
-                    end=video.duration if video.end is None else video.end,
-                    score=float(total[query, row]),
-                    frame_score=float(scores.frame_scores[query, row]),
-                    video_score=None if scores.video_scores is None else float(scores.video_scores[query, row]),
-                    moments=find_moments(queries, query, frames.bag(row), video.timestamps),
-                )
-            )
-        results.append(hits)
-    return results
+    frames, _ = snapshot.bags(found)
+    return [
+        [
+            _hit(queries, query, top, place, videos[query][place], _bag(frames, found, top, query, place))
+            for place in places
+        ]
+        for query, places in enumerate(chosen)
+    ]
 
 
-def pool_bags(frames: TokenBags, videos: TokenBags | None) -> Tensor:
-    levels = [frames] if videos is None else [frames, videos]
-    means = [torch.stack([b.bag(i).float().mean(0) for i in range(len(b))]) for b in levels]
-    return torch.cat([F.normalize(m, dim=1) for m in means], dim=1).half()
+def _best_of_each(windows: Sequence[IndexedVideo]) -> list[int]:
+    """The place of the first window of each video."""
+    first: dict[str, int] = {}
+    for place, window in enumerate(windows):
+        first.setdefault(window.path, place)
+    return list(first.values())
+
+
+def _bag(frames: TokenBags, found: Tensor, top: TopRows, query: int, place: int) -> Tensor:
+    return frames.bag(int(torch.searchsorted(found, top.rows[query, place])))
+
+
+def _hit(
+    queries: EncodedQueries, query: int, top: TopRows, place: int, video: IndexedVideo, frame_embeds: Tensor
+) -> SearchHit:
+    return SearchHit(
+        video=video.path,
+        start=video.start or 0.0,
+        end=video.duration if video.end is None else video.end,
+        score=float(top.scores[query, place]),
+        frame_score=float(top.frame_scores[query, place]),
+        video_score=None if top.video_scores is None else float(top.video_scores[query, place]),
+        moments=find_moments(queries, query, frame_embeds, video.timestamps),
+        ranges=find_ranges(queries, query, frame_embeds, video.timestamps),
+    )

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from video_colbert.index.codecs import TokenCodec
 from video_colbert.index.index_files import RECORD_FIELDS, IndexedVideo, records_from_arrow
 from video_colbert.index.lance_table import TableVersion
 from video_colbert.index.table_schema import (
@@ -41,7 +42,7 @@ class IndexSnapshot:
         earlier: a snapshot of an earlier version; what it holds in memory of the same rows is not read again.
     """
 
-    def __init__(self, table: TableVersion, codec: str, earlier: IndexSnapshot | None = None) -> None:
+    def __init__(self, table: TableVersion, codec: TokenCodec, earlier: IndexSnapshot | None = None) -> None:
         self.table = table
         self.version = table.version
         self.layout: VectorLayout | None = read_layout(table.schema)
@@ -54,6 +55,11 @@ class IndexSnapshot:
 
     def __len__(self) -> int:
         return len(self._row_ids)
+
+    @cached_property
+    def has_windows(self) -> bool:
+        """Whether there are windows of videos among the videos."""
+        return any(self.records[bound].null_count < len(self) for bound in ("start", "end"))
 
     @cached_property
     def videos(self) -> tuple[IndexedVideo, ...]:

@@ -7,6 +7,7 @@ and of the same video added by both, one is stored.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -17,11 +18,14 @@ import pyarrow as pa
 
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.index.calibration import Calibration
+from video_colbert.index.candidates import pool_bags
+from video_colbert.index.codecs import token_codec
 from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
 from video_colbert.index.index_files import IndexedVideo, records_to_arrow
 from video_colbert.index.lance_table import LanceTable, is_remote
-from video_colbert.index.results import find_hits, pool_bags
-from video_colbert.index.search import SearchHit
+from video_colbert.index.results import find_hits
+from video_colbert.index.search import Searcher, SearchHit
 from video_colbert.index.snapshot import IndexSnapshot
 from video_colbert.index.table_schema import (
     FRAME_TOKENS,
@@ -29,15 +33,18 @@ from video_colbert.index.table_schema import (
     VIDEO_TOKENS,
     IndexHeader,
     VectorLayout,
+    calibration_metadata,
     empty_schema,
     filter_fields,
     metadata_fields,
     new_metadata_fields,
+    read_calibration,
     read_header,
     vector_fields,
 )
 from video_colbert.index.token_bags import TokenBags
-from video_colbert.index.token_columns import FLOAT16, bags_to_arrow, token_type, vectors_to_arrow
+from video_colbert.index.token_columns import bags_to_arrow, token_type, vectors_to_arrow
+from video_colbert.index.token_pooling import pool_video
 from video_colbert.pretrained import ModelReference
 
 _Result = TypeVar("_Result")
@@ -115,9 +122,11 @@ class Index:
         self.location = table.location
         self.model = header.model
         self.num_frames = header.num_frames
-        self._codec = header.codec
+        self._header = header
+        self._codec = token_codec(header.codec)
         self._table = table
         self._snapshot: IndexSnapshot | None = None
+        self._searcher: Searcher | None = None
         # One thread at a time reads a new version; searches run beside each other on what it read.
         self._lock = threading.Lock()
 
@@ -150,6 +159,8 @@ class Index:
         *,
         model: ModelReference,
         num_frames: int | None,
+        codec: str = "float16",
+        merge_similarity: float | None = None,
         storage_options: Mapping[str, str] | None = None,
     ) -> Index:
         """Makes an empty index, and its folder if need be.
@@ -158,16 +169,22 @@ class Index:
             location: a folder, or an address in object storage such as `s3://bucket/name`.
             model: which weights will make the vectors.
             num_frames: frames that will be sampled from each video; None for as many as there are.
+            codec: how tokens are stored, one of `codecs.CODEC_NAMES`; a smaller one loses a little of each score.
+            merge_similarity: cosine from which tokens of a video that are neighbours in time are merged into one,
+                above 0 and at most 1; None to store them all.
             storage_options: LanceDB's options for object storage, such as `endpoint` or `region`; what is not
                 given comes from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on).
 
         Raises:
             IndexStoreError: there is an index already, or the location cannot be written.
+            ValueError: there is no such codec, or `merge_similarity` is out of range.
         """
         address = os.fspath(location)
         if cls.exists(address, storage_options=storage_options):
             raise IndexStoreError(f"there is an index in {address} already; open it or choose another folder")
-        header = IndexHeader(model, num_frames, FLOAT16)
+        if merge_similarity is not None and not 0.0 < merge_similarity <= 1.0:
+            raise ValueError(f"merge_similarity must be above 0 and at most 1, got {merge_similarity}")
+        header = IndexHeader(model, num_frames, token_codec(codec).name, merge_similarity)
         return cls(LanceTable.create(address, empty_schema(header), storage_options))
 
     @classmethod
@@ -239,6 +256,8 @@ class Index:
         if not new:
             return
         layout = self._common_layout([encoded for _, encoded in new], stored_layout)
+        if self._header.merge_similarity is not None:
+            new = [_merged(video, encoded, self._header.merge_similarity) for video, encoded in new]
         columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
         if stored_layout is None:
             columns = vector_fields(layout, token_type(self._codec, layout.dimension)) + columns
@@ -313,6 +332,29 @@ class Index:
             lambda snapshot: self._search(snapshot, queries, top_k, condition, level_weights, group_windows)
         )
 
+    def calibrate(self, queries: EncodedQueries | None = None) -> Calibration:
+        """Measures how many candidates a search of this index takes to find what an exact one would, and stores it.
+
+        A search of a large index scores only candidates. Without a stored calibration each process that searches
+        measures this once, at its first search; `search.py` says how.
+
+        Args:
+            queries: queries such as users ask; by default they are made from stored tokens.
+
+        Raises:
+            ValueError: the index holds no videos.
+            IndexStoreError: the index cannot be written.
+        """
+
+        def measure(snapshot: IndexSnapshot) -> Calibration:
+            if snapshot.layout is None or not len(snapshot):
+                raise ValueError(f"the index in {self.location} holds no videos to calibrate a search on")
+            return self._searcher_of(snapshot).calibrate(snapshot.layout.levels, queries=queries)
+
+        calibration = self._on_latest(measure)
+        self._table.set_field_metadata(POOLED, calibration_metadata(calibration))
+        return calibration
+
     def _search(
         self,
         snapshot: IndexSnapshot,
@@ -333,7 +375,27 @@ class Index:
                 f"the index in {self.location} holds vectors of {snapshot.layout.dimension} dimensions, not of "
                 f"{dimension} like the queries"
             )
-        return find_hits(snapshot, queries, top_k, rows=rows, level_weights=level_weights, group_windows=group_windows)
+        return find_hits(
+            snapshot,
+            self._searcher_of(snapshot),
+            queries,
+            top_k,
+            rows=rows,
+            level_weights=level_weights,
+            group_windows=group_windows,
+        )
+
+    def _searcher_of(self, snapshot: IndexSnapshot) -> Searcher:
+        """The searcher over a version, with the calibration that is stored or was measured on an earlier one."""
+        with self._lock:
+            earlier = self._searcher
+            if earlier is None or earlier.source is not snapshot:
+                calibration = read_calibration(snapshot.table.schema)
+                if calibration is None and earlier is not None:
+                    calibration = earlier.calibration
+                self._searcher = Searcher(snapshot, calibration=calibration)
+                return self._searcher
+            return earlier
 
     def _on_latest(self, read: Callable[[IndexSnapshot], _Result]) -> _Result:
         """What `read` makes of the latest version; of the next one, if a writer cleaned that one up meanwhile."""
@@ -380,6 +442,12 @@ class Index:
         if tokens is not None:
             rows = rows.append_column(VIDEO_TOKENS, bags_to_arrow(tokens, self._codec))
         return rows.append_column(POOLED, vectors_to_arrow(pool_bags(frames, tokens)))
+
+
+def _merged(video: IndexedVideo, encoded: EncodedVideo, min_similarity: float) -> tuple[IndexedVideo, EncodedVideo]:
+    """A video with its neighbouring tokens merged, and the times of the frame tokens that remain."""
+    merged = pool_video(encoded, min_similarity)
+    return dataclasses.replace(video, timestamps=tuple(merged.timestamps.tolist())), merged
 
 
 def _is_of_earlier_format(address: str) -> bool:

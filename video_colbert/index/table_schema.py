@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.calibration import Calibration
 from video_colbert.index.index_files import RECORD_FIELDS, MetadataValue
 from video_colbert.pretrained import ModelReference
 
@@ -30,6 +32,7 @@ _METADATA_TYPES: dict[type, pa.DataType] = {
     str: pa.string(),
 }
 _PREFIX = "video_colbert."
+_CALIBRATION = f"{_PREFIX}calibration"
 
 
 @dataclass(frozen=True)
@@ -40,11 +43,14 @@ class IndexHeader:
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
         codec: how tokens are stored.
+        merge_similarity: cosine from which neighbouring tokens of a video are merged before they are stored; None
+            for no merging.
     """
 
     model: ModelReference
     num_frames: int | None
     codec: str
+    merge_similarity: float | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,11 @@ class VectorLayout:
     dimension: int
     has_video_level: bool
 
+    @property
+    def levels(self) -> tuple[str, ...]:
+        """The levels, in the order of the columns."""
+        return ("frame", "video") if self.has_video_level else ("frame",)
+
     def __str__(self) -> str:
         levels = "frame and video level" if self.has_video_level else "frame level only"
         return f"{self.dimension} dimensions, {levels}"
@@ -72,6 +83,7 @@ def empty_schema(header: IndexHeader) -> pa.Schema:
         "revision": header.model.revision,
         "num_frames": json.dumps(header.num_frames),
         "codec": header.codec,
+        "merge_similarity": json.dumps(header.merge_similarity),
     }
     # The key by which Lance tells concurrent inserts of the same video, and lets one of them through.
     key = RECORD_FIELDS[0].with_metadata({"lance-schema:unenforced-primary-key:position": "1"})
@@ -99,6 +111,7 @@ def read_header(schema: pa.Schema, location: str) -> IndexHeader:
         model=ModelReference(values[f"{_PREFIX}model"], values[f"{_PREFIX}revision"]),
         num_frames=json.loads(values[f"{_PREFIX}num_frames"]),
         codec=values[f"{_PREFIX}codec"],
+        merge_similarity=json.loads(values[f"{_PREFIX}merge_similarity"]),
     )
 
 
@@ -108,6 +121,20 @@ def read_layout(schema: pa.Schema) -> VectorLayout | None:
         return None
     has_video_level = VIDEO_TOKENS in schema.names
     return VectorLayout(schema.field(POOLED).type.list_size // (1 + has_video_level), has_video_level)
+
+
+def calibration_metadata(calibration: Calibration) -> dict[str, str]:
+    """What the field `POOLED` says of a calibration."""
+    return {_CALIBRATION: json.dumps(dataclasses.asdict(calibration))}
+
+
+def read_calibration(schema: pa.Schema) -> Calibration | None:
+    """The calibration that an index stores; None where there is none."""
+    if POOLED not in schema.names:
+        return None
+    values = schema.field(POOLED).metadata or {}
+    stored = values.get(_CALIBRATION.encode())
+    return None if stored is None else Calibration(**json.loads(stored))
 
 
 def vector_fields(layout: VectorLayout, token_type: pa.DataType) -> list[pa.Field]:

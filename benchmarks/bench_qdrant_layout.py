@@ -1,11 +1,12 @@
 """Bytes a video and work a candidate on Qdrant's engine, by layout of the tokens, and what compression loses.
 
-6,000 videos of 12 frame and 14 video tokens, 512 numbers, in 200 clusters; 20 queries of 32 tokens; the engine is
-Qdrant Edge with one search thread, asked with the very queries that `qdrant_index.py` sends. A figure is taken for
-tokens in float16 alone, and with an int8 or a 4-bit copy, from which the engine then scores. Recall@10 is against
-the exact two-level score: in the engine's order, and after the 40 best were scored again from float16, as
-`QdrantIndex.search` does. Targets: float16 scores equal the formula to 1e-4; the bytes of every part are within 3 %
-of those that `size_cluster.py` calculates with; recall after scoring again at least .99 for int8.
+6,000 videos of 12 frame and 14 video tokens, 512 numbers, in 200 clusters; 20 queries of 32 tokens, rounded to
+float16 as the engine rounds them. The engine is Qdrant Edge with one search thread, asked with the very queries that
+`qdrant_index.py` sends. A figure is taken for tokens in float16 alone, and with an int8 or a 4-bit copy, from which
+the engine then scores. Recall@10 is against the exact two-level score: in the engine's order, and after the 40 best
+were scored again from float16, as `QdrantIndex.search` does. Targets: float16 scores equal the formula to 1e-4; the
+bytes of tokens and pooled vectors are within 3 % of those that `size_cluster.py` calculates with; recall after
+scoring again at least .99 for int8.
 """
 
 import sys

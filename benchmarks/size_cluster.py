@@ -12,20 +12,30 @@ import argparse
 import math
 from dataclasses import dataclass
 
+from video_colbert.index.codecs import CODEC_NAMES, token_codec
+
 GB = 1e9
+PINNED = ("pooled", "4bit", "int8", "float16")
 
 # Measured (bench_qdrant_layout.py): bytes that the engine needs beyond the numbers themselves.
 _BESIDE_A_MULTIVECTOR = 18
 _BESIDE_A_CODE = {"int8": 4.7, "4bit": 9.0}
 _BYTES_A_NUMBER = {"int8": 1.0, "4bit": 0.5}
-_ID_BYTES = 24
-_PAYLOAD_BYTES = 300
-_GRAPH_BYTES = 130
-# Measured there too: seconds of one core for one candidate of 26 tokens of 512 numbers and 32 query tokens.
+_ID_BYTES = 30
+_PAYLOAD_BYTES = 280
+# Measured there too (21 to 31 microseconds), with room: a core's seconds for a candidate, 32 query tokens.
 _CANDIDATE_SECONDS = 50e-6
+# Derived: twice m = 16 links of at most 4 bytes. (At 6,000 videos it was 42 bytes: links are packed.)
+_GRAPH_BYTES = 128
+# Guessed: the path, kept twice, in the index by which uploads look it up.
+_PATH_INDEX_BYTES = 200
 # Advice of Qdrant's documentation: on both totals, for temporary segments, page cache and write-ahead log.
 _HEADROOM = 1.2
 _SHARDS_A_NODE = 2
+# Measured (tests/test_sizing.py): path, digest and 12 times of a video in a local index, and what Lance adds.
+_RECORD_BYTES = 480.0
+# Measured on two cores: 291 ms for 100,000 videos of 26 tokens, int8, one query of 32 tokens.
+_SCAN_SECONDS = 2 * 0.291 / 1e5
 
 
 def bytes_of_a_video(frame_tokens: int, video_tokens: int, dim: int, token_copy: str | None) -> dict[str, float]:
@@ -105,15 +115,14 @@ class Need:
 
 
 def local_bytes(workload: Workload, codec: str) -> dict[str, float]:
-    """Bytes of one video in a local index: its tokens on disk by codec, and its pooled vector.
+    """Bytes of one video in a local index on disk: its tokens by codec, its pooled vector, what is known of it.
 
     Args:
         workload: what is stored.
-        codec: "fp16", "int8" or "4bit".
+        codec: one of `codecs.CODEC_NAMES`.
     """
-    numbers = {"fp16": 2.0, "int8": 1.0, "4bit": 0.5}[codec] * workload.dim
-    scale = 0 if codec == "fp16" else 4
-    return {"tokens": workload.tokens * (numbers + scale), "pooled": 2.0 * 2 * workload.dim}
+    tokens = workload.tokens * token_codec(codec).bytes_per_token(workload.dim)
+    return {"tokens": float(tokens), "pooled": 2.0 * 2 * workload.dim, "record": _RECORD_BYTES}
 
 
 def cluster_need(workload: Workload, pinned: str) -> Need:
@@ -122,16 +131,17 @@ def cluster_need(workload: Workload, pinned: str) -> Need:
     Args:
         workload: what is stored and asked.
         pinned: what is held in memory besides ids, graph and an int8 copy of the pooled vectors: "pooled" for
-            nothing (tokens are read from disk), "4bit" or "int8" for that copy of the tokens, "fp16" for the tokens.
+            nothing (tokens are read from disk), "4bit" or "int8" for that copy of the tokens, "float16" for the
+            tokens themselves.
     """
     shape = (workload.frame_tokens, workload.video_tokens, workload.dim)
     stored = sum(bytes_of_a_video(*shape, None).values())
     pooled_copy = copy_bytes(workload.tokens, workload.dim, "int8")["pooled"]
     token_copy = copy_bytes(workload.tokens, workload.dim, pinned)["tokens"] if pinned in _BYTES_A_NUMBER else 0.0
     in_memory = _ID_BYTES + _GRAPH_BYTES + pooled_copy + token_copy
-    if pinned == "fp16":
+    if pinned == "float16":
         in_memory += bytes_of_a_video(*shape, None)["tokens"]
-    on_disk = stored + pooled_copy + token_copy + _ID_BYTES + _GRAPH_BYTES + _PAYLOAD_BYTES
+    on_disk = stored + pooled_copy + token_copy + _ID_BYTES + _GRAPH_BYTES + _PAYLOAD_BYTES + _PATH_INDEX_BYTES
     copies = workload.videos * workload.replicas * _HEADROOM
     by_memory = math.ceil(copies * in_memory / workload.node_memory)
     nodes = max(by_memory, workload.replicas)
@@ -158,36 +168,44 @@ def candidates_a_shard(candidates: int, shards: int) -> int:
     return candidates if shards == 1 else min(candidates, math.ceil(mean + 4 * math.sqrt(mean)))
 
 
-def tables() -> str:
-    """The tables of docs/scale.md."""
-    one = Workload(1)
-    parts = [
-        "| codec | tokens | pooled vector | a million videos |",
-        "|---|---|---|---|",
-    ]
-    for codec in ("fp16", "int8", "4bit"):
-        size = local_bytes(one, codec)
-        total = sum(size.values())
-        parts.append(f"| {codec} | {size['tokens']:,.0f} B | {size['pooled']:,.0f} B | {amount(total * 1e6)} |")
-    parts += [
-        "",
-        "| videos | held in memory | memory | disk | machines | shards | `candidates` | core-ms a query | "
-        "reads a second |",
-        "|---|---|---|---|---|---|---|---|---|",
+def tables() -> dict[str, str]:
+    """The tables of docs/scale.md, by what they are about."""
+    return {"local": _local_table(), "cluster": _cluster_table()}
+
+
+def _local_table() -> str:
+    heads = [f"disk, {codec}" for codec in CODEC_NAMES]
+    rows = [["videos", *heads, "memory, all scored", "core-seconds a query", "memory, candidates", "read a query"]]
+    for videos, name in ((1e5, "100,000"), (1e6, "1 M"), (1e7, "10 M"), (1e8, "100 M")):
+        workload = Workload(videos)
+        sizes = [videos * sum(local_bytes(workload, codec).values()) for codec in CODEC_NAMES]
+        # In memory an int8 token has a scale of 4 bytes.
+        scanned, pooled = videos * workload.tokens * (workload.dim + 4), videos * 2 * 2 * workload.dim
+        seconds = videos * _SCAN_SECONDS
+        rows.append([name, *map(amount, sizes), amount(scanned), f"{seconds:.3g}", amount(pooled), amount(pooled)])
+    return _markdown(rows)
+
+
+def _cluster_table() -> str:
+    rows = [
+        ["videos", "in memory", "memory", "disk", "machines", "shards", "`candidates`", "core-ms a query", "reads/s"]
     ]
     for videos, name in ((1e6, "1 M"), (1e8, "100 M"), (1e9, "1 B")):
-        for pinned in ("pooled", "4bit", "int8", "fp16"):
+        for pinned in PINNED:
             workload = Workload(videos)
             need = cluster_need(workload, pinned)
-            # Two levels of each candidate; nothing is read from disk where a copy is in memory.
-            reads = (
-                workload.queries_per_second * need.shards * need.candidates_a_shard * 2 if pinned == "pooled" else 0
-            )
-            parts.append(
-                f"| {name} | {pinned} | {amount(need.memory)} | {amount(need.disk)} | {need.nodes} | {need.shards} | "
-                f"{need.candidates_a_shard} | {1e3 * need.core_seconds:.0f} | {reads:,.0f} |"
-            )
-    return "\n".join(parts)
+            # The two levels of each candidate; where a copy is in memory, only the hits' own tokens are read.
+            reads = workload.queries_per_second * need.shards * need.candidates_a_shard * 2
+            sizes = [amount(need.memory), amount(need.disk)]
+            counts = [str(count) for count in (need.nodes, need.shards, need.candidates_a_shard)]
+            work = [f"{1e3 * need.core_seconds:.0f}", f"{reads:,.0f}" if pinned == "pooled" else "few"]
+            rows.append([name, pinned, *sizes, *counts, *work])
+    return _markdown(rows)
+
+
+def _markdown(rows: list[list[str]]) -> str:
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 
 
 def amount(size: float) -> str:
@@ -205,10 +223,10 @@ def main() -> None:
         parser.add_argument(f"--{name}", type=float)
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     if not given:
-        print(tables())
+        print("\n\n".join(tables().values()))
         return
     workload = Workload(**({"videos": 1e6} | given))
-    for pinned in ("pooled", "4bit", "int8", "fp16"):
+    for pinned in PINNED:
         need = cluster_need(workload, pinned)
         print(
             f"{pinned:>6} in memory: {amount(need.memory)} memory, {amount(need.disk)} disk, {need.nodes} machines, "

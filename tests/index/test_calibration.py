@@ -18,7 +18,7 @@ def test_count_is_the_smallest_that_holds_the_target_with_confidence() -> None:
 
 
 def test_candidates_grow_with_hits_and_videos_and_never_shrink() -> None:
-    found = Calibration(0.99, 1.0, 10, 200, 64, real_queries=False, num_videos=1000)
+    found = Calibration("pooled", 0.99, 1.0, 10, 200, 64, real_queries=False, num_videos=1000)
     assert found.candidates_for(10, 1000) == 200
     assert found.candidates_for(1, 900) == 200
     assert found.candidates_for(25, 1000) == 500

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.qdrant_engine import create_shard, search, upsert
-from tests.index.made_videos import make_queries, make_videos, mean_max_sim_by_loops
+from tests.index.made_clusters import make_queries, make_videos, mean_max_sim_by_loops
 from video_colbert.index.qdrant_points import make_point, point_id
 from video_colbert.index.qdrant_query import score_query
 

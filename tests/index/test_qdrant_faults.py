@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.index.made_videos import MODEL, make_queries, make_videos
+from tests.index.made_clusters import MODEL, make_queries, make_videos
 from tests.index.qdrant_server import QdrantServer, serve
 from video_colbert.errors import IndexStoreError
 from video_colbert.index import qdrant_upload

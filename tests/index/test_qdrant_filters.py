@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from qdrant_client import QdrantClient
 
-from tests.index.made_videos import MODEL, make_queries, make_videos
+from tests.index.made_clusters import MODEL, make_queries, make_videos
 from video_colbert.encoded import EncodedVideo
 from video_colbert.errors import FilterError, IndexStoreError
 from video_colbert.index import Index, IndexedVideo

@@ -8,7 +8,7 @@ import pytest
 import torch
 from qdrant_client import QdrantClient, models
 
-from tests.index.made_videos import MODEL, make_queries, make_videos, mean_max_sim_by_loops
+from tests.index.made_clusters import MODEL, make_queries, make_videos, mean_max_sim_by_loops
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import Index, IndexedVideo

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.index.made_tokens import make_bags, make_levels, make_queries, scores_by_loops
-from video_colbert.index import rescoring
+from video_colbert.index import rescoring, search
 from video_colbert.index.calibration import Calibration
 from video_colbert.index.scoring import TwoLevelScorer, score_bags
 from video_colbert.index.search import Searcher, TokensInMemory
@@ -73,10 +73,12 @@ def test_few_rows_are_scored_again_where_scores_differ() -> None:
     assert found.rows.tolist() == best_by_loops(score_bags(queries, frames, videos).scores, 5)
 
 
-@pytest.mark.parametrize("exact_limit", [1000, 10])
-@pytest.mark.parametrize("hold_tokens", [False, True])
+@pytest.mark.parametrize(
+    ("exact_limit", "hold_tokens", "method"),
+    [(1000, False, "pooled"), (10, False, "pooled"), (10, True, "pooled"), (10, False, "reduced")],
+)
 @pytest.mark.parametrize("share", [0.1, 0.9])
-def test_filter_comes_before_the_cut(exact_limit: int, hold_tokens: bool, share: float) -> None:
+def test_filter_comes_before_the_cut(exact_limit: int, hold_tokens: bool, method: str, share: float) -> None:
     frames, videos = make_levels(200, WIDTH)
     queries = make_queries(3, WIDTH, near=frames)
     scores = score_bags(queries, frames, videos).scores
@@ -87,7 +89,7 @@ def test_filter_comes_before_the_cut(exact_limit: int, hold_tokens: bool, share:
         TokensInMemory(frames, videos),
         exact_limit=exact_limit,
         hold_tokens=hold_tokens,
-        calibration=calibration_of(200, 199),
+        calibration=calibration_of(200, 170, method),
     )
     found = searcher.top(queries, 8, rows=rows)
     assert found.rows.tolist() == best_by_loops(scores, 8, rows.tolist())
@@ -148,11 +150,12 @@ def test_first_search_calibrates_on_queries_made_from_the_index(hold_tokens: boo
     assert (calibration.num_queries, calibration.num_videos, calibration.real_queries) == (64, 600, False)
 
 
-def test_calibration_on_given_queries_counts_the_places_of_their_best_videos() -> None:
+def test_calibration_on_given_queries_counts_the_places_of_their_best_videos(monkeypatch: pytest.MonkeyPatch) -> None:
     frames, videos = make_levels(400, WIDTH)
     queries = make_queries(8, WIDTH)
     source = TokensInMemory(frames, videos)
     searcher = Searcher(source, exact_limit=100, recall_target=1.0)
+    monkeypatch.setattr(search, "METHODS", ("pooled",))
     calibration = searcher.calibrate(queries=queries, top_k=5)
     means = torch.nn.functional.normalize(
         torch.stack(
@@ -166,6 +169,21 @@ def test_calibration_on_given_queries_counts_the_places_of_their_best_videos() -
     assert calibration.num_candidates == deepest + 1
     assert calibration.real_queries
     assert searcher.top(queries, 5).rows.tolist() == exact
+
+
+@pytest.mark.parametrize("faster", ["pooled", "reduced"])
+def test_the_method_that_answers_faster_is_kept(faster: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def seconds(searcher: Searcher, queries: object, top_k: int) -> float:
+        assert searcher.calibration is not None
+        return 1.0 if searcher.calibration.method == faster else 2.0
+
+    monkeypatch.setattr(Searcher, "_seconds", seconds)
+    frames, videos = make_levels(400, WIDTH)
+    queries = make_queries(8, WIDTH)
+    searcher = Searcher(TokensInMemory(frames, videos), exact_limit=100, recall_target=1.0)
+    assert searcher.calibrate(queries=queries).method == faster
+    exact = score_bags(queries, frames, videos).scores.topk(10).indices
+    assert searcher.top(queries, 10).rows.tolist() == exact.tolist()
 
 
 def test_stored_calibration_saves_reading_all_tokens() -> None:
@@ -209,5 +227,5 @@ def test_bad_arguments_are_refused() -> None:
         TokensInMemory(frames, videos.part(0, 3))
 
 
-def calibration_of(num_videos: int, num_candidates: int) -> Calibration:
-    return Calibration(0.99, 1.0, 10, num_candidates, 64, real_queries=False, num_videos=num_videos)
+def calibration_of(num_videos: int, num_candidates: int, method: str = "pooled") -> Calibration:
+    return Calibration(method, 0.99, 1.0, 10, num_candidates, 64, real_queries=False, num_videos=num_videos)

@@ -1,52 +1,19 @@
 from __future__ import annotations
 
 import json
-import resource
+from dataclasses import replace
 from pathlib import Path
 
+import lancedb
 import numpy as np
 import pytest
 import torch
 
-from processing import QueryWord
-from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
+from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import Index, IndexedVideo
+from video_colbert.index.codecs import token_codec
 from video_colbert.pretrained import ModelReference
-
-MODEL = ModelReference("some/model", "a" * 40)
-WIDTH = 8
-
-
-def unit_vectors(generator: torch.Generator, *shape: int) -> torch.Tensor:
-    return torch.nn.functional.normalize(torch.randn(*shape, WIDTH, generator=generator), dim=-1)
-
-
-def make_video(
-    name: str, *, frames: int = 3, digest: str | None = None, has_video_level: bool = True, seed: int | None = None
-) -> tuple[IndexedVideo, EncodedVideo]:
-    generator = torch.Generator().manual_seed(sum(map(ord, name)) if seed is None else seed)
-    times = np.arange(frames) / 2
-    video_embeds = unit_vectors(generator, frames + 2) if has_video_level else None
-    return (
-        IndexedVideo(f"/videos/{name}", digest or f"digest of {name}", frames / 2, tuple(times.tolist())),
-        EncodedVideo(VideoClip(f"/videos/{name}"), frames / 2, times, unit_vectors(generator, frames), video_embeds),
-    )
-
-
-def make_queries(number: int = 3, *, levels: tuple[str, ...] = ("frame", "video")) -> EncodedQueries:
-    generator = torch.Generator().manual_seed(number)
-    mask = torch.ones(number, 5, dtype=torch.bool)
-    mask[0, 3:] = False
-    words = [QueryWord("red", [1]), QueryWord("circle", [2, 3])]
-    return EncodedQueries(
-        texts=[f"query {row}" for row in range(number)],
-        query_embeds=unit_vectors(generator, number, 5),
-        query_mask=mask,
-        words=[words] * number,
-        score_levels=levels,
-        truncated=[],
-    )
 
 
 def mean_max_sim_by_loops(query: torch.Tensor, mask: torch.Tensor, document: torch.Tensor) -> float:
@@ -56,6 +23,10 @@ def mean_max_sim_by_loops(query: torch.Tensor, mask: torch.Tensor, document: tor
         if counts:
             maxima.append(max(float(token.double() @ other.half().double()) for other in document))
     return sum(maxima) / len(maxima)
+
+
+def files_below(folder: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
 def names(index: Index) -> list[str]:
@@ -128,7 +99,7 @@ def test_hit_of_a_window_has_its_bounds(tmp_path: Path) -> None:
     video, encoded = make_video("a.mp4")
     index.add([(IndexedVideo(video.path, video.digest, 60.0, video.timestamps, start=10.0, end=20.0), encoded)])
     index.add([(IndexedVideo(video.path, video.digest, 60.0, video.timestamps, start=20.0), encoded)])
-    hits = Index.open(tmp_path).search(make_queries(1))[0]
+    hits = Index.open(tmp_path).search(make_queries(1), group_windows=False)[0]
     assert [(hit.start, hit.end) for hit in hits] == [(10.0, 20.0), (20.0, 60.0)]
 
 
@@ -144,10 +115,10 @@ def test_top_k_bounds_the_hits_and_an_empty_index_has_none(tmp_path: Path) -> No
 def test_adding_again_changes_nothing(tmp_path: Path) -> None:
     index = Index.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4"), make_video("b.mp4")])
-    before = (tmp_path / "tokens.safetensors").stat().st_mtime_ns
+    before = files_below(tmp_path)
     Index.open(tmp_path).add([make_video("b.mp4"), make_video("a.mp4")])
     assert names(Index.open(tmp_path)) == ["a.mp4", "b.mp4"]
-    assert (tmp_path / "tokens.safetensors").stat().st_mtime_ns == before
+    assert files_below(tmp_path) == before
 
 
 def test_other_content_at_a_known_path_takes_its_place(tmp_path: Path) -> None:
@@ -171,22 +142,6 @@ def test_moved_files_keep_their_tokens(tmp_path: Path) -> None:
     assert [hit.score for hit in after] == [hit.score for hit in before]
 
 
-def test_list_of_videos_is_plain_json_lines_that_name_the_model(tmp_path: Path) -> None:
-    Index.create(tmp_path, model=MODEL, num_frames=3).add([make_video("a.mp4")])
-    [line] = (tmp_path / "videos.jsonl").read_text().splitlines()
-    assert json.loads(line) == {
-        "id": "digest of a.mp4",
-        "path": "/videos/a.mp4",
-        "digest": "digest of a.mp4",
-        "duration": 1.5,
-        "timestamps": [0.0, 0.5, 1.0],
-        "start": None,
-        "end": None,
-        "model": "some/model",
-        "revision": "a" * 40,
-    }
-
-
 def test_other_model_is_refused_and_both_are_named(tmp_path: Path) -> None:
     Index.create(tmp_path, model=MODEL, num_frames=3)
     with pytest.raises(
@@ -207,79 +162,202 @@ def test_missing_and_existing_indexes_are_told_apart(tmp_path: Path) -> None:
         Index.create(tmp_path / "file", model=MODEL, num_frames=3)
 
 
-@pytest.mark.parametrize("file_that_fails", ["tokens.safetensors", "videos.jsonl"])
-def test_failed_write_keeps_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file_that_fails: str
-) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
-    index.add([make_video("a.mp4"), make_video("b.mp4")])
-    before = index.search(make_queries())
-    rename = Path.replace
-
-    def replace(path: Path, target: Path) -> Path:
-        if Path(target).name == file_that_fails:
-            raise OSError(28, "No space left on device")
-        return rename(path, target)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(atomic_files.Path, "replace", replace)
-        with pytest.raises(IndexStoreError, match=f"{file_that_fails} cannot be written .No space left"):
-            index.add([make_video("c.mp4"), make_video("a.mp4", digest="other", seed=5)])
-    assert Index.open(tmp_path).search(make_queries()) == before
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["tokens.safetensors", "videos.jsonl"]
-    index.add([make_video("c.mp4")])
-    assert names(Index.open(tmp_path)) == ["a.mp4", "b.mp4", "c.mp4"]
-
-
-def test_full_disk_keeps_what_was_there(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
-    index.add([make_video("a.mp4")])
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
-    try:
-        with pytest.raises(IndexStoreError, match=r"tokens.safetensors cannot be written .*File too large"):
-            index.add([make_video(f"{number}.mp4", frames=50) for number in range(20)])
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert names(Index.open(tmp_path)) == ["a.mp4"]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["tokens.safetensors", "videos.jsonl"]
-
-
 def test_index_can_be_read_by_whom_the_user_lets_read_new_files(tmp_path: Path) -> None:
     Index.create(tmp_path / "index", model=MODEL, num_frames=3).add([make_video("a.mp4")])
     (tmp_path / "usual").touch()
-    modes = {path.stat().st_mode for path in (tmp_path / "index").iterdir()}
+    modes = {path.stat().st_mode for path in files_below(tmp_path / "index")}
     assert modes == {(tmp_path / "usual").stat().st_mode}
 
 
-def test_second_writer_is_stopped_before_it_undoes_the_first(tmp_path: Path) -> None:
-    first = Index.create(tmp_path, model=MODEL, num_frames=3)
-    second = Index.open(tmp_path)
-    first.add([make_video("a.mp4")])
-    with pytest.raises(IndexStoreError, match="another process changed the index"):
-        second.add([make_video("b.mp4")])
-    assert names(Index.open(tmp_path)) == ["a.mp4"]
+def test_table_can_be_read_without_this_package_and_names_the_model(tmp_path: Path) -> None:
+    video, encoded = make_video("a.mp4")
+    Index.create(tmp_path, model=MODEL, num_frames=3).add([(video, encoded)])
+    table = lancedb.connect(tmp_path).open_table("videos")
+    [row] = table.search().to_list()
+    described = {
+        "id": "digest of a.mp4",
+        "path": "/videos/a.mp4",
+        "digest": "digest of a.mp4",
+        "duration": 1.5,
+        "timestamps": [0.0, 0.5, 1.0],
+        "start": None,
+        "end": None,
+    }
+    assert {name: row[name] for name in described} == described
+    assert torch.equal(torch.tensor(np.array(row["frame_tokens"])).half(), encoded.frame_embeds.half())
+    assert len(row["video_tokens"]) == 5
+    assert len(row["pooled"]) == 2 * WIDTH
+    metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
+    assert metadata["video_colbert.model"] == "some/model"
+    assert metadata["video_colbert.revision"] == "a" * 40
+    assert json.loads(metadata["video_colbert.num_frames"]) == 3
 
 
-def test_damaged_files_are_named(tmp_path: Path) -> None:
-    Index.create(tmp_path, model=MODEL, num_frames=3).add([make_video("a.mp4"), make_video("b.mp4")])
-    videos, tokens = tmp_path / "videos.jsonl", tmp_path / "tokens.safetensors"
-    lines = videos.read_text()
-    videos.write_text(lines[:-30])
-    with pytest.raises(IndexStoreError, match=r"videos.jsonl is damaged: line 2"):
-        Index.open(tmp_path)
-    videos.write_text(lines.replace("digest of b", "digest of c"))
-    with pytest.raises(IndexStoreError, match=r"tokens.safetensors is damaged: it lacks 1"):
-        Index.open(tmp_path)
-    videos.write_text(lines)
-    tokens.write_bytes(tokens.read_bytes()[:-10])
-    with pytest.raises(IndexStoreError, match=r"tokens.safetensors is missing or damaged"):
-        Index.open(tmp_path)
+def test_removed_videos_are_gone_and_counted(tmp_path: Path) -> None:
+    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index.add([make_video(name) for name in ("a.mp4", "b.mp4", "c.mp4")])
+    assert index.remove(["digest of a.mp4", "digest of c.mp4", "never stored"]) == 2
+    assert index.remove([]) == 0
+    reopened = Index.open(tmp_path)
+    assert names(reopened) == ["b.mp4"]
+    assert [hit.video for hit in reopened.search(make_queries(1))[0]] == ["/videos/b.mp4"]
+    reopened.remove(["digest of b.mp4"])
+    assert index.search(make_queries(1)) == [[]]
+    index.add([make_video("a.mp4")])
+    assert names(index) == ["a.mp4"]
+
+
+def test_all_windows_of_a_replaced_video_are_replaced_one_by_one(tmp_path: Path) -> None:
+    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    windows = [(0.0, 10.0), (5.0, None)]
+    for digest in ("old", "new"):
+        video, encoded = make_video("a.mp4", digest=digest)
+        index.add(
+            [(replace(video, start=start, end=end), encoded) for start, end in windows[: 1 if digest == "new" else 2]]
+        )
+    assert [video.id for video in index.videos] == ["old@5.000-", "new@0.000-10.000"]
+
+
+def test_of_two_contents_of_one_path_in_one_call_the_last_is_stored(tmp_path: Path) -> None:
+    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index.add([make_video("a.mp4", digest="first"), make_video("a.mp4", digest="second")])
+    assert [video.digest for video in index.videos] == ["second"]
+
+
+def test_reader_that_is_open_sees_what_a_writer_committed(tmp_path: Path) -> None:
+    writer = Index.create(tmp_path, model=MODEL, num_frames=3)
+    reader = Index.open(tmp_path)
+    assert reader.search(make_queries(1)) == [[]]
+    writer.add([make_video("a.mp4"), make_video("b.mp4")])
+    assert len(reader) == 2
+    assert {hit.video for hit in reader.search(make_queries(1))[0]} == {"/videos/a.mp4", "/videos/b.mp4"}
+    writer.remove(["digest of a.mp4"])
+    writer.add([make_video("c.mp4"), make_video("d.mp4")])
+    writer.move({"digest of b.mp4": "/elsewhere/b.mp4"})
+    # What the reader holds in memory of the earlier version gives the same as reading all anew.
+    assert reader.search(make_queries()) == Index.open(tmp_path).search(make_queries())
+    assert {hit.video for hit in reader.search(make_queries(1))[0]} == {
+        "/videos/c.mp4",
+        "/videos/d.mp4",
+        "/elsewhere/b.mp4",
+    }
+
+
+def test_many_small_commits_are_compacted_and_change_no_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.index.lance_table._MAX_FRAGMENTS", 8)
+    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    reader = Index.open(tmp_path)
+    stored = [make_video(f"{number}.mp4") for number in range(20)]
+    for pair in stored[:15]:
+        index.add([pair])
+    reader.search(make_queries())
+    for pair in stored[15:]:
+        index.add([pair])
+    table = lancedb.connect(tmp_path).open_table("videos")
+    assert table.stats()["fragment_stats"]["num_fragments"] < 8
+    at_once = Index.create(tmp_path / "at once", model=MODEL, num_frames=3)
+    at_once.add(stored)
+    assert names(index) == names(at_once)
+    assert reader.search(make_queries(), top_k=20) == at_once.search(make_queries(), top_k=20)
+
+
+@pytest.mark.parametrize("codec", ["float16", "int8", "int4"])
+def test_tokens_are_scored_as_the_codec_stored_them(tmp_path: Path, codec: str) -> None:
+    index = Index.create(tmp_path, model=MODEL, num_frames=6, codec=codec)
+    stored = [make_video(f"{frames}.mp4", frames=frames) for frames in (1, 6, 3, 4)]
+    index.add(stored)
+    queries = make_queries()
+    for row, hits in enumerate(Index.open(tmp_path).search(queries)):
+        scores = {hit.video: hit.frame_score for hit in hits}
+        for video, encoded in stored:
+            decoded = token_codec(codec).decode(token_codec(codec).encode(encoded.frame_embeds), WIDTH)
+            expected = mean_max_sim_by_loops(queries.query_embeds[row], queries.query_mask[row], decoded)
+            assert scores[video.path] == pytest.approx(expected, abs=1e-5)
+
+
+def test_merged_tokens_keep_the_times_of_what_they_stand_for(tmp_path: Path) -> None:
+    index = Index.create(tmp_path, model=MODEL, num_frames=6, merge_similarity=0.99)
+    video, encoded = make_video("a.mp4", frames=6)
+    assert encoded.video_embeds is not None
+    same = encoded.frame_embeds.clone()
+    same[1:3] = same[0]
+    index.add([(video, replace(encoded, frame_embeds=same))])
+    [stored] = Index.open(tmp_path).videos
+    assert stored.timestamps == pytest.approx((0.5, 1.5, 2.0, 2.5))
+    [[hit]] = index.search(make_queries(1))
+    assert hit.frame_score == pytest.approx(
+        mean_max_sim_by_loops(make_queries(1).query_embeds[0], make_queries(1).query_mask[0], same), abs=1e-3
+    )
+
+
+def test_options_that_do_not_exist_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"codec must be one of float16, int8, int4; got 'int2'"):
+        Index.create(tmp_path, model=MODEL, num_frames=3, codec="int2")
+    with pytest.raises(ValueError, match="merge_similarity must be above 0 and at most 1, got 2"):
+        Index.create(tmp_path, model=MODEL, num_frames=3, merge_similarity=2.0)
+    assert not Index.exists(tmp_path)
+
+
+def test_vectors_of_another_dimension_or_other_levels_are_refused_and_both_are_named(tmp_path: Path) -> None:
+    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index.add([make_video("a.mp4")])
+    video, encoded = make_video("b.mp4")
+    wide = replace(encoded, frame_embeds=torch.ones(3, 16), video_embeds=torch.ones(5, 16))
+    with pytest.raises(ModelMismatchError, match=r"vectors of 8 dimensions, .*not of 16 dimensions.*/videos/b.mp4"):
+        index.add([(video, wide)])
+    with pytest.raises(ModelMismatchError, match="frame and video level, not of 8 dimensions, frame level only"):
+        index.add([make_video("c.mp4", has_video_level=False)])
+    queries = replace(make_queries(1), query_embeds=torch.ones(1, 5, 16))
+    with pytest.raises(ModelMismatchError, match="vectors of 8 dimensions, not of 16"):
+        index.search(queries)
+    assert names(index) == ["a.mp4"]
 
 
 def test_index_of_another_schema_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("video_colbert.index.index_files.SCHEMA_VERSION", 99)
+        patch.setattr("video_colbert.index.table_schema.SCHEMA_VERSION", 99)
         Index.create(tmp_path, model=MODEL, num_frames=3)
-    with pytest.raises(IndexStoreError, match="schema version 99, this release reads 1"):
+        assert Index.open(tmp_path).model == MODEL
+    with pytest.raises(IndexStoreError, match="schema version 99, this release reads 2; index the videos again"):
         Index.open(tmp_path)
+
+
+def test_index_of_the_former_two_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "videos.jsonl").write_text("{}\n")
+    (tmp_path / "tokens.safetensors").write_bytes(b"")
+    assert Index.exists(tmp_path)
+    with pytest.raises(IndexStoreError, match=r"made by an earlier version; .*index the videos again"):
+        Index.open(tmp_path)
+    with pytest.raises(IndexStoreError, match="there is an index in"):
+        Index.create(tmp_path, model=MODEL, num_frames=3)
+
+
+def test_table_of_something_else_is_no_index(tmp_path: Path) -> None:
+    lancedb.connect(tmp_path).create_table("videos", [{"id": "a"}])
+    with pytest.raises(IndexStoreError, match="is no index of video-colbert"):
+        Index.open(tmp_path)
+
+
+def test_address_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IndexStoreError, match="ftp://host/index is no address of an index; use a folder or s3"):
+        Index.create("ftp://host/index", model=MODEL, num_frames=3)
+
+
+def test_stored_calibration_is_used_by_every_later_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("video_colbert.index.store.EXACT_LIMIT", 10)
+    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    with pytest.raises(ValueError, match="holds no videos to calibrate"):
+        index.calibrate()
+    index.add([make_video(f"{number}.mp4", frames=1 + number % 4) for number in range(60)])
+    assert index.needs_calibration
+    calibration = index.calibrate()
+    assert not index.needs_calibration
+    reader = Index.open(tmp_path)
+    monkeypatch.setattr("video_colbert.index.search.Searcher.calibrate", None)
+    assert len(reader.search(make_queries(1), top_k=5)[0]) == 5
+    assert reader.calibration == calibration
+    writer = Index.open(tmp_path)
+    writer.add([make_video(f"{number}.mp4") for number in range(60, 130)])
+    assert writer.needs_calibration

@@ -11,8 +11,9 @@ from video_colbert.index.search import (
     TokenSource,
     TopRows,
 )
-from video_colbert.index.store import Index, VideoIndex
+from video_colbert.index.store import Index
 from video_colbert.index.video_files import FoundFiles, find_video_files
+from video_colbert.index.video_index import VideoIndex
 
 __all__ = [
     "FoundFiles",

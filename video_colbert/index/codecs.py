@@ -3,10 +3,10 @@
 A codec turns tokens [T, D] into bytes [T, B] and back, a token at a time, so a table can hold each token, or each bag,
 as a run of bytes of known length. Scales are float16 in the token's last two bytes (little endian).
 
-The 4-bit codec first turns each token by a fixed orthogonal matrix (random signs, then a Hadamard matrix), which makes
-the numbers of any token about normally distributed, and stores the nearest of the 16 levels that lose least of a normal
-distribution (Max, "Quantizing for minimum distortion", IRE Transactions on Information Theory 6(1), 1960, table I).
-Decoding turns back, so decoded tokens can be compared with queries as they are.
+The 4-bit codec first turns each token by a fixed orthogonal matrix (random signs, then a Hadamard matrix), which
+makes the numbers of any token about normally distributed, and stores the nearest of the 16 levels that lose least of a
+normal distribution (Max, "Quantizing for minimum distortion", IRE Transactions on Information Theory 6(1), 1960,
+table I). Decoding turns back, so decoded tokens can be compared with queries as they are.
 """
 
 from __future__ import annotations
@@ -186,12 +186,9 @@ def _levels() -> Tensor:
 def _turned(tokens: Tensor, *, inverse: bool) -> Tensor:
     """Tokens times the orthogonal matrix of their width, or times its inverse."""
     signs, hadamard = _rotation(tokens.shape[1])
-    blocks = (
-        tokens.view(len(tokens), -1, len(hadamard))
-        if inverse
-        else (tokens * signs).view(len(tokens), -1, len(hadamard))
-    )
-    turned = (blocks @ hadamard).view(tokens.shape)
+    signed = tokens if inverse else tokens * signs
+    blocks = signed.unflatten(1, (tokens.shape[1] // len(hadamard), len(hadamard)))
+    turned = (blocks @ hadamard).flatten(1)
     return turned * signs if inverse else turned
 
 

@@ -7,9 +7,7 @@ version, which no later commit changes.
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import sql_text
+from video_colbert.index.lance_errors import clear_errors
 
 _TABLE = "videos"
 _REMOTE_SCHEMES = ("s3", "gs", "az")
@@ -33,7 +32,6 @@ _COMMITS_BETWEEN_CHECKS = 16
 _MAX_FRAGMENTS = 32
 # Versions that a running search may still read are younger than this.
 _KEPT_VERSIONS = timedelta(hours=1)
-_RUST_NOISE = re.compile(r"lance error: LanceError\(\w+\): |, /\S+\.rs:\d+:\d+")
 
 
 class LanceTable:
@@ -60,7 +58,7 @@ class LanceTable:
         """
         if not is_remote(location):
             return any((Path(location) / f"{_TABLE}.lance" / "_versions").glob("*.manifest"))
-        with _clear_errors(location, "cannot be read"):
+        with clear_errors(location, "cannot be read"):
             return _TABLE in lancedb.connect(location, storage_options=_options(storage_options)).table_names()
 
     @classmethod
@@ -75,7 +73,7 @@ class LanceTable:
                 Path(location).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise IndexStoreError(f"{location} cannot be made a folder ({error.strerror})") from error
-        with _clear_errors(location, "cannot be written"):
+        with clear_errors(location, "cannot be written"):
             options = {"new_table_data_storage_version": _STORAGE_VERSION, **(_options(storage_options) or {})}
             database = lancedb.connect(location, storage_options=options)
             table = database.create_table(_TABLE, schema=schema)
@@ -88,7 +86,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(location, "cannot be read"):
+        with clear_errors(location, "cannot be read"):
             database = lancedb.connect(location, storage_options=_options(storage_options))
             return cls(location, database, database.open_table(_TABLE))
 
@@ -103,7 +101,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(self.location, "cannot be read"):
+        with clear_errors(self.location, "cannot be read"):
             self._table.checkout_latest()
             return int(self._table.version)
 
@@ -113,7 +111,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read, or the version is gone.
         """
-        with _clear_errors(self.location, "cannot be read"):
+        with clear_errors(self.location, "cannot be read"):
             table = self._database.open_table(_TABLE)
             table.checkout(version)
             return TableVersion(self.location, table)
@@ -124,7 +122,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             missing = [column for column in fields if column.name not in self._table.schema.names]
             if missing:
@@ -140,7 +138,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             merge = self._table.merge_insert("id").when_not_matched_insert_all()
             if replaced_ids:
@@ -160,7 +158,7 @@ class LanceTable:
         """
         schema = pa.schema([pa.field(name, pa.string(), nullable=False) for name in ("id", column)])
         rows = pa.table([list(values), list(values.values())], schema=schema)
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.merge_insert("id").when_matched_update_all().execute(rows)
         self._after_commit()
@@ -171,7 +169,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.update_field_metadata({"path": column, "metadata": dict(values)})
 
@@ -181,7 +179,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.delete(_is_in("id", ids))
         self._after_commit()
@@ -192,7 +190,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with _clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
             self._table.optimize(cleanup_older_than=_KEPT_VERSIONS)
 
@@ -200,10 +198,8 @@ class LanceTable:
         self._commits += 1
         if self._commits % _COMMITS_BETWEEN_CHECKS:
             return
-        with _clear_errors(self.location, "cannot be read"):
-            # Annotated as an object, but a mapping in fact.
-            statistics: Any = self._table.stats()
-        fragments = statistics["fragment_stats"]
+        with clear_errors(self.location, "cannot be read"):
+            fragments = _statistics(self._table)["fragment_stats"]
         # A large file is written anew only after the small ones make a quarter of it: each row is then rewritten a
         # number of times that grows with the logarithm of the rows.
         lengths = fragments["lengths"]
@@ -226,6 +222,15 @@ class TableVersion:
         self.version = int(table.version)
         self.schema: pa.Schema = table.schema
 
+    def num_bytes(self) -> int:
+        """Size of the data files.
+
+        Raises:
+            IndexStoreError: the table cannot be read.
+        """
+        with clear_errors(self.location, "cannot be read"):
+            return int(_statistics(self._table)["total_bytes"])
+
     def read(self, columns: Sequence[str], where: str | None = None) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
         """Reads columns of all rows in the order of the table.
 
@@ -239,7 +244,7 @@ class TableVersion:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(self.location, "is damaged or cannot be read"):
+        with clear_errors(self.location, "is damaged or cannot be read"):
             query = self._table.search().select(list(columns)).with_row_id(True).limit(None)
             if where is not None:
                 query = query.where(where)
@@ -258,7 +263,7 @@ class TableVersion:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with _clear_errors(self.location, "is damaged or cannot be read"):
+        with clear_errors(self.location, "is damaged or cannot be read"):
             query = self._table.take_row_ids(row_ids.tolist()).select(list(columns)).with_row_id()
             table, found = _sorted_by_row_id(query.to_arrow())
         if len(found) != len(row_ids):
@@ -280,6 +285,11 @@ def is_remote(location: str) -> bool:
             f"{location} is no address of an index; use a folder or {', '.join(_REMOTE_SCHEMES)} with ://"
         )
     return True
+
+
+def _statistics(table: Table) -> Any:
+    # Annotated as an object, but a mapping in fact.
+    return table.stats()
 
 
 def _is_in(column: str, values: Sequence[str]) -> str:
@@ -311,13 +321,3 @@ def _options(storage_options: Mapping[str, str] | None) -> dict[str, str] | None
         options.setdefault("endpoint", endpoint)
         options.setdefault("allow_http", str(endpoint.startswith("http://")).lower())
     return options or None
-
-
-@contextmanager
-def _clear_errors(location: str, problem: str) -> Iterator[None]:
-    """Turns what LanceDB raises into one sentence."""
-    try:
-        yield
-    except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
-        reason = _RUST_NOISE.sub("", str(error).strip()).splitlines()
-        raise IndexStoreError(f"{location} {problem} ({reason[0] if reason else type(error).__name__})") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 
 import torch
@@ -9,9 +10,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from video_colbert.encoded import EncodedQueries
-from video_colbert.index.calibration import Calibration, count_candidates, make_queries
+from video_colbert.index.calibration import METHODS, Calibration, count_candidates, make_queries, places_of
 from video_colbert.index.candidates import pool_queries, pooled_scores
 from video_colbert.index.hits import Moment, MomentRange, SearchHit, find_moments, find_ranges
+from video_colbert.index.reduced_tokens import ReducedTokens, principal_directions
 from video_colbert.index.rescoring import TopRows, best_rows, empty_top_rows, single_query
 from video_colbert.index.scoring import BoundedScores, TwoLevelScorer, weights_of_levels
 from video_colbert.index.token_bags import TokenBags
@@ -34,8 +36,9 @@ EXACT_LIMIT = 20_000
 _CALIBRATION_QUERIES = 64
 _CALIBRATION_QUERY_TOKENS = 16
 _CALIBRATION_TOP_K = 10
-# A larger index is calibrated on a sample of this many videos.
-_CALIBRATION_VIDEOS = 200_000
+_TIMED_SEARCHES = 3
+# Videos whose tokens say which directions are kept.
+_DIRECTION_VIDEOS = 2048
 # Below this share of allowed videos their tokens are gathered; above it all are scored and the rest left out.
 _GATHERED_SHARE = 0.25
 # Videos whose tokens are fetched at once where all are read.
@@ -46,10 +49,10 @@ class Searcher:
     """Finds the best videos of a source.
 
     Up to `exact_limit` videos every video is scored, in a fast number format with a proven error bound, and what
-    may be among the best is scored again in float32: the result is exact. Above it, the videos whose pooled vectors
-    are nearest to the query are candidates, as many as reach `recall_target` on the source itself, and only those
-    are scored. A searcher reads what it needs at the first search and holds it, so it does not see later changes
-    of its source.
+    may be among the best is scored again in float32: the result is exact. Above it, only candidates are scored:
+    the best by pooled vectors or by tokens in few dimensions, as many as reach `recall_target` on the source
+    itself. A searcher reads what it needs at the first search and holds it, so it does not see later changes of
+    its source.
 
     Args:
         source: where tokens come from; it must not change while the searcher is used.
@@ -88,6 +91,7 @@ class Searcher:
         self._scorer: TwoLevelScorer | None = None
         self._bags: tuple[TokenBags, TokenBags | None] | None = None
         self._pooled: Tensor | None = None
+        self._reduced: ReducedTokens | None = None
 
     def __len__(self) -> int:
         return len(self.source)
@@ -137,7 +141,7 @@ class Searcher:
         if available <= num_candidates:
             candidates = [torch.arange(len(self)) if allowed is None else allowed] * len(queries.texts)
         else:
-            scores = self._pooled_scores(queries, allowed, level_weights)
+            scores = self._candidate_scores(calibration.method, queries, allowed, level_weights)
             places = scores.topk(num_candidates, dim=1, sorted=False).indices.sort(dim=1).values
             candidates = list(places if allowed is None else allowed[places])
         fast_of_candidates: list[BoundedScores] | None = None
@@ -156,44 +160,70 @@ class Searcher:
         queries: EncodedQueries | None = None,
         top_k: int = _CALIBRATION_TOP_K,
     ) -> Calibration:
-        """Measures how many candidates the recall target takes, and uses that number from now on.
+        """Measures how many candidates the recall target takes, and uses what it found from now on.
 
-        Reads the tokens of all videos once, or of 200,000 drawn ones of a larger source.
+        Reads the tokens of all videos once. Pooled vectors and reduced tokens are both tried; the method that
+        then answers faster is kept.
 
         Args:
             score_levels: levels that the model scores by; not used where `queries` are given.
-            queries: queries such as users ask; by default they are made from stored tokens.
+            queries: queries such as users ask, of which some dozens are enough; by default they are made from
+                stored tokens, which is a guess of what users ask.
             top_k: best videos of each query that the candidates must hold.
         """
-        generator = torch.Generator().manual_seed(0)
-        order = torch.randperm(len(self), generator=generator)
-        sample = None if len(self) <= _CALIBRATION_VIDEOS else order[:_CALIBRATION_VIDEOS].sort().values
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
         asked = queries
         if asked is None:
-            frames, videos = self.source.bags(order[:_CALIBRATION_QUERIES])
-            asked = make_queries(frames, videos, score_levels, length=_CALIBRATION_QUERY_TOKENS)
-        num_videos = len(self) if sample is None else len(sample)
-        rows = torch.arange(len(self)) if sample is None else sample
-        parts = [self._held_tokens()] if self.hold_tokens and sample is None else self._scorers_of_parts(rows)
-        of_parts = [part.scores(asked) for part in parts]
-        fast = BoundedScores(
-            torch.cat([part.scores for part in of_parts], dim=1), torch.cat([part.errors for part in of_parts], dim=1)
-        )
-        exact = best_rows(asked, [rows] * len(asked.texts), fast.split(), min(top_k, num_videos), self._fetch)
-        scores = self._pooled_scores(asked, sample, None)
-        best = scores.gather(1, torch.searchsorted(rows, exact.rows))
-        places = torch.stack([(scores > best[:, [hit]]).sum(dim=1) for hit in range(best.shape[1])], dim=1)
-        num_candidates, recall = count_candidates(places, self.recall_target)
-        self._calibration = Calibration(
-            recall_target=self.recall_target,
-            recall=recall,
-            top_k=top_k,
-            num_candidates=max(top_k, num_candidates),
-            num_queries=len(asked.texts),
-            real_queries=queries is not None,
-            num_videos=num_videos,
-        )
+            sample = self.source.bags(order[:_CALIBRATION_QUERIES])
+            asked = make_queries(*sample, score_levels, length=_CALIBRATION_QUERY_TOKENS)
+        fast = self._read_all(asked)
+        rows = torch.arange(len(self))
+        exact = best_rows(asked, [rows] * len(asked.texts), fast.split(), min(top_k, len(self)), self._fetch)
+        found: dict[str, tuple[float, Calibration]] = {}
+        for method in METHODS:
+            places = places_of(exact.rows, self._candidate_scores(method, asked, None, None))
+            num_candidates, recall = count_candidates(places, self.recall_target)
+            self._calibration = Calibration(
+                method=method,
+                recall_target=self.recall_target,
+                recall=recall,
+                top_k=top_k,
+                num_candidates=max(top_k, num_candidates),
+                num_queries=len(asked.texts),
+                real_queries=queries is not None,
+                num_videos=len(self),
+            )
+            found[method] = (self._seconds(asked, top_k), self._calibration)
+        self._calibration = min(found.values(), key=lambda timed: timed[0])[1]
+        if self._calibration.method != "reduced":
+            self._reduced = None
         return self._calibration
+
+    def _seconds(self, queries: EncodedQueries, top_k: int) -> float:
+        """The fastest of a few searches."""
+        seconds = []
+        for query in range(min(_TIMED_SEARCHES, len(queries.texts))):
+            start = time.perf_counter()
+            self.top(single_query(queries, query), top_k)
+            seconds.append(time.perf_counter() - start)
+        return min(seconds)
+
+    def _read_all(self, queries: EncodedQueries) -> BoundedScores:
+        """Fast scores of all videos; reduces all tokens on the way, and holds them where that is asked for."""
+        directions = self._directions()
+        held, reduced, fast = [], [], []
+        for frames, videos in self._parts():
+            scorer = TwoLevelScorer(frames, videos, device=self.device)
+            fast.append(scorer.scores(queries))
+            reduced.append(ReducedTokens.of(directions, frames, videos, self.device))
+            if self.hold_tokens and self._scorer is None:
+                held.append(scorer)
+        self._reduced = ReducedTokens.concatenate(reduced)
+        if held:
+            self._scorer = TwoLevelScorer.concatenate(held)
+        return BoundedScores(
+            torch.cat([part.scores for part in fast], dim=1), torch.cat([part.errors for part in fast], dim=1)
+        )
 
     def _checked(self, rows: Tensor) -> Tensor:
         allowed: Tensor = torch.unique(rows.to("cpu", torch.int64))
@@ -214,10 +244,16 @@ class Searcher:
                 fast = BoundedScores(fast.scores[:, allowed], fast.errors[:, allowed])
         return fast.split()
 
-    def _pooled_scores(
-        self, queries: EncodedQueries, rows: Tensor | None, level_weights: Mapping[str, float] | None
+    def _candidate_scores(
+        self, method: str, queries: EncodedQueries, rows: Tensor | None, level_weights: Mapping[str, float] | None
     ) -> Tensor:
-        """Scores of pooled vectors, [Nq, n]."""
+        """Scores by which candidates are chosen, [Nq, n]."""
+        if method == "reduced":
+            if self._reduced is None:
+                directions = self._directions()
+                parts = [ReducedTokens.of(directions, *bags, self.device) for bags in self._parts()]
+                self._reduced = ReducedTokens.concatenate(parts)
+            return self._reduced.scores(queries, rows=rows, level_weights=level_weights)
         if self._pooled is None:
             self._pooled = self.source.pooled()
         levels = int(self._pooled.shape[1]) // queries.query_embeds.shape[2]
@@ -232,13 +268,19 @@ class Searcher:
                 self._bags = self.source.bags()
                 self._scorer = TwoLevelScorer(*self._bags, device=self.device)
             else:
-                self._scorer = TwoLevelScorer.concatenate(list(self._scorers_of_parts(torch.arange(len(self)))))
+                parts = [TwoLevelScorer(*bags, device=self.device) for bags in self._parts()]
+                self._scorer = TwoLevelScorer.concatenate(parts)
         return self._scorer
 
-    def _scorers_of_parts(self, rows: Tensor) -> Iterator[TwoLevelScorer]:
-        parts = torch.split(rows, _FETCHED_AT_ONCE)
+    def _directions(self) -> Tensor:
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(1))
+        return principal_directions(*self.source.bags(order[:_DIRECTION_VIDEOS]))
+
+    def _parts(self) -> Iterator[tuple[TokenBags, TokenBags | None]]:
+        """The bags of all videos in order, so many at a time that memory is bounded."""
+        parts = torch.split(torch.arange(len(self)), _FETCHED_AT_ONCE)
         for part in tqdm(parts, desc="Reading tokens", unit="part", disable=None, leave=False):
-            yield TwoLevelScorer(*self.source.bags(part), device=self.device)
+            yield self.source.bags(part)
 
     def _fetch(self, rows: Tensor) -> tuple[TokenBags, TokenBags | None]:
         if self._bags is None:

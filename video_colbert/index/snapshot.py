@@ -91,6 +91,11 @@ class IndexSnapshot:
         _, row_ids = self.table.read(["id"], where)
         return torch.from_numpy(np.searchsorted(self._row_ids, row_ids))
 
+    def token_bytes(self) -> int:
+        """About the memory that all tokens take as float16."""
+        dimension = self._known_layout().dimension
+        return self.table.num_bytes() * 2 * dimension // self._codec.bytes_per_token(dimension)
+
     def pooled(self) -> Tensor:
         """Normalised mean pools, float16 [N, P]."""
         table, _ = self.table.read([POOLED])

@@ -7,30 +7,25 @@ and of the same video added by both, one is stored.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeVar
-
-import pyarrow as pa
+from typing import TypeVar
 
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.calibration import Calibration
-from video_colbert.index.candidates import pool_bags
 from video_colbert.index.codecs import token_codec
+from video_colbert.index.encoded_rows import common_layout, rows_to_store
 from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
-from video_colbert.index.index_files import IndexedVideo, records_to_arrow
+from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.lance_table import LanceTable, is_remote
 from video_colbert.index.results import find_hits
-from video_colbert.index.search import Searcher, SearchHit
+from video_colbert.index.search import EXACT_LIMIT, Searcher, SearchHit
 from video_colbert.index.snapshot import IndexSnapshot
 from video_colbert.index.table_schema import (
-    FRAME_TOKENS,
     POOLED,
-    VIDEO_TOKENS,
     IndexHeader,
     VectorLayout,
     calibration_metadata,
@@ -42,66 +37,15 @@ from video_colbert.index.table_schema import (
     read_header,
     vector_fields,
 )
-from video_colbert.index.token_bags import TokenBags
-from video_colbert.index.token_columns import bags_to_arrow, token_type, vectors_to_arrow
-from video_colbert.index.token_pooling import pool_video
+from video_colbert.index.token_columns import token_type
 from video_colbert.pretrained import ModelReference
 
 _Result = TypeVar("_Result")
 
-# Files of the format that came before the table.
-_EARLIER_FILES = ("videos.jsonl", "tokens.safetensors")
-
-
-class VideoIndex(Protocol):
-    """What every index can do, wherever it stores its videos.
-
-    Attributes:
-        location: folder or address.
-        model: which weights made the vectors.
-        num_frames: frames sampled from each video; None for as many as there are.
-    """
-
-    location: str
-    model: ModelReference
-    num_frames: int | None
-
-    def __len__(self) -> int:
-        """The number of videos, or windows, that are stored."""
-        ...
-
-    @property
-    def videos(self) -> tuple[IndexedVideo, ...]:
-        """What is known of each stored video."""
-        ...
-
-    def check_model(self, model: ModelReference) -> None:
-        """As `Index.check_model`."""
-        ...
-
-    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
-        """As `Index.add`."""
-        ...
-
-    def move(self, paths: Mapping[str, str]) -> None:
-        """As `Index.move`."""
-        ...
-
-    def remove(self, ids: Collection[str]) -> int:
-        """As `Index.remove`."""
-        ...
-
-    def search(
-        self,
-        queries: EncodedQueries,
-        *,
-        top_k: int = 10,
-        where: Filter | str | None = None,
-        level_weights: Mapping[str, float] | None = None,
-        group_windows: bool = True,
-    ) -> list[list[SearchHit]]:
-        """As `Index.search`."""
-        ...
+# Float16 tokens that a search holds in memory at most, so that all videos are scored.
+_MAX_HELD_BYTES = 2 * 2**30
+# Of the format that came before the table.
+_EARLIER_FILE = "videos.jsonl"
 
 
 class Index:
@@ -122,7 +66,7 @@ class Index:
         self.location = table.location
         self.model = header.model
         self.num_frames = header.num_frames
-        self._header = header
+        self._merge_similarity = header.merge_similarity
         self._codec = token_codec(header.codec)
         self._table = table
         self._snapshot: IndexSnapshot | None = None
@@ -219,6 +163,12 @@ class Index:
             index.check_model(model)
         return index
 
+    @property
+    def calibration(self) -> Calibration | None:
+        """How the last search chose its number of candidates; None where it scored all videos, or there was none."""
+        searcher = self._searcher
+        return None if searcher is None or searcher.is_exact else searcher.calibration
+
     def check_model(self, model: ModelReference) -> None:
         """Checks that vectors of this model can be compared with those stored.
 
@@ -255,16 +205,15 @@ class Index:
         new = [pair for video_id, pair in added.items() if video_id not in known]
         if not new:
             return
-        layout = self._common_layout([encoded for _, encoded in new], stored_layout)
-        if self._header.merge_similarity is not None:
-            new = [_merged(video, encoded, self._header.merge_similarity) for video, encoded in new]
+        layout = common_layout([encoded for _, encoded in new], stored_layout, self.location)
         columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
         if stored_layout is None:
             columns = vector_fields(layout, token_type(self._codec, layout.dimension)) + columns
         if columns:
             self._table.add_columns(columns)
         replaced = [video_id for video_id in at_places if video_id not in added]
-        self._table.insert(self._rows(new, layout), replaced)
+        rows = rows_to_store(new, self._codec, self._merge_similarity, metadata_fields(self._table.schema))
+        self._table.insert(rows, replaced)
 
     def move(self, paths: Mapping[str, str]) -> None:
         """Records new paths of files that were moved or renamed.
@@ -355,6 +304,18 @@ class Index:
         self._table.set_field_metadata(POOLED, calibration_metadata(calibration))
         return calibration
 
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether a search scores only candidates, and no calibration is stored or the index has doubled since."""
+
+        def is_due(snapshot: IndexSnapshot) -> bool:
+            if not len(snapshot) or self._searcher_of(snapshot).is_exact:
+                return False
+            calibration = read_calibration(snapshot.table.schema)
+            return calibration is None or len(snapshot) > 2 * calibration.num_videos
+
+        return self._on_latest(is_due)
+
     def _search(
         self,
         snapshot: IndexSnapshot,
@@ -393,7 +354,9 @@ class Index:
                 calibration = read_calibration(snapshot.table.schema)
                 if calibration is None and earlier is not None:
                     calibration = earlier.calibration
-                self._searcher = Searcher(snapshot, calibration=calibration)
+                # What does not fit is searched by its pooled vectors, and tokens of candidates are read when wanted.
+                limit = EXACT_LIMIT if snapshot.token_bytes() <= _MAX_HELD_BYTES else 0
+                self._searcher = Searcher(snapshot, exact_limit=limit, calibration=calibration)
                 return self._searcher
             return earlier
 
@@ -415,40 +378,6 @@ class Index:
                 self._snapshot = snapshot
             return snapshot
 
-    def _common_layout(self, videos: Sequence[EncodedVideo], stored: VectorLayout | None) -> VectorLayout:
-        """The one layout of new videos, which is that of the stored ones."""
-        common = stored
-        for video in videos:
-            layout = VectorLayout(video.frame_embeds.shape[1], video.video_embeds is not None)
-            if common is not None and layout != common:
-                raise ModelMismatchError(
-                    f"the index in {self.location} holds vectors of {common}, not of {layout} like those of "
-                    f"{video.clip.source!r}"
-                )
-            common = layout
-        if common is None:
-            raise ValueError("there is no video to add")
-        return common
-
-    def _rows(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]], layout: VectorLayout) -> pa.Table:
-        frames = TokenBags.from_bags([encoded.frame_embeds for _, encoded in videos])
-        tokens = None
-        if layout.has_video_level:
-            tokens = TokenBags.from_bags(
-                [encoded.video_embeds for _, encoded in videos if encoded.video_embeds is not None]
-            )
-        rows = records_to_arrow([video for video, _ in videos], metadata_fields(self._table.schema))
-        rows = rows.append_column(FRAME_TOKENS, bags_to_arrow(frames, self._codec))
-        if tokens is not None:
-            rows = rows.append_column(VIDEO_TOKENS, bags_to_arrow(tokens, self._codec))
-        return rows.append_column(POOLED, vectors_to_arrow(pool_bags(frames, tokens)))
-
-
-def _merged(video: IndexedVideo, encoded: EncodedVideo, min_similarity: float) -> tuple[IndexedVideo, EncodedVideo]:
-    """A video with its neighbouring tokens merged, and the times of the frame tokens that remain."""
-    merged = pool_video(encoded, min_similarity)
-    return dataclasses.replace(video, timestamps=tuple(merged.timestamps.tolist())), merged
-
 
 def _is_of_earlier_format(address: str) -> bool:
-    return not is_remote(address) and all((Path(address) / name).is_file() for name in _EARLIER_FILES)
+    return not is_remote(address) and (Path(address) / _EARLIER_FILE).is_file()

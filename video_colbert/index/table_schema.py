@@ -134,7 +134,11 @@ def read_calibration(schema: pa.Schema) -> Calibration | None:
         return None
     values = schema.field(POOLED).metadata or {}
     stored = values.get(_CALIBRATION.encode())
-    return None if stored is None else Calibration(**json.loads(stored))
+    if stored is None:
+        return None
+    of_release = {field.name for field in dataclasses.fields(Calibration)}
+    # One of another release is measured again.
+    return Calibration(**found) if set(found := json.loads(stored)) == of_release else None
 
 
 def vector_fields(layout: VectorLayout, token_type: pa.DataType) -> list[pa.Field]:

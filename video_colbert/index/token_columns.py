@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
@@ -19,12 +21,13 @@ def token_type(codec: TokenCodec, dimension: int) -> pa.DataType:
     return pa.list_(pa.uint8(), codec.bytes_per_token(dimension))
 
 
-def bags_to_arrow(bags: TokenBags, codec: TokenCodec) -> pa.ListArray:
-    """One list of stored tokens a bag."""
-    stored = codec.encode(bags.tokens)
+def bags_to_arrow(bags: Sequence[Tensor], codec: TokenCodec) -> pa.ListArray:
+    """One list of stored tokens a bag, from bags [tokens, D], at least one."""
+    stored = codec.encode(torch.cat(list(bags)))
+    offsets = np.cumsum([0, *map(len, bags)], dtype=np.int32)
     if isinstance(codec, Float16Codec):
         stored = stored.view(torch.float16)
-    return pa.ListArray.from_arrays(pa.array(bags.offsets.numpy(), pa.int32()), vectors_to_arrow(stored))
+    return pa.ListArray.from_arrays(pa.array(offsets), vectors_to_arrow(stored))
 
 
 def bags_from_arrow(column: pa.ChunkedArray, codec: TokenCodec, dimension: int) -> TokenBags:

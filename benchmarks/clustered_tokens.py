@@ -1,0 +1,91 @@
+"""Made token bags that lie in clusters, as the videos of a collection do, and queries for some of them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from video_colbert.encoded import EncodedQueries
+from video_colbert.index.token_bags import TokenBags
+
+# Videos made at once.
+BLOCK = 2048
+
+
+@dataclass(frozen=True)
+class ClusteredTokens:
+    """Describes made bags; equal descriptions give equal bags.
+
+    A video's centre is the centre of a random one of `num_videos / 20` clusters plus a random direction of length
+    0.8, at unit length. A token is the centre plus a random direction of length 0.7 that 3 neighbouring tokens
+    share (time) and one of length 0.7 of its own. The tokens of a query are a video's centre plus a direction of
+    length 1.5 of their own; all vectors have unit length. Directions are uniform.
+
+    Attributes:
+        num_videos: number of videos.
+        width: dimensions.
+        frame_tokens: tokens of the frame level.
+        video_tokens: tokens of the video level.
+        seed: of everything drawn.
+    """
+
+    num_videos: int
+    width: int = 512
+    frame_tokens: int = 12
+    video_tokens: int = 14
+    seed: int = 0
+
+    def make(self, num_queries: int, query_tokens: int = 32) -> tuple[TokenBags, TokenBags, EncodedQueries]:
+        """Makes the bags of both levels and queries for the first videos of a random order."""
+        generator = torch.Generator().manual_seed(self.seed)
+        clusters = _directions(generator, max(1, self.num_videos // 20), self.width)
+        chosen = torch.randint(len(clusters), (self.num_videos,), generator=generator)
+        centres = F.normalize(
+            clusters[chosen] + 0.8 * _directions(generator, self.num_videos, self.width), dim=-1
+        ).half()
+        levels = [self._level(centres, tokens, generator) for tokens in (self.frame_tokens, self.video_tokens)]
+        asked = centres[torch.randperm(self.num_videos, generator=generator)[:num_queries]].float()
+        noise = 1.5 * _directions(generator, num_queries, query_tokens, self.width)
+        embeds = F.normalize(asked[:, None] + noise, dim=-1)
+        return levels[0], levels[1], queries_of(embeds)
+
+    def _level(self, centres: Tensor, tokens: int, generator: torch.Generator) -> TokenBags:
+        made = torch.empty(len(centres) * tokens, self.width, dtype=torch.float16)
+        filled = 0
+        for part in torch.split(centres, BLOCK):
+            shared = 0.7 * _directions(generator, len(part), -(-tokens // 3), self.width)
+            own = 0.7 * _directions(generator, len(part), tokens, self.width)
+            bags = part.float()[:, None] + shared.repeat_interleave(3, dim=1)[:, :tokens] + own
+            made[filled : filled + len(part) * tokens] = F.normalize(bags, dim=-1).half().flatten(0, 1)
+            filled += len(part) * tokens
+        return TokenBags(made, torch.arange(len(centres) + 1) * tokens)
+
+
+def queries_of(embeds: Tensor) -> EncodedQueries:
+    """Query tokens [Nq, Lq, D], all of which count, as encoded queries without words."""
+    return EncodedQueries(
+        texts=[""] * len(embeds),
+        query_embeds=embeds,
+        query_mask=torch.ones(embeds.shape[:2], dtype=torch.bool),
+        words=[[] for _ in embeds],
+        score_levels=("frame", "video"),
+        truncated=[],
+    )
+
+
+def exact_scores(queries: EncodedQueries, frames: TokenBags, videos: TokenBags) -> Iterator[Tensor]:
+    """The float32 two-level scores [N] of each query, by plain products of even bags."""
+    for embeds in queries.query_embeds:
+        scores = torch.zeros(len(frames))
+        for bags in (frames, videos):
+            length = len(bags.tokens) // len(bags)
+            for number, tokens in enumerate(torch.split(bags.tokens, BLOCK * length)):
+                similarities = (tokens.float() @ embeds.T).view(-1, length, len(embeds))
+                scores[number * BLOCK : number * BLOCK + len(similarities)] += similarities.amax(1).mean(1)
+        yield scores
+
+
+def _directions(generator: torch.Generator, *shape: int) -> Tensor:
+    return F.normalize(torch.randn(*shape, generator=generator), dim=-1)

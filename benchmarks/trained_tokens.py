@@ -1,0 +1,72 @@
+"""Tokens of a model trained on moving shapes: its clips and the captions of clips it has not seen."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+from transformers import AutoModel, AutoProcessor
+
+from video_colbert import VideoColBERTEncoder
+from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.index.token_bags import TokenBags
+from video_colbert.pretrained import ModelReference, PretrainedPair
+
+REPOSITORY = Path(__file__).parents[1]
+DEMO = REPOSITORY / "runs" / "demo"
+CACHE = REPOSITORY / "runs" / "trained_tokens.safetensors"
+SPLITS = ("train", "validation", "test")
+
+
+def trained_tokens() -> tuple[TokenBags, TokenBags, EncodedQueries]:
+    """Bags of 5,300 clips, float32, and the captions of the 200 test clips among them.
+
+    The model is that of `demo.py`, which is run if it was not before (some minutes); the bags are kept in `runs/`.
+    """
+    checkpoint = DEMO / "training" / "best"
+    if not checkpoint.exists():
+        subprocess.run([sys.executable, str(REPOSITORY / "benchmarks" / "demo.py")], check=True)
+    stamp = str((checkpoint / "model.safetensors").stat().st_mtime_ns)
+    pair = PretrainedPair(
+        AutoModel.from_pretrained(checkpoint).eval(),
+        AutoProcessor.from_pretrained(checkpoint),
+        ModelReference(str(checkpoint), "demo"),
+        is_zero_shot=False,
+    )
+    encoder = VideoColBERTEncoder(pair)
+    captions = [json.loads(line)["caption"] for line in (DEMO / "clips/test/captions.jsonl").read_text().splitlines()]
+    queries = encoder.encode_queries(captions)
+    if not CACHE.exists() or _stamp_of(CACHE) != stamp:
+        encoded = _encode(encoder)
+        frames = [video.frame_embeds for video in encoded]
+        videos = [video.video_embeds for video in encoded if video.video_embeds is not None]
+        lengths = {"frame_lengths": [len(bag) for bag in frames], "video_lengths": [len(bag) for bag in videos]}
+        tensors = {"frames": torch.cat(frames), "videos": torch.cat(videos)}
+        save_file(tensors | {name: torch.tensor(of) for name, of in lengths.items()}, CACHE, {"stamp": stamp})
+    with safe_open(CACHE, framework="pt") as file:
+        levels = [
+            TokenBags(file.get_tensor(f"{level}s"), _offsets(file.get_tensor(f"{level}_lengths")))
+            for level in ("frame", "video")
+        ]
+    return levels[0], levels[1], queries
+
+
+def _encode(encoder: VideoColBERTEncoder) -> list[EncodedVideo]:
+    clips = [VideoClip(str(path)) for split in SPLITS for path in sorted((DEMO / "clips" / split).rglob("*.mp4"))]
+    results = list(encoder.encode_videos(clips, batch_size=32))
+    encoded = [result for result in results if isinstance(result, EncodedVideo)]
+    if len(encoded) < len(clips):
+        raise RuntimeError(f"{len(clips) - len(encoded)} of {len(clips)} clips of {DEMO} could not be encoded")
+    return encoded
+
+
+def _stamp_of(path: Path) -> str:
+    with safe_open(path, framework="pt") as file:
+        return str(file.metadata()["stamp"])
+
+
+def _offsets(lengths: torch.Tensor) -> torch.Tensor:
+    return torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])

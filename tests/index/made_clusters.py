@@ -54,7 +54,7 @@ def make_queries(
 
 
 def mean_max_sim_by_loops(query: torch.Tensor, mask: torch.Tensor, document: torch.Tensor) -> float:
-    """The formula, one similarity after another, over the tokens as they are stored (float16)."""
+    """The formula, one query token after another, over the tokens as they are stored (float16)."""
     stored = document.half().double()
-    maxima = [max(float(token.double() @ other) for other in stored) for token in query[mask]]
+    maxima = [float((stored @ token.double()).max()) for token in query[mask]]
     return sum(maxima) / len(maxima)

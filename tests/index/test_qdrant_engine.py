@@ -14,7 +14,7 @@ from video_colbert.index.qdrant_query import score_query
 
 @pytest.mark.parametrize("weights", [{"frame": 1.0, "video": 1.0}, {"frame": 0.3, "video": 2.0}, {"video": 1.0}])
 def test_the_engine_gives_the_weighted_sum_of_mean_max_sim(weights: dict[str, float], tmp_path: Path) -> None:
-    videos, queries = make_videos(300), make_queries(5)
+    videos, queries = make_videos(100), make_queries(4)
     shard = create_shard(tmp_path, 16, None, threads=2)
     upsert(shard, [make_point(video, encoded) for video, encoded in videos])
     while shard.optimize():
@@ -22,7 +22,7 @@ def test_the_engine_gives_the_weighted_sum_of_mean_max_sim(weights: dict[str, fl
     for row in range(len(queries.texts)):
         query, mask = queries.query_embeds[row], queries.query_mask[row]
         request = score_query(
-            query[mask], weights=weights, levels=("frame", "video"), candidates=300, limit=10, where=None
+            query[mask], weights=weights, levels=("frame", "video"), candidates=100, limit=10, where=None
         )
         exact = {}
         for video, encoded in videos:

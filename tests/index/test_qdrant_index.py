@@ -59,7 +59,7 @@ def assert_equals(hits: list[SearchHit], expected: list[tuple[float, str]]) -> N
 @pytest.mark.parametrize("where", ["memory", "folder"])
 def test_fifty_queries_give_the_hits_of_the_local_index(where: str, tmp_path: Path) -> None:
     client = QdrantClient(":memory:") if where == "memory" else QdrantClient(path=str(tmp_path / "qdrant"))
-    videos, queries = make_videos(300), make_queries(50)
+    videos, queries = make_videos(150), make_queries(50)
     local = Index.create(tmp_path / "local", model=MODEL, num_frames=12)
     local.add(videos)
     expected = local.search(queries, top_k=10)

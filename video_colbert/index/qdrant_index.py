@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from qdrant_client import QdrantClient, models
@@ -75,7 +76,10 @@ class QdrantIndex:
         """
         location = parse_qdrant_uri(uri)
         with clear_errors(str(location)):
-            return (client or connect(location)).collection_exists(location.collection)
+            if client is not None:
+                return client.collection_exists(location.collection)
+            with closing(connect(location)) as own_client:
+                return own_client.collection_exists(location.collection)
 
     @classmethod
     def create(

@@ -10,6 +10,9 @@ from typing import Any
 
 from video_colbert.index.search import SearchHit
 
+# What programs read, which stays as it is when hits come to tell more.
+_FIELDS_OF_A_HIT = ("video", "start", "end", "score", "frame_score", "video_score", "moments")
+
 
 @dataclass(frozen=True)
 class SearchResult:
@@ -27,7 +30,10 @@ class SearchResult:
 
     def as_dict(self) -> dict[str, Any]:
         """Query, model and hits, each hit with its rank, ready for JSON."""
-        hits = [{"rank": rank, **asdict(hit)} for rank, hit in enumerate(self.hits, start=1)]
+        hits = [
+            {"rank": rank, **{name: value for name, value in asdict(hit).items() if name in _FIELDS_OF_A_HIT}}
+            for rank, hit in enumerate(self.hits, start=1)
+        ]
         return {"query": self.query, "model": self.model, "hits": hits}
 
 

@@ -1,5 +1,7 @@
 """Index and search."""
 
+from video_colbert.index.calibration import Calibration
+from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.indexing import IndexingReport, index_videos
 from video_colbert.index.search import (
@@ -16,6 +18,8 @@ from video_colbert.index.video_files import FoundFiles, find_video_files
 from video_colbert.index.video_index import VideoIndex
 
 __all__ = [
+    "Calibration",
+    "Filter",
     "FoundFiles",
     "Index",
     "IndexedVideo",
@@ -30,4 +34,5 @@ __all__ = [
     "VideoIndex",
     "find_video_files",
     "index_videos",
+    "parse_filter",
 ]

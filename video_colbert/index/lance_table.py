@@ -117,15 +117,14 @@ class LanceTable:
             return TableVersion(self.location, table)
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
-        """Adds columns that are null in the rows there are; of a column that another process added meanwhile, none.
+        """Adds columns that are null in the rows there are; one that another process added meanwhile is left.
 
         Raises:
             IndexStoreError: the table cannot be written.
         """
         with clear_errors(self.location, "cannot be written; what was stored before is kept"):
             self._table.checkout_latest()
-            missing = [column for column in fields if column.name not in self._table.schema.names]
-            if missing:
+            if missing := [column for column in fields if column.name not in self._table.schema.names]:
                 self._table.add_columns(missing)
 
     def insert(self, rows: pa.Table, replaced_ids: Sequence[str] = ()) -> None:

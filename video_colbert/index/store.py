@@ -32,7 +32,7 @@ from video_colbert.index.table_schema import (
     empty_schema,
     filter_fields,
     metadata_fields,
-    new_metadata_fields,
+    missing_metadata_fields,
     read_calibration,
     read_header,
     vector_fields,
@@ -206,7 +206,7 @@ class Index:
         if not new:
             return
         layout = common_layout([encoded for _, encoded in new], stored_layout, self.location)
-        columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
+        columns = missing_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
         if stored_layout is None:
             columns = vector_fields(layout, token_type(self._codec, layout.dimension)) + columns
         if columns:

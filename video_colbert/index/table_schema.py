@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -164,8 +164,11 @@ def filter_fields(schema: pa.Schema) -> list[pa.Field]:
     return [column for column in schema if column.name not in lists]
 
 
-def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
+def missing_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
     """The metadata columns that these values need and an index does not have yet.
+
+    A column of numbers takes whole numbers too; one of whole numbers, which it is if all its first values are, takes
+    no others.
 
     Args:
         schema: of the index.
@@ -176,6 +179,7 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
     """
     known = {column.name: column.type for column in schema}
     types: dict[str, list[pa.DataType]] = {}
+    new = []
     for name, value in (item for row in values for item in row.items()):
         if not _METADATA_NAME.fullmatch(name) or name.lower() in _KEYWORDS:
             words = ", ".join(sorted(_KEYWORDS))
@@ -186,35 +190,24 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
             raise IndexStoreError(
                 f"metadata {name!r} must be text, a number, or true or false, got {value!r} ({type(value).__name__})"
             )
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise IndexStoreError(f"metadata {name!r} is too large a number for an index: {value}")
         found = types.setdefault(name, [])
         if (kind := _METADATA_TYPES[type(value)]) not in found:
             found.append(kind)
-    new = []
     for name, found in types.items():
-        if name in known:
-            _check_type(name, known[name], found)
-        else:
-            new.append(pa.field(name, _common_type(name, found)))
-    return new
-
-
-def _common_type(name: str, found: Sequence[pa.DataType]) -> pa.DataType:
-    if len(found) == 1:
-        return found[0]
-    if set(found) == {pa.int64(), pa.float64()}:
-        return pa.float64()
-    raise IndexStoreError(
-        f"metadata {name!r} must be of one type in all videos, got {' and '.join(sorted(map(_type_name, found)))}"
-    )
-
-
-def _check_type(name: str, column: pa.DataType, found: Sequence[pa.DataType]) -> None:
-    allowed = (pa.float64(), pa.int64()) if column == pa.float64() else (column,)
-    for kind in found:
-        if kind not in allowed:
+        # Lance turns no column of whole numbers into one of numbers later; the other way round nothing is lost.
+        if known.get(name) == pa.float64() and set(found) <= {pa.int64(), pa.float64()}:
+            continue
+        kinds = set(found) | ({known[name]} if name in known else set())
+        if len(kinds) > 1 and (name in known or kinds != {pa.int64(), pa.float64()}):
             raise IndexStoreError(
-                f"metadata {name!r} holds {_type_name(column)} in this index and cannot hold {_type_name(kind)}"
+                f"metadata {name!r} must be of one type in all videos of an index, got "
+                f"{' and '.join(sorted(map(_type_name, kinds)))}"
             )
+        if name not in known:
+            new.append(pa.field(name, kinds.pop() if len(kinds) == 1 else pa.float64()))
+    return new
 
 
 def _type_name(kind: pa.DataType) -> str:

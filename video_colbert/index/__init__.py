@@ -3,6 +3,7 @@
 from video_colbert.index.calibration import Calibration
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.index_location import create_index, index_exists, open_index
 from video_colbert.index.indexing import IndexingReport, index_videos
 from video_colbert.index.search import (
     Moment,
@@ -32,7 +33,10 @@ __all__ = [
     "TokensInMemory",
     "TopRows",
     "VideoIndex",
+    "create_index",
     "find_video_files",
+    "index_exists",
     "index_videos",
+    "open_index",
     "parse_filter",
 ]

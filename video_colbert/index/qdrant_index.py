@@ -28,7 +28,7 @@ from video_colbert.index.qdrant_location import QdrantLocation, parse_qdrant_uri
 from video_colbert.index.qdrant_points import from_payload, point_id
 from video_colbert.index.qdrant_search import CollectionSearcher, SearchRequest
 from video_colbert.index.qdrant_upload import stored_points, upload_videos
-from video_colbert.index.table_schema import filter_fields, new_metadata_fields
+from video_colbert.index.table_schema import filter_fields, missing_metadata_fields
 from video_colbert.pretrained import ModelReference
 
 # Records or operations in one request.
@@ -170,7 +170,7 @@ class QdrantIndex:
             for _, encoded in new:
                 check_same_shape(self._place, description, encoded.frame_embeds.shape[1], _levels(encoded))
             stored_columns = read_columns(self._client, self._place)
-            columns = new_metadata_fields(stored_columns, [video.metadata for video, _ in new])
+            columns = missing_metadata_fields(stored_columns, [video.metadata for video, _ in new])
             add_columns(self._client, self._place, columns)
             upload_videos(self._client, self._place, new)
             self._remove_replaced([video for video, _ in new])

@@ -4,7 +4,7 @@
 #   make demo PYTHON=/path/python  the same beside the torch that this Python has
 #   make demo TORCH='torch==2.9.0' the same with another torch
 #   make test                      the tests
-#   make test-slow                 the tests that take minutes
+#   make test-slow                 the tests that take minutes; adds the extra `ray`, 240 MB
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format and types
 #   make bench                     every figure the README quotes
@@ -17,11 +17,12 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-datasets36 check format bench setup setup-dev setup-bench clean
+.PHONY: demo test test-slow test-datasets36 check format bench setup setup-dev setup-bench setup-ray clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
 setup-bench: $(VENV)/.installed-bench
+setup-ray: $(VENV)/.installed-ray
 
 # A torch that PYTHON already has is seen through a .pth file and left as it is.
 $(VENV)/.torch:
@@ -50,7 +51,7 @@ demo: setup
 test: setup-dev
 	$(BIN)/python -m pytest
 
-test-slow: setup-dev
+test-slow: setup-dev setup-ray
 	$(BIN)/python -m pytest -m slow
 
 test-datasets36: setup-dev $(DATASETS36)/.installed

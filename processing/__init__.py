@@ -8,6 +8,7 @@ from .query_tokens import QueryWord
 from .video_decoding import DecodedVideo, decode_video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
 from .video_sources import VideoDecodingError, VideoSource
+from .video_stream import OpenVideoFile
 
 VideoColBERTProcessor.register_for_auto_class()
 # AutoProcessor finds a processor by the class name in processor_config.json among all registered ones. The key, a
@@ -17,6 +18,7 @@ AutoProcessor.register(VideoColBERTProcessor, VideoColBERTProcessor, exist_ok=Tr
 __all__ = [
     "DecodedVideo",
     "FrameSampling",
+    "OpenVideoFile",
     "QueryWord",
     "VideoColBERTProcessor",
     "VideoColBERTVideoProcessor",

@@ -20,7 +20,7 @@ from .video_sources import (
     open_source,
     source_name,
 )
-from .video_stream import decode_frames, frame_times
+from .video_stream import OpenVideoFile, decode_frames, frame_times
 
 DecodingBackend: TypeAlias = Literal["pyav", "torchcodec"]
 
@@ -45,7 +45,7 @@ class DecodedVideo:
 
 
 def decode_video(
-    source: VideoSource | DecodedVideo,
+    source: VideoSource | DecodedVideo | OpenVideoFile,
     num_frames: int | None = None,
     *,
     start: float | None = None,
@@ -61,8 +61,8 @@ def decode_video(
 
     Args:
         source: A path, an `http(s)://` or `hf://` URL, the bytes of a video file, a seekable binary file, a row
-            `{"path": ..., "bytes": ...}`, a folder of frame images, a uint8 array or tensor of frames, or a
-            `DecodedVideo`, out of whose frames is chosen.
+            `{"path": ..., "bytes": ...}`, a folder of frame images, a uint8 array or tensor of frames, a
+            `DecodedVideo`, out of whose frames is chosen, or an `OpenVideoFile`, which PyAV decodes.
         num_frames: How many frames to return at most; `None` for all. A shorter video gives all its frames.
         start: Start of a window in seconds, included.
         end: End of the window in seconds, excluded.
@@ -88,7 +88,10 @@ def decode_video(
         raise ValueError(f"backend is {backend!r}; it must be 'pyav' or 'torchcodec'")
     if not source_fps > 0:
         raise ValueError(f"source_fps is {source_fps}; it must be a positive number of frames a second")
-    name = "<decoded video>" if isinstance(source, DecodedVideo) else source_name(source)
+    if isinstance(source, OpenVideoFile):
+        name = source.name
+    else:
+        name = "<decoded video>" if isinstance(source, DecodedVideo) else source_name(source)
 
     def choose(times: np.ndarray) -> np.ndarray:
         indices = select_frame_indices(
@@ -105,6 +108,9 @@ def decode_video(
     if isinstance(source, DecodedVideo):
         indices = choose(source.timestamps)
         return DecodedVideo(source.frames[indices], source.timestamps[indices], source.duration)
+    if isinstance(source, OpenVideoFile):
+        frames, times, duration = source.decode(choose)
+        return DecodedVideo(_stack(frames, name), times, duration)
     if isinstance(source, np.ndarray | torch.Tensor):
         array = channels_last_array(source, input_data_format)
         times = np.arange(len(array)) / source_fps

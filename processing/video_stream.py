@@ -35,43 +35,106 @@ class _IndexMismatchError(Exception):
     """Decoding did not give the frames that the packets announce."""
 
 
+class OpenVideoFile:
+    """A video file whose packets are read once, so that any number of its windows can be decoded.
+
+    Args:
+        file: A local path, or a seekable binary file that stays open.
+        name: What errors call it.
+
+    Raises:
+        VideoDecodingError: The file is no video or is truncated.
+
+    Example:
+        with OpenVideoFile("film.mp4", "film.mp4") as film:
+            frames, times, duration = film.decode(lambda times: np.flatnonzero(times < 1.0))
+    """
+
+    def __init__(self, file: str | BinaryIO, name: str) -> None:
+        self.name = name
+        self._file = file
+        self._pts: list[int | None] | None = None
+        self._container = open_container(file, name)
+        try:
+            self._stream = main_video_stream(self._container, name)
+            packets = read_packets(self._container, self._stream, name)
+            self._clock = Clock(self._container, self._stream, packets)
+            self._index = index_packets(packets)
+        except (av.FFmpegError, OSError) as error:
+            self._container.close()
+            raise VideoDecodingError(name, error_reason(error)) from error
+        except VideoDecodingError:
+            self._container.close()
+            raise
+
+    def __enter__(self) -> "OpenVideoFile":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Closes the container; a file that was given stays open."""
+        self._container.close()
+
+    def decode(self, choose: FrameChooser) -> tuple[list[np.ndarray], np.ndarray, float]:
+        """Decodes chosen frames, from the keyframes before them where the packets tell which these are.
+
+        Args:
+            choose: Given the times of all frames (seconds, increasing, `[frames]`), returns the increasing
+                indices of the wanted ones.
+
+        Returns:
+            The wanted frames, each uint8 `[H, W, 3]`, RGB and upright; their times in seconds; the video's
+            duration in seconds.
+
+        Raises:
+            VideoDecodingError: A wanted frame cannot be decoded.
+        """
+        try:
+            if self._index is not None:
+                times = self._clock.seconds(self._index.pts[self._index.shown])
+                wanted = choose(times)
+                try:
+                    frames = list(_decode_by_seeking(self._container, self._stream, self._index, wanted))
+                    return frames, times[wanted], self._clock.duration(times)
+                except _IndexMismatchError:
+                    pass
+            if self._pts is None:
+                self._pts = [frame.pts for frame in _decode_in_order(self._file, self.name)]
+            times = self._clock.seconds_of_frames(self._pts)
+            wanted = choose(times)
+            frames = list(_pick(_decode_in_order(self._file, self.name), wanted))
+            return frames, times[wanted], self._clock.duration(times)
+        except (av.FFmpegError, OSError) as error:
+            raise VideoDecodingError(self.name, error_reason(error)) from error
+
+    def duration(self) -> float:
+        """Seconds from the start of the video to the end of its last frame.
+
+        Raises:
+            VideoDecodingError: The frames have to be decoded to be counted, and one cannot be.
+        """
+        _, _, seconds = self.decode(lambda _: np.zeros(0, dtype=np.int64))
+        return seconds
+
+
 def decode_frames(file: str | BinaryIO, name: str, choose: FrameChooser) -> tuple[list[np.ndarray], np.ndarray, float]:
     """Decodes chosen frames of a video file.
 
     Args:
         file: A local path, or a seekable binary file.
         name: What errors call it.
-        choose: Given the times of all frames (seconds, increasing, `[frames]`), returns the increasing indices
-            of the wanted ones.
+        choose: As of `OpenVideoFile.decode`.
 
     Returns:
-        The wanted frames, each uint8 `[H, W, 3]`, RGB and upright; their times in seconds; the video's
-        duration in seconds.
+        As `OpenVideoFile.decode`.
 
     Raises:
         VideoDecodingError: The file is no video, is truncated, or a wanted frame cannot be decoded.
     """
-    try:
-        with open_container(file, name) as container:
-            stream = main_video_stream(container, name)
-            packets = read_packets(container, stream, name)
-            clock = Clock(container, stream, packets)
-            index = index_packets(packets)
-            if index is not None:
-                times = clock.seconds(index.pts[index.shown])
-                wanted = choose(times)
-                try:
-                    frames = list(_decode_by_seeking(container, stream, index, wanted))
-                    return frames, times[wanted], clock.duration(times)
-                except _IndexMismatchError:
-                    pass
-        pts = [frame.pts for frame in _decode_in_order(file, name)]
-        times = clock.seconds_of_frames(pts)
-        wanted = choose(times)
-        frames = list(_pick(_decode_in_order(file, name), wanted))
-        return frames, times[wanted], clock.duration(times)
-    except (av.FFmpegError, OSError) as error:
-        raise VideoDecodingError(name, error_reason(error)) from error
+    with OpenVideoFile(file, name) as video:
+        return video.decode(choose)
 
 
 def frame_times(file: str | BinaryIO, name: str) -> tuple[np.ndarray, float]:

@@ -209,7 +209,7 @@ def test_interruption_keeps_what_was_encoded(
 ) -> None:
     from video_colbert.encoding import VideoColBERTEncoder
 
-    encode_clips = VideoColBERTEncoder._encode_clips
+    encode_clips = VideoColBERTEncoder.encode_decoded
     calls = 0
 
     def interrupted(encoder: VideoColBERTEncoder, batch: object) -> object:
@@ -221,7 +221,7 @@ def test_interruption_keeps_what_was_encoded(
 
     command = ("index", videos, "--model", checkpoint_folder, "--index", tmp_path / "index", "--batch-size", "1")
     with monkeypatch.context() as patch:
-        patch.setattr(VideoColBERTEncoder, "_encode_clips", interrupted)
+        patch.setattr(VideoColBERTEncoder, "encode_decoded", interrupted)
         assert run(capsys, *command)[0] == 130
     code, out, _ = run(capsys, *command)
     assert code == 0

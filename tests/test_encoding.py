@@ -92,7 +92,7 @@ def test_unexpected_error_of_one_file_does_not_end_the_stream(
             raise RuntimeError("a decoder's own bug")
         return decode_video(source, 3)
 
-    monkeypatch.setattr("video_colbert.encoding.decode_video", decode)
+    monkeypatch.setattr("video_colbert.clip_decoding.decode_video", decode)
     results = list(encoder.encode_videos(clips))
     assert results[1] == BadVideo(str(clips[1].source), "RuntimeError: a decoder's own bug")
     assert len(good([result for place, result in enumerate(results) if place != 1])) == 3

@@ -2,39 +2,25 @@
 
 from __future__ import annotations
 
-import logging
+import copy
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from processing import QueryWord, VideoDecodingError, decode_video
+from processing import QueryWord
 from processing.video_sources import source_name
+from video_colbert.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.errors import EncodingError
 from video_colbert.pretrained import DType, PretrainedPair, load_pretrained
 
-logger = logging.getLogger(__name__)
-
 _Input = TypeVar("_Input")
 _Output = TypeVar("_Output")
-
-
-@dataclass(frozen=True)
-class _ClipInput:
-    """A decoded clip: pixel values [T, C, H, W] with what is known of its frames."""
-
-    clip: VideoClip
-    pixel_values: Tensor
-    timestamps: npt.NDArray[np.float64]
-    duration: float
 
 
 class VideoColBERTEncoder:
@@ -72,6 +58,16 @@ class VideoColBERTEncoder:
         """Frames sampled from a video unless the caller asks for another number; None for as many as there are."""
         number: int | None = self.processor.video_processor.num_frames
         return number
+
+    def replica(self, device: str | torch.device) -> VideoColBERTEncoder:
+        """Copies the encoder to another device, for encoding on several at once.
+
+        Args:
+            device: a torch device such as "cuda:1".
+        """
+        other = copy.copy(self)
+        other.model = copy.deepcopy(self.model).to(device)
+        return other
 
     def check_num_frames(self, num_frames: int | None) -> None:
         """Checks that the model takes this many frames.
@@ -111,13 +107,55 @@ class VideoColBERTEncoder:
             ValueError: a number below 1.
             EncodingError: more frames than the model has positions for.
         """
-        num_frames = self.num_frames if num_frames is None else num_frames
         workers = min(os.cpu_count() or 1, 8) if workers is None else workers
         for name, value in (("batch_size", batch_size), ("num_frames", num_frames), ("workers", workers)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
+        return self._encode_stream(clips, batch_size, self.clip_decoder(num_frames), workers)
+
+    def clip_decoder(self, num_frames: int | None = None) -> ClipDecoder:
+        """What decodes clips for this model, in this process or in others.
+
+        Args:
+            num_frames: frames sampled from each clip; the processor's own number by default.
+
+        Raises:
+            EncodingError: more frames than the model has positions for.
+        """
+        num_frames = self.num_frames if num_frames is None else num_frames
         self.check_num_frames(num_frames)
-        return self._encode_stream(clips, batch_size, num_frames, workers)
+        return ClipDecoder(self.processor.video_processor, num_frames, self._max_frames)
+
+    @torch.inference_mode()
+    def encode_decoded(self, batch: Sequence[DecodedClip]) -> list[EncodedVideo]:
+        """Encodes decoded clips together, on the model's device.
+
+        Args:
+            batch: at least one clip; all frames of one size.
+
+        Raises:
+            EncodingError: the model gives vectors that are not finite.
+        """
+        lengths = torch.tensor([len(clip.pixels) for clip in batch])
+        # Eight bits a value until they are on the device: a quarter of the copying.
+        pixels = torch.nn.utils.rnn.pad_sequence([clip.pixels for clip in batch], batch_first=True)
+        pixels = self.processor.video_processor.normalize(pixels.to(self.model.device))
+        mask = (torch.arange(pixels.shape[1]) < lengths[:, None]).to(self.model.device)
+        video = self.model.get_video_features(pixels.to(self.model.dtype), mask)
+        frames = _unpadded(video.frame_embeds, video.frame_mask)
+        tokens: Sequence[Tensor | None] = [None] * len(batch)
+        if video.video_embeds is not None and video.video_mask is not None:
+            tokens = _unpadded(video.video_embeds, video.video_mask)
+        for clip, *levels in zip(batch, frames, tokens, strict=True):
+            if not all(torch.isfinite(level).all() for level in levels if level is not None):
+                raise EncodingError(
+                    f"{self.reference.name} gave vectors that are not finite for "
+                    f"{source_name(clip.clip.source)}; try dtype float32"
+                )
+        return [
+            EncodedVideo(clip.clip, clip.duration, clip.timestamps, frame_bag, video_bag)
+            for clip, frame_bag, video_bag in zip(batch, frames, tokens, strict=True)
+        ]
 
     @torch.inference_mode()
     def encode_queries(self, texts: Sequence[str], *, batch_size: int = 64) -> EncodedQueries:
@@ -163,74 +201,21 @@ class VideoColBERTEncoder:
         return int(config.max_frames)
 
     def _encode_stream(
-        self, clips: Iterable[VideoClip], batch_size: int, num_frames: int | None, workers: int
+        self, clips: Iterable[VideoClip], batch_size: int, decoder: ClipDecoder, workers: int
     ) -> Iterator[EncodedVideo | BadVideo]:
-        def prepare(clip: VideoClip) -> _ClipInput | BadVideo:
-            return self._prepare(clip, num_frames)
-
-        waiting: list[_ClipInput | BadVideo] = []
-        for prepared in _map_ahead(prepare, clips, workers=workers, ahead=2 * workers):
-            waiting.append(prepared)
-            if sum(isinstance(item, _ClipInput) for item in waiting) == batch_size:
-                yield from self._encode_batch(waiting)
+        waiting: list[DecodedClip | BadVideo] = []
+        for decoded in _map_ahead(decoder.decode, clips, workers=workers, ahead=2 * workers):
+            waiting.append(decoded)
+            if sum(isinstance(item, DecodedClip) for item in waiting) == batch_size:
+                yield from self._encode_waiting(waiting)
                 waiting = []
-        yield from self._encode_batch(waiting)
+        yield from self._encode_waiting(waiting)
 
-    def _prepare(self, clip: VideoClip, num_frames: int | None) -> _ClipInput | BadVideo:
-        name, settings = source_name(clip.source), self.processor.video_processor
-        try:
-            video = decode_video(
-                clip.source,
-                num_frames,
-                start=clip.start,
-                end=clip.end,
-                sampling=settings.sampling,
-                fps=settings.fps,
-                source_fps=settings.source_fps,
-                backend=settings.backend,
-            )
-            pixel_values = settings.prepare_frames(video.frames)
-        except VideoDecodingError as error:
-            return BadVideo(name, error.reason)
-        # A file from anywhere must not end a run of a million others, whatever a decoder makes of it.
-        except Exception as error:
-            logger.debug("unexpected error while decoding %s", name, exc_info=True)
-            return BadVideo(name, f"{type(error).__name__}: {error}")
-        if self._max_frames is not None and len(pixel_values) > self._max_frames:
-            return BadVideo(
-                name,
-                f"{len(pixel_values)} frames were sampled, but the model has positions for {self._max_frames}",
-            )
-        return _ClipInput(clip, pixel_values, video.timestamps, video.duration)
-
-    @torch.inference_mode()
-    def _encode_batch(self, items: Sequence[_ClipInput | BadVideo]) -> Iterator[EncodedVideo | BadVideo]:
+    def _encode_waiting(self, items: Sequence[DecodedClip | BadVideo]) -> Iterator[EncodedVideo | BadVideo]:
         """Encodes the good ones of `items` together and gives one result for each item, in order."""
-        batch = [item for item in items if isinstance(item, _ClipInput)]
-        encoded = iter(self._encode_clips(batch) if batch else [])
+        batch = [item for item in items if isinstance(item, DecodedClip)]
+        encoded = iter(self.encode_decoded(batch) if batch else [])
         return iter([item if isinstance(item, BadVideo) else next(encoded) for item in items])
-
-    def _encode_clips(self, batch: Sequence[_ClipInput]) -> list[EncodedVideo]:
-        lengths = torch.tensor([len(item.pixel_values) for item in batch])
-        pixels = torch.nn.utils.rnn.pad_sequence([item.pixel_values for item in batch], batch_first=True)
-        mask = torch.arange(pixels.shape[1]) < lengths[:, None]
-        video = self.model.get_video_features(
-            pixels.to(self.model.device, self.model.dtype), mask.to(self.model.device)
-        )
-        frames = _unpadded(video.frame_embeds, video.frame_mask)
-        tokens: Sequence[Tensor | None] = [None] * len(batch)
-        if video.video_embeds is not None and video.video_mask is not None:
-            tokens = _unpadded(video.video_embeds, video.video_mask)
-        for item, *levels in zip(batch, frames, tokens, strict=True):
-            if not all(torch.isfinite(level).all() for level in levels if level is not None):
-                raise EncodingError(
-                    f"{self.reference.name} gave vectors that are not finite for "
-                    f"{source_name(item.clip.source)}; try dtype float32"
-                )
-        return [
-            EncodedVideo(item.clip, item.duration, item.timestamps, frame_bag, video_bag)
-            for item, frame_bag, video_bag in zip(batch, frames, tokens, strict=True)
-        ]
 
 
 def _unpadded(embeds: Tensor, mask: Tensor) -> list[Tensor]:

@@ -25,6 +25,10 @@ class FilterError(VideoColBERTError):
     """A search's filter is not understood, or asks for what an index does not have."""
 
 
+class MetadataError(VideoColBERTError):
+    """A file of metadata, or a manifest, cannot be understood or does not fit the videos."""
+
+
 class CheckpointError(VideoColBERTError):
     """A checkpoint is incomplete or damaged, or a report beside it cannot be read."""
 

@@ -1,9 +1,8 @@
-import hashlib
 from pathlib import Path
 
 import pytest
 
-from video_colbert.index.video_files import content_digest, find_video_files
+from video_colbert.index.video_files import find_video_files
 
 
 def touch(*paths: Path) -> None:
@@ -39,9 +38,3 @@ def test_missing_source_and_folder_without_video_are_named(tmp_path: Path) -> No
     touch(tmp_path / "notes.txt")
     with pytest.raises(FileNotFoundError, match=f"there is no video file in {tmp_path}"):
         find_video_files([tmp_path])
-
-
-def test_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
-    path = tmp_path / "a.bin"
-    path.write_bytes(bytes(range(256)) * 10_000)
-    assert content_digest(path) == hashlib.sha256(path.read_bytes()).hexdigest()

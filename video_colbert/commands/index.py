@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
 from video_colbert.console import write_notice, write_result
+from video_colbert.errors import MetadataError
 from video_colbert.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from video_colbert.encoded import BadVideo
-    from video_colbert.index import IndexingReport
+    from video_colbert.encoding import VideoColBERTEncoder
+    from video_colbert.index import Index, IndexingReport, WindowSettings
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
 
+# Names that a notice lists before it only counts.
+_LISTED = 10
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files, and folders of them at any depth")
+    parser.add_argument("videos", nargs="*", metavar="VIDEO", help="video files, and folders of them at any depth")
     parser.add_argument("--index", required=True, metavar="DIR", help="folder of the index; made if need be")
     add_model_arguments(parser, batch_size=8)
     parser.add_argument(
@@ -28,8 +35,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="frames sampled from each video; by default the number that the index has, or the model was made for",
     )
+    parser.add_argument("--workers", type=positive_int, metavar="N", help="decoding processes (default: one a core)")
     parser.add_argument(
-        "--workers", type=positive_int, metavar="N", help="decoding threads (default: one a core, at most 8)"
+        "--timeout",
+        type=_seconds,
+        default=600.0,
+        metavar="SECONDS",
+        help="give up a file that takes longer to read or decode (default: 600)",
+    )
+    parser.add_argument(
+        "--window-seconds",
+        type=_seconds,
+        metavar="S",
+        help="index longer videos as windows of this length; by default each video as a whole",
+    )
+    parser.add_argument(
+        "--window-overlap", type=_seconds, default=0.0, metavar="O", help="seconds that windows share (default: 0)"
+    )
+    parser.add_argument(
+        "--metadata",
+        type=Path,
+        metavar="FILE",
+        help="JSON lines or CSV with a column `video`; searches can filter by its other columns",
+    )
+    parser.add_argument(
+        "--prune", action="store_true", help="remove videos from the index that are gone from the given folders"
+    )
+    parser.add_argument(
+        "--manifest",
+        metavar="FILE",
+        help="list of further videos: a path or URL a line, or JSON lines as of --metadata; may be in object storage",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="encode on the machines of a Ray cluster (extra `ray`), to which paths must mean the same files; `auto` "
+        "for the running one",
+    )
+    parser.add_argument(
+        "--encoders",
+        type=positive_int,
+        metavar="N",
+        help="with --ray, how many models encode (default: one for each GPU, or else for each machine)",
     )
 
 
@@ -40,41 +87,162 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model or the index cannot be used.
         FileNotFoundError: a file or folder is missing, or no video is among them.
     """
-    from video_colbert.index import Index, find_video_files, index_videos
+    from video_colbert.decoding_server import start_decoding_server
 
-    found = find_video_files(arguments.videos)
-    if found.left_out:
-        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(found.left_out.items()))
-        write_notice(f"Left out, no media files: {kinds}.")
-    encoder = load_encoder(arguments)
-    encoder.check_num_frames(arguments.num_frames)
-    if Index.exists(arguments.index):
-        index = Index.open(arguments.index, model=encoder.reference)
+    if arguments.ray is None:
+        start_decoding_server()
+    from video_colbert.index import index_videos, prune_videos
+
+    files, folders = _find_files(arguments)
+    try:
+        windows = _windows(arguments)
+    except ValueError as error:
+        write_notice(f"video-colbert: {error}")
+        return ExitCode.FAILED
+    metadata = _metadata(arguments, files, folders)
+    if arguments.ray is None:
+        encoders = _load_encoders(arguments)
     else:
-        index = Index.create(
-            arguments.index, model=encoder.reference, num_frames=arguments.num_frames or encoder.num_frames
+        # The cluster's machines encode; here the model is only checked.
+        arguments.device = "cpu"
+        encoders = [load_encoder(arguments)]
+    encoders[0].check_num_frames(arguments.num_frames)
+    index = _open_index(arguments, encoders[0])
+    if arguments.ray is None:
+        report = index_videos(
+            index,
+            encoders,
+            files,
+            batch_size=arguments.batch_size,
+            num_frames=arguments.num_frames,
+            workers=arguments.workers,
+            windows=windows,
+            metadata=metadata,
+            timeout=arguments.timeout,
         )
-    report = index_videos(
-        index,
-        encoder,
-        found.files,
-        batch_size=arguments.batch_size,
-        num_frames=arguments.num_frames,
-        workers=arguments.workers,
-    )
-    write_result(_summary(report, len(index), arguments.index))
+    else:
+        report = _index_on_ray(arguments, index, files, windows, metadata)
+    gone = prune_videos(index, folders) if arguments.prune else []
+    write_result(_summary(report, len(gone), len(index), arguments.index))
     if report.bad:
         write_result(_bad_list(report.bad))
         return ExitCode.SOME_BAD
     return ExitCode.OK
 
 
-def _summary(report: IndexingReport, total: int, directory: str) -> str:
+def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path]]:
+    """All videos that are asked for, but those of the manifest, and the folders they are looked for in."""
+    from video_colbert.index import find_video_files
+
+    if not arguments.videos:
+        return [], []
+    found = find_video_files(arguments.videos)
+    if found.left_out:
+        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(found.left_out.items()))
+        write_notice(f"Left out, no media files: {kinds}.")
+    return [str(path) for path in found.files], [Path(video) for video in arguments.videos if Path(video).is_dir()]
+
+
+def _windows(arguments: argparse.Namespace) -> WindowSettings | None:
+    from video_colbert.index import WindowSettings
+
+    if arguments.window_seconds is None:
+        if arguments.window_overlap:
+            raise ValueError("--window-overlap needs --window-seconds")
+        return None
+    return WindowSettings(arguments.window_seconds, arguments.window_overlap)
+
+
+def _metadata(
+    arguments: argparse.Namespace, files: list[str], folders: list[Path]
+) -> dict[str, Mapping[str, str | int | float | bool]]:
+    """Reads the manifest, whose videos it appends to `files`, and the metadata."""
+    from video_colbert.index import match_metadata, read_manifest, read_metadata
+
+    found: dict[str, Mapping[str, str | int | float | bool]] = {}
+    if arguments.manifest is not None:
+        listed, found = read_manifest(arguments.manifest)
+        files += [path for path in listed if path not in set(files)]
+    if not files:
+        raise MetadataError("there is nothing to index; name video files, folders of them, or a --manifest")
+    if arguments.metadata is not None:
+        matched, absent = match_metadata(
+            read_metadata(arguments.metadata), files, [*folders, arguments.metadata.absolute().parent]
+        )
+        found = {path: {**found.get(path, {}), **matched.get(path, {})} for path in (*found, *matched)}
+        if absent:
+            more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""
+            names = ", ".join(absent[:_LISTED])
+            write_notice(f"{arguments.metadata} names {len(absent)} videos that are not there: {names}{more}.")
+    return found
+
+
+def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
+    """One encoder for each device that is named, and by default for each CUDA device."""
+    import torch
+
+    devices = arguments.device.split(",") if arguments.device else []
+    if not devices and torch.cuda.device_count() > 1:
+        devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
+    arguments.device = devices[0] if devices else None
+    first = load_encoder(arguments)
+    return [first, *(first.replica(device) for device in devices[1:])]
+
+
+def _index_on_ray(
+    arguments: argparse.Namespace,
+    index: Index,
+    files: list[str],
+    windows: WindowSettings | None,
+    metadata: dict[str, Mapping[str, str | int | float | bool]],
+) -> IndexingReport:
+    from video_colbert.index.ray_indexing import RayEncoders, index_videos_on_ray
+
+    encoders = RayEncoders(
+        arguments.model,
+        revision=arguments.revision,
+        dtype=arguments.dtype,
+        encoders=arguments.encoders,
+        workers=arguments.workers,
+        batch_size=arguments.batch_size,
+        timeout=arguments.timeout,
+    )
+    return index_videos_on_ray(index, encoders, files, address=arguments.ray, windows=windows, metadata=metadata)
+
+
+def _open_index(arguments: argparse.Namespace, encoder: VideoColBERTEncoder) -> Index:
+    from video_colbert.index import Index
+
+    if Index.exists(arguments.index):
+        return Index.open(arguments.index, model=encoder.reference)
+    return Index.create(
+        arguments.index, model=encoder.reference, num_frames=arguments.num_frames or encoder.num_frames
+    )
+
+
+def _seconds(text: str) -> float:
+    """Reads a number of seconds from 0.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
+def _summary(report: IndexingReport, pruned: int, total: int, directory: str) -> str:
     kinds = {
         "added": len(report.added),
         "already there": len(report.present),
         "moved": len(report.moved),
         "of the same content as another": len(report.duplicates),
+        "with other metadata": len(report.described),
+        "pruned": pruned,
         "bad": len(report.bad),
     }
     counts = ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number or kind == "added")

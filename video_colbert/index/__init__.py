@@ -4,7 +4,9 @@ from video_colbert.index.calibration import Calibration
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.index_location import create_index, index_exists, open_index
-from video_colbert.index.indexing import IndexingReport, index_videos
+from video_colbert.index.index_writer import IndexingReport
+from video_colbert.index.indexing import index_videos, prune_videos
+from video_colbert.index.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
 from video_colbert.index.search import (
     Moment,
     MomentRange,
@@ -17,6 +19,7 @@ from video_colbert.index.search import (
 from video_colbert.index.store import Index
 from video_colbert.index.video_files import FoundFiles, find_video_files
 from video_colbert.index.video_index import VideoIndex
+from video_colbert.index.windows import WindowSettings, video_windows
 
 __all__ = [
     "Calibration",
@@ -33,10 +36,17 @@ __all__ = [
     "TokensInMemory",
     "TopRows",
     "VideoIndex",
+    "VideoMetadata",
+    "WindowSettings",
     "create_index",
     "find_video_files",
     "index_exists",
     "index_videos",
+    "match_metadata",
     "open_index",
     "parse_filter",
+    "prune_videos",
+    "read_manifest",
+    "read_metadata",
+    "video_windows",
 ]

@@ -83,3 +83,19 @@ def records_from_arrow(table: pa.Table) -> list[IndexedVideo]:
         )
         for row in table.to_pylist()
     ]
+
+
+def metadata_to_arrow(
+    values: Mapping[str, Mapping[str, MetadataValue | None]], metadata_fields: Sequence[pa.Field]
+) -> pa.Table:
+    """One row a video with its id and those metadata columns that any of them has; what is None is null.
+
+    Args:
+        values: by id, the value of each column.
+        metadata_fields: metadata columns of the index.
+    """
+    named = {name for row in values.values() for name in row}
+    fields = [column for column in metadata_fields if column.name in named]
+    columns = [pa.array([row.get(column.name) for row in values.values()], column.type) for column in fields]
+    schema = pa.schema([pa.field("id", pa.string(), nullable=False), *fields])
+    return pa.table([pa.array(values, pa.string()), *columns], schema=schema)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +19,7 @@ from video_colbert.index.calibration import Calibration
 from video_colbert.index.codecs import token_codec
 from video_colbert.index.encoded_rows import common_layout, rows_to_store
 from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.index_files import IndexedVideo, MetadataValue, metadata_to_arrow
 from video_colbert.index.lance_table import LanceTable, is_remote
 from video_colbert.index.results import find_hits
 from video_colbert.index.search import EXACT_LIMIT, Searcher, SearchHit
@@ -32,7 +32,7 @@ from video_colbert.index.table_schema import (
     empty_schema,
     filter_fields,
     metadata_fields,
-    missing_metadata_fields,
+    new_metadata_fields,
     read_calibration,
     read_header,
     vector_fields,
@@ -44,6 +44,8 @@ _Result = TypeVar("_Result")
 
 # Float16 tokens that a search holds in memory at most, so that all videos are scored.
 _MAX_HELD_BYTES = 2 * 2**30
+# Versions that may vanish under a reader before it gives up.
+_VERSIONS_TRIED = 5
 # Of the format that came before the table.
 _EARLIER_FILE = "videos.jsonl"
 
@@ -206,7 +208,7 @@ class Index:
         if not new:
             return
         layout = common_layout([encoded for _, encoded in new], stored_layout, self.location)
-        columns = missing_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
+        columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
         if stored_layout is None:
             columns = vector_fields(layout, token_type(self._codec, layout.dimension)) + columns
         if columns:
@@ -228,6 +230,32 @@ class Index:
         moved = {video_id: paths[video_id] for video_id, path in known.items() if path != paths[video_id]}
         if moved:
             self._table.set_text("path", moved)
+
+    def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
+        """Checks, before any work, that metadata can be stored here.
+
+        Raises:
+            IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name.
+        """
+        new_metadata_fields(self._table.schema, values)
+
+    def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
+        """Sets metadata of videos that are stored, in one commit.
+
+        Args:
+            values: by id, the value of each column; every id has the same columns, and None where it has no
+                value. Other columns are left as they are, and ids that are not stored passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        if not values:
+            return
+        present = [{name: value for name, value in row.items() if value is not None} for row in values.values()]
+        self._table.add_columns(new_metadata_fields(self._table.schema, present))
+        rows = metadata_to_arrow(values, metadata_fields(self._table.schema))
+        if rows.num_columns > 1:
+            self._table.set_columns(rows)
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes videos in one commit.
@@ -362,13 +390,14 @@ class Index:
 
     def _on_latest(self, read: Callable[[IndexSnapshot], _Result]) -> _Result:
         """What `read` makes of the latest version; of the next one, if a writer cleaned that one up meanwhile."""
-        while True:
+        for _ in range(_VERSIONS_TRIED):
             version = self._table.latest_version()
             try:
                 return read(self._snapshot_of(version))
             except IndexStoreError:
                 if self._table.latest_version() == version:
                     raise
+        return read(self._snapshot_of(self._table.latest_version()))
 
     def _snapshot_of(self, version: int) -> IndexSnapshot:
         with self._lock:

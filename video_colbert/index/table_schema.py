@@ -164,7 +164,7 @@ def filter_fields(schema: pa.Schema) -> list[pa.Field]:
     return [column for column in schema if column.name not in lists]
 
 
-def missing_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
+def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
     """The metadata columns that these values need and an index does not have yet.
 
     A column of numbers takes whole numbers too; one of whole numbers, which it is if all its first values are, takes

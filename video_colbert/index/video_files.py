@@ -1,8 +1,7 @@
-"""Which files a user means by a list of files and folders, and what tells their contents apart."""
+"""Which files a user means by a list of files and folders."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterable
@@ -17,7 +16,6 @@ _MEDIA_SUFFIXES = frozenset(
         *(".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"),
     )
 )
-_CHUNK_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -64,19 +62,6 @@ def find_video_files(sources: Iterable[str | os.PathLike[str]]) -> FoundFiles:
     if not files:
         raise FileNotFoundError(f"there is no video file in {', '.join(map(str, roots)) or 'an empty list'}")
     return FoundFiles(list(files), dict(left_out))
-
-
-def content_digest(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _absolute(path: Path) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.index.filters import Filter
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.index_files import IndexedVideo, MetadataValue
 from video_colbert.index.search import SearchHit
 from video_colbert.pretrained import ModelReference
 
@@ -48,6 +48,14 @@ class VideoIndex(Protocol):
 
     def remove(self, ids: Collection[str]) -> int:
         """As `Index.remove`."""
+        ...
+
+    def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
+        """As `Index.check_metadata`."""
+        ...
+
+    def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
+        """As `Index.set_metadata`."""
         ...
 
     def search(

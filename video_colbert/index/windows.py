@@ -1,0 +1,58 @@
+"""Which windows of a long video are indexed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+# Ids name windows to the millisecond.
+_DECIMALS = 3
+
+
+@dataclass(frozen=True)
+class WindowSettings:
+    """Windows of one length, each starting a fixed time after the one before.
+
+    Attributes:
+        seconds: length of each window.
+        overlap: seconds that a window shares with the next, at least.
+
+    Raises:
+        ValueError: the length is not positive, or the overlap negative or not shorter than the window.
+    """
+
+    seconds: float
+    overlap: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.seconds) and self.seconds >= 10**-_DECIMALS):
+            raise ValueError(
+                f"a window needs a positive number of seconds, at least a millisecond, not {self.seconds}"
+            )
+        if not 0 <= self.overlap <= self.seconds - 10**-_DECIMALS:
+            raise ValueError(
+                f"windows of {self.seconds:g} s can overlap by 0 s to less than that, not by {self.overlap:g} s"
+            )
+
+
+def video_windows(duration: float, settings: WindowSettings | None) -> list[tuple[float | None, float | None]]:
+    """The windows of a video.
+
+    All have the same length: the last one is moved back to end with the video, and so overlaps more. A video
+    that is no longer than a window is indexed whole.
+
+    Args:
+        duration: of the video, in seconds.
+        settings: the windows' length and overlap; None for videos as a whole.
+
+    Returns:
+        Start (included) and end (excluded) of each window in seconds, in order; (None, None) for the whole video.
+    """
+    if settings is None or duration <= settings.seconds:
+        return [(None, None)]
+    step = settings.seconds - settings.overlap
+    last = round(duration - settings.seconds, _DECIMALS)
+    # A window that would start within a millisecond of the last one is that one.
+    number = max(math.ceil(round((last - 10**-_DECIMALS) / step, 6)), 1)
+    starts = [round(place * step, _DECIMALS) for place in range(number)] + [last]
+    return [(start, round(start + settings.seconds, _DECIMALS)) for start in starts]

@@ -154,6 +154,31 @@ def test_columns_of_an_earlier_upload_are_known_to_a_later_one(tmp_path: Path) -
     client.close()
 
 
+def test_metadata_that_is_set_later_is_found_and_what_is_unset_is_not(client: QdrantClient) -> None:
+    index = make_index(client)
+    library = [video for video, _ in make_library()]
+    index.check_metadata([{"place": "Rome"}])
+    index.set_metadata(
+        {
+            library[1].id: {"place": "Rome", "year": None},
+            library[2].id: {"place": "Pisa", "year": 1999},
+            "not stored": {"place": "Rome", "year": 1},
+        }
+    )
+    stored = {video.id: video.metadata for video in index.videos}
+    assert len(stored) == 60
+    others = {name: value for name, value in library[1].metadata.items() if name != "year"}
+    assert stored[library[1].id] == {**others, "place": "Rome"}
+    assert stored[library[2].id]["year"] == 1999
+    for where, row in (("place = 'Rome' and year is null", 1), ("year = 1999", 2)):
+        hits = index.search(make_queries(1), where=where)[0]
+        assert [hit.video for hit in hits] == [library[row].path]
+    with pytest.raises(IndexStoreError, match="'year' must be of one type in all videos"):
+        index.check_metadata([{"year": "late"}])
+    with pytest.raises(IndexStoreError, match="'path', which is a column of every index"):
+        index.check_metadata([{"path": "x"}])
+
+
 @pytest.mark.parametrize(
     ("where", "message"),
     [

@@ -287,6 +287,25 @@ def test_videos_without_a_level_that_is_stored_are_refused(client: QdrantClient)
         index.add(make_videos(1, seed=3))
 
 
+def test_a_refused_first_upload_leaves_no_collection(client: QdrantClient) -> None:
+    index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
+    with pytest.raises(ModelMismatchError):
+        index.add([*make_videos(2), *make_videos(1, dim=24, seed=3)])
+    [(video, encoded)] = make_videos(1)
+    with pytest.raises(IndexStoreError, match="metadata cannot be named 'a-b'"):
+        index.add([(dataclasses.replace(video, metadata={"a-b": 1}), encoded)])
+    assert not QdrantIndex.exists(URI, client=client)
+
+
+def test_two_writers_that_begin_together_share_the_collection(client: QdrantClient) -> None:
+    first, second = (QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client) for _ in range(2))
+    first.add(make_videos(4))
+    second.add(make_videos(6))
+    assert len(first) == len(second) == 6
+    other = QdrantIndex.open(URI, client=client)
+    assert {video.id for video in other.videos} == {video.id for video, _ in make_videos(6)}
+
+
 def test_opening_what_is_not_there_says_how_to_make_it(client: QdrantClient) -> None:
     assert not QdrantIndex.exists(URI, client=client)
     with pytest.raises(IndexStoreError, match="there is no index at qdrant://host:6333/videos; make one with"):

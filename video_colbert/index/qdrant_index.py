@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing
-from typing import Any
 
-from qdrant_client import QdrantClient, models
+import pyarrow as pa
+from qdrant_client import QdrantClient
 
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import Filter, check_filter, parse_filter
 from video_colbert.index.hits import SearchHit
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.index_files import RECORD_FIELDS, IndexedVideo, MetadataValue
+from video_colbert.index.qdrant_changes import remove_replaced, remove_videos, scroll_points, set_payload
 from video_colbert.index.qdrant_collection import (
     CollectionDescription,
     check_same_model,
@@ -23,16 +24,13 @@ from video_colbert.index.qdrant_collection import (
     read_description,
 )
 from video_colbert.index.qdrant_errors import clear_errors
-from video_colbert.index.qdrant_filters import add_columns, read_columns, to_qdrant_filter
+from video_colbert.index.qdrant_filters import METADATA, add_columns, read_columns, to_qdrant_filter
 from video_colbert.index.qdrant_location import QdrantLocation, parse_qdrant_uri
-from video_colbert.index.qdrant_points import from_payload, point_id
+from video_colbert.index.qdrant_points import from_payload
 from video_colbert.index.qdrant_search import CollectionSearcher, SearchRequest
-from video_colbert.index.qdrant_upload import stored_points, upload_videos
-from video_colbert.index.table_schema import filter_fields, missing_metadata_fields
+from video_colbert.index.qdrant_upload import upload_videos
+from video_colbert.index.table_schema import filter_fields, new_metadata_fields
 from video_colbert.pretrained import ModelReference
-
-# Records or operations in one request.
-_PAGE = 500
 
 
 class QdrantIndex:
@@ -137,7 +135,11 @@ class QdrantIndex:
     @property
     def videos(self) -> tuple[IndexedVideo, ...]:
         """What is stored, by point id; reads the whole list from the server each time."""
-        return tuple(from_payload(record.payload, self.location) for record in self._scroll(None, True))
+        if self._description is None:
+            return ()
+        with clear_errors(self.location):
+            records = scroll_points(self._client, self._place, None, True)
+            return tuple(from_payload(record.payload, self.location) for record in records)
 
     def check_model(self, model: ModelReference) -> None:
         """Checks that vectors of this model can be compared with those stored.
@@ -166,14 +168,16 @@ class QdrantIndex:
         if not new:
             return
         with clear_errors(self.location):
-            description = self._ensure_collection(new[0][1])
+            description = self._agreed_description(new[0][1])
             for _, encoded in new:
                 check_same_shape(self._place, description, encoded.frame_embeds.shape[1], _levels(encoded))
-            stored_columns = read_columns(self._client, self._place)
-            columns = missing_metadata_fields(stored_columns, [video.metadata for video, _ in new])
+            columns = new_metadata_fields(self._columns(), [video.metadata for video, _ in new])
+            if self._description is None:
+                create_collection(self._client, self._place, description)
+                self._description = description
             add_columns(self._client, self._place, columns)
             upload_videos(self._client, self._place, new)
-            self._remove_replaced([video for video, _ in new])
+            remove_replaced(self._client, self._place, [video for video, _ in new])
 
     def move(self, paths: Mapping[str, str]) -> None:
         """Records new paths of files that were moved or renamed.
@@ -186,17 +190,35 @@ class QdrantIndex:
         """
         if self._description is None or not paths:
             return
-        by_point = {point_id(video_id): path for video_id, path in paths.items()}
         with clear_errors(self.location):
-            there = sorted(stored_points(self._client, self._place, list(by_point)))
-            operations = [
-                models.SetPayloadOperation(
-                    set_payload=models.SetPayload(payload={"path": by_point[point]}, points=[point])
-                )
-                for point in there
-            ]
-            for first in range(0, len(operations), _PAGE):
-                self._client.batch_update_points(self._place.collection, operations[first : first + _PAGE])
+            set_payload(self._client, self._place, {video_id: {"path": path} for video_id, path in paths.items()})
+
+    def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
+        """Checks, before any work, that metadata can be stored here.
+
+        Raises:
+            IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name; or the
+                server cannot be reached.
+        """
+        with clear_errors(self.location):
+            new_metadata_fields(self._columns(), values)
+
+    def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
+        """Sets metadata of videos that are stored.
+
+        Args:
+            values: by id, the value of each column, and None where it shall have no value. Other columns are left
+                as they are, and ids that are not stored passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        if self._description is None or not values:
+            return
+        present = [{name: value for name, value in row.items() if value is not None} for row in values.values()]
+        with clear_errors(self.location):
+            add_columns(self._client, self._place, new_metadata_fields(self._columns(), present))
+            set_payload(self._client, self._place, {video_id: dict(row) for video_id, row in values.items()}, METADATA)
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes videos.
@@ -213,9 +235,7 @@ class QdrantIndex:
         if self._description is None:
             return 0
         with clear_errors(self.location):
-            there = sorted(stored_points(self._client, self._place, [point_id(video_id) for video_id in ids]))
-            self._delete(there)
-        return len(there)
+            return remove_videos(self._client, self._place, ids)
 
     def search(
         self,
@@ -254,7 +274,7 @@ class QdrantIndex:
         with clear_errors(self.location):
             allowed = None
             if condition is not None:
-                check_filter(condition, filter_fields(read_columns(self._client, self._place)))
+                check_filter(condition, filter_fields(self._columns()))
                 allowed = to_qdrant_filter(condition)
             request = SearchRequest(top_k, allowed, level_weights, group_windows)
             return CollectionSearcher(self._client, self._place, self._description).search(queries, request)
@@ -263,63 +283,23 @@ class QdrantIndex:
         """Closes the connection."""
         self._client.close()
 
-    def _ensure_collection(self, encoded: EncodedVideo) -> CollectionDescription:
-        if self._description is None:
-            description = CollectionDescription(
-                model=self.model,
-                num_frames=self.num_frames,
-                levels=_levels(encoded),
-                dim=encoded.frame_embeds.shape[1],
-                options=self._place.options,
-            )
-            if self._client.collection_exists(self._place.collection):
-                # Another process made it meanwhile.
-                self._description = read_description(self._client, self._place)
-                check_same_model(self._place, self._description.model, self.model)
-            else:
-                create_collection(self._client, self._place, description)
-                self._description = description
-        return self._description
+    def _agreed_description(self, encoded: EncodedVideo) -> CollectionDescription:
+        """What the collection says of itself, or will say once it is made for videos like this one."""
+        if self._description is None and self._client.collection_exists(self._place.collection):
+            # Another process made it meanwhile.
+            found = read_description(self._client, self._place)
+            check_same_model(self._place, found.model, self.model)
+            self._description = found
+        return self._description or CollectionDescription(
+            model=self.model,
+            num_frames=self.num_frames,
+            levels=_levels(encoded),
+            dim=encoded.frame_embeds.shape[1],
+            options=self._place.options,
+        )
 
-    def _remove_replaced(self, videos: Sequence[IndexedVideo]) -> None:
-        """Removes other contents at these paths and windows, of videos that are stored under these very paths."""
-        ids = {(video.path, video.start, video.end): video.id for video in videos}
-        paths = sorted({video.path for video in videos})
-        for first in range(0, len(paths), _PAGE):
-            match = models.MatchAny(any=paths[first : first + _PAGE])
-            where = models.Filter(must=[models.FieldCondition(key="path", match=match)])
-            stored: dict[tuple[str, float | None, float | None], list[str]] = {}
-            for record in self._scroll(where, ["id", "path", "start", "end"]):
-                row = record.payload or {}
-                stored.setdefault((row["path"], row["start"], row["end"]), []).append(row["id"])
-            self._delete(
-                [
-                    point_id(other)
-                    for place, others in stored.items()
-                    if ids.get(place) in others
-                    for other in others
-                    if other != ids[place]
-                ]
-            )
-
-    def _delete(self, points: Sequence[str]) -> None:
-        for first in range(0, len(points), _PAGE):
-            self._client.delete(
-                self._place.collection, models.PointIdsList(points=list(points[first : first + _PAGE]))
-            )
-
-    def _scroll(self, where: models.Filter | None, payload: bool | list[str]) -> Iterator[models.Record]:
-        if self._description is None:
-            return
-        offset: Any = None
-        while True:
-            with clear_errors(self.location):
-                records, offset = self._client.scroll(
-                    self._place.collection, scroll_filter=where, limit=_PAGE, offset=offset, with_payload=payload
-                )
-            yield from records
-            if offset is None:
-                return
+    def _columns(self) -> pa.Schema:
+        return pa.schema(RECORD_FIELDS) if self._description is None else read_columns(self._client, self._place)
 
 
 def _levels(encoded: EncodedVideo) -> tuple[str, ...]:

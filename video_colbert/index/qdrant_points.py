@@ -76,7 +76,7 @@ def from_payload(payload: Mapping[str, Any] | None, place: str) -> IndexedVideo:
             timestamps=tuple(row["timestamps"]),
             start=row["start"],
             end=row["end"],
-            metadata=dict(row[METADATA]),
+            metadata={name: value for name, value in row[METADATA].items() if value is not None},
         )
     except (KeyError, TypeError) as error:
         raise IndexStoreError(

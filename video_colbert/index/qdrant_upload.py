@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
 from qdrant_client import QdrantClient, models
@@ -13,6 +13,7 @@ from tqdm import tqdm
 from video_colbert.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.qdrant_changes import stored_points
 from video_colbert.index.qdrant_errors import is_transient
 from video_colbert.index.qdrant_location import QdrantLocation
 from video_colbert.index.qdrant_points import make_point, point_id
@@ -55,23 +56,6 @@ def upload_videos(
             bar.update(len(chunk))
 
 
-def stored_ids(client: QdrantClient, location: QdrantLocation, ids: Collection[str]) -> set[str]:
-    """Those of the videos' ids that are in the collection."""
-    by_point = {point_id(video_id): video_id for video_id in ids}
-    return {by_point[point] for point in stored_points(client, location, list(by_point))}
-
-
-def stored_points(client: QdrantClient, location: QdrantLocation, points: Sequence[str]) -> set[str]:
-    """Those of the points that are in the collection."""
-    found: set[str] = set()
-    for first in range(0, len(points), _CHUNK):
-        records = client.retrieve(
-            location.collection, points[first : first + _CHUNK], with_payload=False, with_vectors=False
-        )
-        found.update(str(record.id) for record in records)
-    return found
-
-
 def _upload_chunk(
     client: QdrantClient,
     location: QdrantLocation,
@@ -79,8 +63,8 @@ def _upload_chunk(
 ) -> None:
     for pause in (*_PAUSES, None):
         try:
-            there = stored_ids(client, location, [video.id for video, _ in chunk])
-            missing = [(video, encoded) for video, encoded in chunk if video.id not in there]
+            there = stored_points(client, location, [point_id(video.id) for video, _ in chunk])
+            missing = [(video, encoded) for video, encoded in chunk if point_id(video.id) not in there]
             if missing:
                 client.upload_points(
                     location.collection,

@@ -281,10 +281,22 @@ def test_tokens_of_another_size_are_refused_and_both_sizes_are_named(client: Qdr
     assert len(index) == 2
 
 
-def test_videos_without_a_level_that_is_stored_are_refused(client: QdrantClient) -> None:
+@pytest.mark.parametrize(
+    ("stored", "message"), [(False, "frame, not frame and video"), (True, "frame and video, not f")]
+)
+def test_videos_of_other_levels_than_those_stored_are_refused(
+    client: QdrantClient, stored: bool, message: str
+) -> None:
+    index = make_index(client, make_videos(2, has_video_level=stored))
+    with pytest.raises(ModelMismatchError, match=f"holds the levels {message}"):
+        index.add(make_videos(1, seed=3, has_video_level=not stored))
+    assert len(index) == 2
+
+
+def test_queries_for_a_level_that_is_not_stored_are_refused(client: QdrantClient) -> None:
     index = make_index(client, make_videos(2, has_video_level=False))
     with pytest.raises(ModelMismatchError, match="holds the levels frame, not frame and video"):
-        index.add(make_videos(1, seed=3))
+        index.search(make_queries(1))
 
 
 def test_a_refused_first_upload_leaves_no_collection(client: QdrantClient) -> None:

@@ -159,20 +159,38 @@ def check_same_model(location: QdrantLocation, stored: ModelReference, model: Mo
         )
 
 
-def check_same_shape(
+def check_videos_fit(
     location: QdrantLocation, description: CollectionDescription, dim: int, levels: tuple[str, ...]
 ) -> None:
-    """Checks that tokens of this size, of these levels, belong into the collection.
+    """Checks that videos with tokens of this size, of these levels, belong into the collection.
 
     Raises:
         ModelMismatchError: they do not; the message names both.
     """
+    check_queries_fit(location, description, dim, levels)
+    if levels != description.levels:
+        raise _other_levels(location, description, levels)
+
+
+def check_queries_fit(
+    location: QdrantLocation, description: CollectionDescription, dim: int, levels: tuple[str, ...]
+) -> None:
+    """Checks that queries with tokens of this size, scored by these levels, can be asked of the collection.
+
+    Raises:
+        ModelMismatchError: they cannot; the message names both.
+    """
     if dim != description.dim:
         raise ModelMismatchError(f"the index at {location} holds tokens of {description.dim} numbers, not of {dim}")
     if not set(levels) <= set(description.levels):
-        raise ModelMismatchError(
-            f"the index at {location} holds the levels {' and '.join(description.levels)}, not {' and '.join(levels)}"
-        )
+        raise _other_levels(location, description, levels)
+
+
+def _other_levels(
+    location: QdrantLocation, description: CollectionDescription, levels: tuple[str, ...]
+) -> ModelMismatchError:
+    held, given = (" and ".join(names) for names in (description.levels, levels))
+    return ModelMismatchError(f"the index at {location} holds the levels {held}, not {given}")
 
 
 def _to_metadata(description: CollectionDescription) -> dict[str, Any]:

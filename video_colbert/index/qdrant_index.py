@@ -16,9 +16,10 @@ from video_colbert.index.index_files import RECORD_FIELDS, IndexedVideo, Metadat
 from video_colbert.index.qdrant_changes import remove_replaced, remove_videos, scroll_points, set_payload
 from video_colbert.index.qdrant_collection import (
     CollectionDescription,
+    check_queries_fit,
     check_same_model,
-    check_same_shape,
     check_server,
+    check_videos_fit,
     connect,
     create_collection,
     read_description,
@@ -170,7 +171,7 @@ class QdrantIndex:
         with clear_errors(self.location):
             description = self._agreed_description(new[0][1])
             for _, encoded in new:
-                check_same_shape(self._place, description, encoded.frame_embeds.shape[1], _levels(encoded))
+                check_videos_fit(self._place, description, encoded.frame_embeds.shape[1], _levels(encoded))
             columns = new_metadata_fields(self._columns(), [video.metadata for video, _ in new])
             if self._description is None:
                 create_collection(self._client, self._place, description)
@@ -270,7 +271,7 @@ class QdrantIndex:
         condition = parse_filter(where) if isinstance(where, str) else where
         if self._description is None:
             return [[] for _ in queries.texts]
-        check_same_shape(self._place, self._description, queries.query_embeds.shape[-1], queries.score_levels)
+        check_queries_fit(self._place, self._description, queries.query_embeds.shape[-1], queries.score_levels)
         with clear_errors(self.location):
             allowed = None
             if condition is not None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -140,11 +139,6 @@ def parse_qdrant_uri(uri: str) -> QdrantLocation:
         given=given,
         **connection,
     )
-
-
-def options_as_dict(options: CollectionOptions) -> dict[str, Any]:
-    """The options by name, ready for JSON."""
-    return dataclasses.asdict(options)
 
 
 def _positive(text: str) -> int:

@@ -15,7 +15,7 @@ from video_colbert.exit_codes import ExitCode
 if TYPE_CHECKING:
     from video_colbert.encoded import BadVideo
     from video_colbert.encoding import VideoColBERTEncoder
-    from video_colbert.index import Index, IndexingReport, WindowSettings
+    from video_colbert.index import IndexingReport, VideoIndex, WindowSettings
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
@@ -27,7 +27,12 @@ _LISTED = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("videos", nargs="*", metavar="VIDEO", help="video files, and folders of them at any depth")
-    parser.add_argument("--index", required=True, metavar="DIR", help="folder of the index; made if need be")
+    parser.add_argument(
+        "--index",
+        required=True,
+        metavar="DIR",
+        help="folder or address (s3://..., qdrant://...) of the index; made if need be",
+    )
     add_model_arguments(parser, batch_size=8)
     parser.add_argument(
         "--num-frames",
@@ -191,7 +196,7 @@ def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
 
 def _index_on_ray(
     arguments: argparse.Namespace,
-    index: Index,
+    index: VideoIndex,
     files: list[str],
     windows: WindowSettings | None,
     metadata: dict[str, Mapping[str, str | int | float | bool]],
@@ -210,12 +215,12 @@ def _index_on_ray(
     return index_videos_on_ray(index, encoders, files, address=arguments.ray, windows=windows, metadata=metadata)
 
 
-def _open_index(arguments: argparse.Namespace, encoder: VideoColBERTEncoder) -> Index:
-    from video_colbert.index import Index
+def _open_index(arguments: argparse.Namespace, encoder: VideoColBERTEncoder) -> VideoIndex:
+    from video_colbert.index import create_index, index_exists, open_index
 
-    if Index.exists(arguments.index):
-        return Index.open(arguments.index, model=encoder.reference)
-    return Index.create(
+    if index_exists(arguments.index):
+        return open_index(arguments.index, model=encoder.reference)
+    return create_index(
         arguments.index, model=encoder.reference, num_frames=arguments.num_frames or encoder.num_frames
     )
 

@@ -21,7 +21,9 @@ HELP = "find videos in an index by text"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("query", metavar="TEXT", help="what to look for")
-    parser.add_argument("--index", required=True, metavar="DIR", help="folder or address (s3://...) of the index")
+    parser.add_argument(
+        "--index", required=True, metavar="DIR", help="folder or address (s3://..., qdrant://...) of the index"
+    )
     add_model_arguments(parser, batch_size=64, model_required=False)
     parser.add_argument(
         "--where",
@@ -43,11 +45,11 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model, the index or the condition cannot be used.
     """
     from video_colbert.html_report import write_search_page
-    from video_colbert.index import Index
+    from video_colbert.index import Index, open_index
     from video_colbert.search_results import SearchResult, format_table
 
     # Opened first, since that takes no time and says which model to load.
-    index = Index.open(arguments.index)
+    index = open_index(arguments.index)
     if arguments.model is None:
         arguments.model = index.model.name
         if arguments.revision is None and not Path(index.model.name).is_dir():
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> int:
     hits = index.search(
         queries, top_k=arguments.top_k, where=arguments.where, group_windows=not arguments.all_windows
     )[0]
-    if index.calibration is not None:
+    if isinstance(index, Index) and index.calibration is not None:
         write_notice(_candidates(index.calibration, arguments.top_k, len(index)))
     result = SearchResult(arguments.query, index.model.name, hits)
     write_result(json.dumps(result.as_dict(), indent=2) if arguments.json else format_table(result))

@@ -3,6 +3,7 @@
 from video_colbert.index.calibration import Calibration
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.index_location import create_index, index_exists, open_index
 from video_colbert.index.index_writer import IndexingReport
 from video_colbert.index.indexing import index_videos, prune_videos
 from video_colbert.index.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
@@ -37,9 +38,12 @@ __all__ = [
     "VideoIndex",
     "VideoMetadata",
     "WindowSettings",
+    "create_index",
     "find_video_files",
+    "index_exists",
     "index_videos",
     "match_metadata",
+    "open_index",
     "parse_filter",
     "prune_videos",
     "read_manifest",

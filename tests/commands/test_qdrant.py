@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.index.qdrant_server import serve
+from tests.video_files import write_clip
+from video_colbert.cli import main
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
+
+
+def test_a_collection_is_indexed_and_searched_like_a_folder(
+    tmp_path: Path, checkpoint_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    videos = tmp_path / "videos"
+    videos.mkdir()
+    for seed in range(3):
+        write_clip(videos / f"clip{seed}.mp4", seed)
+    metadata = tmp_path / "metadata.jsonl"
+    metadata.write_text(json.dumps({"video": str(videos / "clip1.mp4"), "year": 2020}) + "\n")
+    results = []
+    with serve() as server:
+        for location in (str(tmp_path / "index"), f"qdrant://127.0.0.1:{server.port}/videos"):
+            index = ["index", str(videos), "--model", str(checkpoint_folder), "--index", location]
+            assert main([*index, "--metadata", str(metadata)]) == 0
+            assert "3 added" in capsys.readouterr().out
+            assert main(index) == 0
+            assert "0 added, 3 already there" in capsys.readouterr().out
+            (videos / "clip2.mp4").rename(videos / "moved.mp4")
+            assert main([*index, "--prune"]) == 0
+            assert "1 moved" in capsys.readouterr().out
+            (videos / "moved.mp4").rename(videos / "clip2.mp4")
+            for condition in ([], ["--where", "year = 2020"]):
+                assert main(["search", "a red circle", "--index", location, "--json", *condition]) == 0
+                results.append(json.loads(capsys.readouterr().out))
+    assert [len(result["hits"]) for result in results] == [3, 1, 3, 1]
+    assert results[:2] == results[2:]
+
+
+def test_a_server_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "a red circle", "--index", "qdrant://127.0.0.1:1/videos"]) == 1
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert "qdrant://127.0.0.1:1/videos: the Qdrant server cannot be reached" in lines[0]

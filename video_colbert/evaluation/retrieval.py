@@ -14,12 +14,14 @@ from tqdm import tqdm
 from modeling_video_colbert import mean_max_sim
 from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
-from video_colbert.evaluation.metrics import RankAccumulator, RetrievalMetrics, video_to_text_metrics
+from video_colbert.evaluation.confidence import Interval, bootstrap_intervals
+from video_colbert.evaluation.dual_softmax import DEFAULT_SCALE
+from video_colbert.evaluation.metrics import Ties, metrics_from_counts
+from video_colbert.evaluation.rank_counts import RankCounts
+from video_colbert.evaluation.two_way_ranks import TwoWayCounts, two_way_rank_counts
 
 Row = Mapping[str, Any]
 """A row of a data set: `video_id`, `video`, `captions`, `start`, `end`."""
-
-_QUERIES_PER_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,9 @@ class EvaluationResult:
         metrics: R@1, R@5 and R@10 in percent, MdR and MnR in ranks, MRR from 0 to 1.
         truncated_queries: captions that were cut since the text tower does not hold them.
         selection: how the checkpoint was chosen.
+        ties: how tied scores were ranked; "expected" is the expectation over random tie-breaking.
+        reweighting: "dual_softmax" if each query's scores depend on all the other queries; None for plain scores.
+        confidence_intervals: 95 % bootstrap interval of each metric, if they were computed.
     """
 
     dataset: str
@@ -51,6 +56,9 @@ class EvaluationResult:
     metrics: dict[str, float]
     truncated_queries: int
     selection: str | None = None
+    ties: str = "expected"
+    reweighting: str | None = None
+    confidence_intervals: dict[str, Interval] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, in types that JSON has."""
@@ -83,19 +91,20 @@ class EncodedSplit:
     bad: list[BadVideo]
     num_expected_videos: int
 
-    def level_scores(self, rows: slice = slice(None)) -> dict[str, Tensor]:
+    def level_scores(self, rows: slice | Tensor = slice(None), columns: slice = slice(None)) -> dict[str, Tensor]:
         """Scores queries against the gallery on each level that the model has, and their sum.
 
         Args:
             rows: which queries.
+            columns: which videos of the gallery.
 
         Returns:
-            [queries, N] scores by level: "frame", "video" if there is one, and "sum" over the model's levels.
+            [queries, videos] scores by level: "frame", "video" if there is one, and "sum" over the model's levels.
         """
         query, mask = self.queries.query_embeds[rows].cpu(), self.queries.query_mask[rows].cpu()
-        scores = {"frame": mean_max_sim(query, self.frame_embeds, mask, self.frame_mask)}
-        if self.video_embeds is not None:
-            scores["video"] = mean_max_sim(query, self.video_embeds, mask, self.video_mask)
+        scores = {"frame": mean_max_sim(query, self.frame_embeds[columns], mask, self.frame_mask[columns])}
+        if self.video_embeds is not None and self.video_mask is not None:
+            scores["video"] = mean_max_sim(query, self.video_embeds[columns], mask, self.video_mask[columns])
         scores["sum"] = torch.stack([scores[level] for level in self.queries.score_levels]).sum(0)
         return scores
 
@@ -174,6 +183,31 @@ def encode_split(
     )
 
 
+@torch.inference_mode()
+def rank_split(
+    split: EncodedSplit, *, dual_softmax: bool = False, with_distribution: bool = False, progress: bool = False
+) -> dict[str, TwoWayCounts]:
+    """Counts the ranks of every level in both directions; no score matrix is held.
+
+    Args:
+        split: what `encode_split` returned.
+        dual_softmax: whether to re-weight the scores by all queries (`evaluation.dual_softmax`).
+        with_distribution: whether to count the scores' histograms too.
+        progress: whether to show a progress bar, where there is a terminal.
+
+    Returns:
+        The counts by level: "frame", "video" if there is one, and "sum".
+    """
+    return two_way_rank_counts(
+        split.level_scores,
+        split.positives,
+        len(split.video_ids),
+        dual_softmax_scale=DEFAULT_SCALE if dual_softmax else None,
+        with_distribution=with_distribution,
+        progress=progress,
+    )
+
+
 def evaluate_split(
     split: EncodedSplit,
     *,
@@ -181,6 +215,10 @@ def evaluate_split(
     split_name: str,
     protocol: str | None = None,
     selection: str | None = None,
+    ties: Ties = "expected",
+    dual_softmax: bool = False,
+    ranks: dict[str, TwoWayCounts] | None = None,
+    confidence_intervals: bool = False,
 ) -> list[EvaluationResult]:
     """Computes the metrics of every level in both directions.
 
@@ -190,42 +228,50 @@ def evaluate_split(
         split_name: name of the split.
         protocol: name of the protocol.
         selection: how the checkpoint was chosen.
+        ties: how tied scores are ranked.
+        dual_softmax: whether to re-weight the scores by all queries; the results say so.
+        ranks: what `rank_split` returned for this split with the same `dual_softmax`, if it is there already.
+        confidence_intervals: whether to compute bootstrap intervals, over videos with all their captions. They are
+            of the expectation over random tie-breaking, so only with `ties="expected"`.
+
+    Raises:
+        ValueError: intervals were asked for with another way to rank ties, or the way does not fit the captions.
     """
-    accumulators: dict[str, RankAccumulator] = {}
-    blocks: dict[str, list[Tensor]] = {}
-    for first in range(0, len(split.positives), _QUERIES_PER_BLOCK):
-        rows = slice(first, first + _QUERIES_PER_BLOCK)
-        for level, scores in split.level_scores(rows).items():
-            positives = [[place] for place in split.positives[rows]]
-            accumulators.setdefault(level, RankAccumulator()).update(scores, positives)
-            blocks.setdefault(level, []).append(scores)
+    if confidence_intervals and ties != "expected":
+        raise ValueError(f"confidence intervals are computed with ties='expected', not {ties!r}")
+    if ranks is None:
+        ranks = rank_split(split, dual_softmax=dual_softmax)
     results = []
-    for level, accumulator in accumulators.items():
-        scores = torch.cat(blocks[level])
-        # A video without a caption can be found, but cannot ask.
-        asking = sorted(set(split.positives))
-        place = {video: column for column, video in enumerate(asking)}
-        positives = [[place[video]] for video in split.positives]
-        directions: dict[str, RetrievalMetrics] = {
-            "text_to_video": accumulator.compute(),
-            "video_to_text": video_to_text_metrics(scores[:, asking], positives),
+    for level, counts in ranks.items():
+        directions: dict[str, tuple[RankCounts, Ties]] = {
+            "text_to_video": (counts.text_to_video, ties),
+            "video_to_text": (counts.video_to_text, ties),
         }
-        results += [
-            EvaluationResult(
-                dataset=dataset,
-                protocol=protocol,
-                split=split_name,
-                num_videos=len(split.video_ids),
-                num_expected_videos=split.num_expected_videos,
-                num_queries=len(split.positives),
-                level=level,
-                direction=direction,
-                metrics=metrics.as_dict(),
-                truncated_queries=len(split.queries.truncated),
-                selection=selection,
+        if ties == "clip4clip_multi_sentence":
+            directions["video_to_text"] = counts.video_to_text_sets, "clip4clip"
+        for direction, (of_direction, rule) in directions.items():
+            intervals = None
+            if confidence_intervals:
+                clusters = split.positives if direction == "text_to_video" else counts.asking
+                intervals = bootstrap_intervals(of_direction, clusters=clusters)
+            results.append(
+                EvaluationResult(
+                    dataset=dataset,
+                    protocol=protocol,
+                    split=split_name,
+                    num_videos=len(split.video_ids),
+                    num_expected_videos=split.num_expected_videos,
+                    num_queries=len(split.positives),
+                    level=level,
+                    direction=direction,
+                    metrics=metrics_from_counts(of_direction, ties=rule).as_dict(),
+                    truncated_queries=len(split.queries.truncated),
+                    selection=selection,
+                    ties=ties,
+                    reweighting="dual_softmax" if dual_softmax else None,
+                    confidence_intervals=intervals,
+                )
             )
-            for direction, metrics in directions.items()
-        ]
     return results
 
 

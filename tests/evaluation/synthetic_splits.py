@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import torch
-import torch.nn.functional as F
 
 from video_colbert.encoded import EncodedQueries
 from video_colbert.evaluation.retrieval import EncodedSplit
@@ -23,7 +22,8 @@ def random_split(
     generator = torch.Generator().manual_seed(seed)
 
     def tokens(*shape: int) -> torch.Tensor:
-        return F.normalize(torch.randn(*shape, width, generator=generator), dim=-1)
+        values = torch.randn(*shape, width, generator=generator)
+        return values.div_(values.norm(dim=-1, keepdim=True))
 
     queries = EncodedQueries(
         texts=[f"text {number}" for number in range(num_queries)],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoC
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.evaluation.confidence import Interval, bootstrap_intervals
 from video_colbert.evaluation.dual_softmax import DEFAULT_SCALE
+from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.metrics import Ties, metrics_from_counts
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.two_way_ranks import TwoWayCounts, two_way_rank_counts
@@ -116,6 +118,7 @@ def encode_rows(
     batch_size: int = 32,
     workers: int | None = None,
     progress: bool = False,
+    cache: EmbeddingCache | None = None,
 ) -> list[EncodedVideo | BadVideo]:
     """Encodes the videos of rows, one result a row; a row without a file gives a `BadVideo`.
 
@@ -125,13 +128,30 @@ def encode_rows(
         batch_size: videos that go through the model together.
         workers: decoding threads.
         progress: whether to show a progress bar, where there is a terminal.
+        cache: where to look for embeddings first, and to put new ones; what is no file is encoded every time.
+
+    Raises:
+        OSError: the cache cannot be written.
     """
-    clips = [VideoClip(row["video"], start=row["start"], end=row["end"]) for row in rows if row["video"] is not None]
-    encoded = encoder.encode_videos(clips, batch_size=batch_size, workers=workers)
-    return [
-        BadVideo(row["video_id"], "the file is missing") if row["video"] is None else next(encoded)
-        for row in tqdm(rows, desc="videos", unit="video", disable=None if progress else True)
-    ]
+    results: list[EncodedVideo | BadVideo | None] = []
+    new: list[tuple[int, VideoClip, Path | None]] = []
+    quiet = None if progress else True
+    for place, row in enumerate(tqdm(rows, desc="cache", unit="video", disable=True if cache is None else quiet)):
+        if row["video"] is None:
+            results.append(BadVideo(row["video_id"], "the file is missing"))
+            continue
+        clip = VideoClip(row["video"], start=row["start"], end=row["end"])
+        path = None if cache is None else cache.video_path(clip)
+        results.append(None if cache is None else cache.read_video(path, clip))
+        if results[-1] is None:
+            new.append((place, clip, path))
+    encoded = encoder.encode_videos((clip for _, clip, _ in new), batch_size=batch_size, workers=workers)
+    bar = tqdm(encoded, total=len(new), desc="videos", unit="video", disable=quiet)
+    for (place, _, path), video in zip(new, bar, strict=True):
+        results[place] = video
+        if cache is not None and path is not None and isinstance(video, EncodedVideo):
+            cache.write_video(path, video)
+    return [video for video in results if video is not None]
 
 
 def encode_split(
@@ -141,6 +161,7 @@ def encode_split(
     videos: Sequence[EncodedVideo | BadVideo] | None = None,
     batch_size: int = 32,
     workers: int | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> EncodedSplit:
     """Encodes a split; videos that are missing or do not decode are left out of the gallery, with their captions.
 
@@ -150,12 +171,13 @@ def encode_split(
         videos: what `encode_rows` returned for these rows, if they are encoded already.
         batch_size: videos, or captions, that go through the model together.
         workers: decoding threads.
+        cache: as `encode_rows` takes it; it keeps the captions' embeddings too.
 
     Raises:
         ValueError: no video could be encoded, or the gallery has no caption.
     """
     if videos is None:
-        videos = encode_rows(encoder, rows, batch_size=batch_size, workers=workers)
+        videos = encode_rows(encoder, rows, batch_size=batch_size, workers=workers, cache=cache)
     bad = [
         BadVideo(row["video_id"], video.reason)
         for row, video in zip(rows, videos, strict=True)
@@ -176,7 +198,9 @@ def encode_split(
         frame_mask=frame_mask,
         video_embeds=tokens,
         video_mask=token_mask,
-        queries=encoder.encode_queries([text for _, text in captions], batch_size=batch_size),
+        queries=(encoder if cache is None else cache).encode_queries(
+            [text for _, text in captions], batch_size=batch_size
+        ),
         positives=[place for place, _ in captions],
         bad=bad,
         num_expected_videos=len(rows),

@@ -47,7 +47,7 @@ _CITATION = """\
 
 
 @evaluate.utils.file_utils.add_start_docstrings(_DESCRIPTION, _KWARGS_DESCRIPTION)
-class VideoTextRetrieval(evaluate.Metric):  # type: ignore[misc] # evaluate publishes no types
+class VideoTextRetrieval(evaluate.Metric):
     """Retrieval metrics; what `compute` takes stands in `inputs_description`."""
 
     def _info(self) -> evaluate.MetricInfo:

@@ -16,6 +16,9 @@ import torch
 
 from video_colbert.evaluation.rank_counts import Scores
 
+DUAL_SOFTMAX = "dual_softmax"
+"""The label of results made with it."""
+
 DEFAULT_SCALE = 100.0
 """One over the softmax's temperature: about CLIP's own scale of cosines."""
 

@@ -16,7 +16,7 @@ from modeling_video_colbert import mean_max_sim
 from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.evaluation.confidence import Interval, bootstrap_intervals
-from video_colbert.evaluation.dual_softmax import DEFAULT_SCALE
+from video_colbert.evaluation.dual_softmax import DEFAULT_SCALE, DUAL_SOFTMAX
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.metrics import Ties, metrics_from_counts
 from video_colbert.evaluation.rank_counts import RankCounts
@@ -292,7 +292,7 @@ def evaluate_split(
                     truncated_queries=len(split.queries.truncated),
                     selection=selection,
                     ties=ties,
-                    reweighting="dual_softmax" if dual_softmax else None,
+                    reweighting=DUAL_SOFTMAX if dual_softmax else None,
                     confidence_intervals=intervals,
                 )
             )

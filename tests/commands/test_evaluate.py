@@ -70,8 +70,11 @@ def test_figures_are_those_of_an_independent_computation(
     assert (first["dataset"], first["protocol"], first["split"]) == ("msrvtt", "1k-A", "test")
     lines = out.splitlines()
     assert lines[1] == "msrvtt, protocol 1k-A, split test: 8 of 8 videos, 8 captions"
-    assert lines[2].split() == ["level", "direction", "R@1", "R@5", "R@10", "MdR", "MnR"]
-    assert lines[3].split()[4:] == [f"{first['metrics'][name]:.1f}" for name in ("R@1", "R@5", "R@10", "MdR", "MnR")]
+    assert lines[2].split() == ["level", "direction", "R@1", "R@5", "R@10", "MdR", "MnR", "R@1", "95", "%"]
+    figures = [f"{first['metrics'][name]:.1f}" for name in ("R@1", "R@5", "R@10", "MdR", "MnR")]
+    low, high = first["confidence_intervals"]["R@1"]
+    assert lines[3].split()[4:] == [*figures, f"{low:.1f}", "to", f"{high:.1f}"]
+    assert low <= first["metrics"]["R@1"] <= high
     assert len(lines) == 9
     assert "compare with no others: number of videos: expected 1000, found 8" in err
 

@@ -214,7 +214,7 @@ def test_bad_input_is_named(scores: torch.Tensor, positives: object, message: st
 
 
 def test_unknown_tie_rule_and_cut_off_are_refused() -> None:
-    with pytest.raises(ValueError, match="ties must be one of expected, optimistic, pessimistic"):
+    with pytest.raises(ValueError, match="ties must be one of expected, optimistic, pessimistic, clip4clip"):
         text_to_video_metrics(torch.eye(2), [0, 1], ties="random")
     with pytest.raises(ValueError, match="start at 1"):
         text_to_video_metrics(torch.eye(2), [0, 1], ks=(0,))

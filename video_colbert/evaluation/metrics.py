@@ -8,7 +8,8 @@ k. (With several positives a query it differs from recall in the textbook sense.
 
 Tied scores have no order of their own. By default every metric is its exact expectation when each query's
 ties are broken at random, independently of the other queries; "optimistic" puts tied positives first and
-"pessimistic" puts them last.
+"pessimistic" puts them last. "clip4clip" and "clip4clip_multi_sentence" count as the two paths of CLIP4Clip's
+evaluation do (module `clip4clip`).
 """
 
 from __future__ import annotations
@@ -20,14 +21,28 @@ from typing import Literal, get_args
 import numpy as np
 import torch
 
-from video_colbert.evaluation.rank_counts import Positives, RankCounts, Scores, positive_mask, rank_counts
+from video_colbert.evaluation.clip4clip import (
+    best_caption_scores,
+    listed_positions,
+    median_position,
+    sorted_positions,
+)
+from video_colbert.evaluation.query_metrics import settle_ties
+from video_colbert.evaluation.rank_counts import (
+    IntArray,
+    Positives,
+    RankCounts,
+    Scores,
+    positive_mask,
+    rank_counts,
+)
 from video_colbert.evaluation.tied_ranks import (
     expected_median,
     expected_reciprocal_rank,
     probability_rank_exceeds,
 )
 
-Ties = Literal["expected", "optimistic", "pessimistic"]
+Ties = Literal["expected", "optimistic", "pessimistic", "clip4clip", "clip4clip_multi_sentence"]
 """How tied scores are ranked."""
 
 
@@ -83,6 +98,9 @@ def video_to_text_metrics(
 ) -> RetrievalMetrics:
     """Metrics of finding texts by video; a video with several texts counts by the best placed of them.
 
+    With `ties="clip4clip_multi_sentence"` a video ranks the videos' sets of texts, each by its best score, and the
+    gallery is the number of sets.
+
     Args:
         scores: [num_texts, num_videos], the matrix that `text_to_video_metrics` takes.
         positives: the right videos of each text, as `text_to_video_metrics` takes them.
@@ -90,10 +108,17 @@ def video_to_text_metrics(
         ties: how tied scores are ranked.
 
     Raises:
-        ValueError: as `rank_counts`; a video without any text cannot be a query, so leave its column out.
+        ValueError: as `rank_counts`; a video without any text cannot be a query, so leave its column out. A text
+            with several videos, where the videos' texts are taken as sets.
     """
     table = torch.as_tensor(scores)
     mask = positive_mask(positives, table)
+    if ties == "clip4clip_multi_sentence":
+        if not (mask.sum(dim=1) == 1).all() or not mask.any(dim=0).all():
+            raise ValueError("sets of texts need one video for each text and a text for each video")
+        sets = best_caption_scores(table, mask.int().argmax(dim=1).cpu().numpy())
+        counts = rank_counts(sets.T, torch.arange(len(sets), device=table.device))
+        return metrics_from_counts(counts, ks=ks, ties="clip4clip")
     return metrics_from_counts(rank_counts(table.T, mask.T), ks=ks, ties=ties)
 
 
@@ -148,15 +173,13 @@ def metrics_from_counts(
         raise ValueError("no query to evaluate")
     if any(k < 1 for k in ks):
         raise ValueError(f"cut-offs of R@k start at 1, got {list(ks)}")
+    if ties == "clip4clip":
+        return _metrics_of_positions(listed_positions(counts), counts, ks, lower_median=False)
+    if ties == "clip4clip_multi_sentence":
+        return _metrics_of_positions(sorted_positions(counts), counts, ks, lower_median=True)
     if ties != "expected":
         # A rank that is settled is the special case of nothing tied.
-        worst = counts.tied_negatives if ties == "pessimistic" else 0
-        counts = RankCounts(
-            better=counts.better + worst,
-            tied_negatives=np.zeros_like(counts.tied_negatives),
-            tied_positives=np.ones_like(counts.tied_positives),
-            gallery=counts.gallery,
-        )
+        counts = settle_ties(counts, ties)
     # Queries with equal counts have equal rank distributions; working on the distinct ones keeps a
     # degenerate model (constant scores) as cheap as a good one.
     signatures, repeats = np.unique(
@@ -173,6 +196,21 @@ def metrics_from_counts(
         median_rank=expected_median(better, negatives, positives, repeats),
         mean_rank=float(weights @ (better + 1 + negatives / (positives + 1))),
         mean_reciprocal_rank=float(weights @ expected_reciprocal_rank(better, negatives, positives)),
+        num_queries=len(counts),
+        gallery=counts.gallery,
+    )
+
+
+def _metrics_of_positions(
+    positions: IntArray, counts: RankCounts, ks: Sequence[int], *, lower_median: bool
+) -> RetrievalMetrics:
+    """Metrics over a list of 0-based positions, given as how often each is in it."""
+    entries, places = int(positions.sum()), np.arange(1, len(positions) + 1)
+    return RetrievalMetrics(
+        hit_rate={k: 100.0 * float(positions[:k].sum()) / entries for k in ks},
+        median_rank=median_position(positions, lower=lower_median) + 1,
+        mean_rank=float(positions @ places) / entries,
+        mean_reciprocal_rank=float((positions / places).sum()) / entries,
         num_queries=len(counts),
         gallery=counts.gallery,
     )

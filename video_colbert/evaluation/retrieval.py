@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -14,12 +15,15 @@ from tqdm import tqdm
 from modeling_video_colbert import interaction_scores
 from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
-from video_colbert.evaluation.metrics import RankAccumulator, RetrievalMetrics, video_to_text_metrics
+from video_colbert.evaluation.confidence import Interval, bootstrap_intervals
+from video_colbert.evaluation.dual_softmax import DEFAULT_SCALE, DUAL_SOFTMAX
+from video_colbert.evaluation.embedding_cache import EmbeddingCache
+from video_colbert.evaluation.metrics import Ties, metrics_from_counts
+from video_colbert.evaluation.rank_counts import RankCounts
+from video_colbert.evaluation.two_way_ranks import TwoWayCounts, two_way_rank_counts
 
 Row = Mapping[str, Any]
 """A row of a data set: `video_id`, `video`, `captions`, `start`, `end`."""
-
-_QUERIES_PER_BLOCK = 256
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,9 @@ class EvaluationResult:
         metrics: R@1, R@5 and R@10 in percent, MdR and MnR in ranks, MRR from 0 to 1.
         truncated_queries: captions that were cut since the text tower does not hold them.
         selection: how the checkpoint was chosen.
+        ties: how tied scores were ranked; "expected" is the expectation over random tie-breaking.
+        reweighting: "dual_softmax" if each query's scores depend on all the other queries; None for plain scores.
+        confidence_intervals: 95 % bootstrap interval of each metric, if they were computed.
     """
 
     dataset: str
@@ -51,6 +58,9 @@ class EvaluationResult:
     metrics: dict[str, float]
     truncated_queries: int
     selection: str | None = None
+    ties: str = "expected"
+    reweighting: str | None = None
+    confidence_intervals: dict[str, Interval] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, in types that JSON has."""
@@ -87,14 +97,15 @@ class EncodedSplit:
     frame_weights: Tensor | None = None
     video_weights: Tensor | None = None
 
-    def level_scores(self, rows: slice = slice(None)) -> dict[str, Tensor]:
+    def level_scores(self, rows: slice | Tensor = slice(None), columns: slice = slice(None)) -> dict[str, Tensor]:
         """Scores queries against the gallery on each level that the model has, and their sum.
 
         Args:
             rows: which queries.
+            columns: which videos of the gallery.
 
         Returns:
-            [queries, N] scores by level: "frame", "video" if there is one, and "sum" over the model's levels.
+            [queries, videos] scores by level: "frame", "video" if there is one, and "sum" over the model's levels.
         """
         query, mask = self.queries.query_embeds[rows].cpu(), self.queries.query_mask[rows].cpu()
         weights = None if self.queries.query_weights is None else self.queries.query_weights[rows].cpu()
@@ -103,7 +114,13 @@ class EncodedSplit:
             levels["video"] = (self.video_embeds, self.video_mask, self.video_weights)
         scores = {
             level: interaction_scores(
-                self.queries.interaction, query, embeds, mask, embeds_mask, weights, embeds_weights
+                self.queries.interaction,
+                query,
+                embeds[columns],
+                mask,
+                embeds_mask[columns],
+                weights,
+                None if embeds_weights is None else embeds_weights[columns],
             )
             for level, (embeds, embeds_mask, embeds_weights) in levels.items()
         }
@@ -118,6 +135,7 @@ def encode_rows(
     batch_size: int = 32,
     workers: int | None = None,
     progress: bool = False,
+    cache: EmbeddingCache | None = None,
 ) -> list[EncodedVideo | BadVideo]:
     """Encodes the videos of rows, one result a row; a row without a file gives a `BadVideo`.
 
@@ -127,13 +145,30 @@ def encode_rows(
         batch_size: videos that go through the model together.
         workers: decoding threads.
         progress: whether to show a progress bar, where there is a terminal.
+        cache: where to look for embeddings first, and to put new ones; what is no file is encoded every time.
+
+    Raises:
+        OSError: the cache cannot be written.
     """
-    clips = [VideoClip(row["video"], start=row["start"], end=row["end"]) for row in rows if row["video"] is not None]
-    encoded = encoder.encode_videos(clips, batch_size=batch_size, workers=workers)
-    return [
-        BadVideo(row["video_id"], "the file is missing") if row["video"] is None else next(encoded)
-        for row in tqdm(rows, desc="videos", unit="video", disable=None if progress else True)
-    ]
+    results: list[EncodedVideo | BadVideo | None] = []
+    new: list[tuple[int, VideoClip, Path | None]] = []
+    quiet = None if progress else True
+    for place, row in enumerate(tqdm(rows, desc="cache", unit="video", disable=True if cache is None else quiet)):
+        if row["video"] is None:
+            results.append(BadVideo(row["video_id"], "the file is missing"))
+            continue
+        clip = VideoClip(row["video"], start=row["start"], end=row["end"])
+        path = None if cache is None else cache.video_path(clip)
+        results.append(None if cache is None else cache.read_video(path, clip))
+        if results[-1] is None:
+            new.append((place, clip, path))
+    encoded = encoder.encode_videos((clip for _, clip, _ in new), batch_size=batch_size, workers=workers)
+    bar = tqdm(encoded, total=len(new), desc="videos", unit="video", disable=quiet)
+    for (place, _, path), video in zip(new, bar, strict=True):
+        results[place] = video
+        if cache is not None and path is not None and isinstance(video, EncodedVideo):
+            cache.write_video(path, video)
+    return [video for video in results if video is not None]
 
 
 def encode_split(
@@ -143,6 +178,7 @@ def encode_split(
     videos: Sequence[EncodedVideo | BadVideo] | None = None,
     batch_size: int = 32,
     workers: int | None = None,
+    cache: EmbeddingCache | None = None,
 ) -> EncodedSplit:
     """Encodes a split; videos that are missing or do not decode are left out of the gallery, with their captions.
 
@@ -152,12 +188,13 @@ def encode_split(
         videos: what `encode_rows` returned for these rows, if they are encoded already.
         batch_size: videos, or captions, that go through the model together.
         workers: decoding threads.
+        cache: as `encode_rows` takes it; it keeps the captions' embeddings too.
 
     Raises:
         ValueError: no video could be encoded, or the gallery has no caption.
     """
     if videos is None:
-        videos = encode_rows(encoder, rows, batch_size=batch_size, workers=workers)
+        videos = encode_rows(encoder, rows, batch_size=batch_size, workers=workers, cache=cache)
     bad = [
         BadVideo(row["video_id"], video.reason)
         for row, video in zip(rows, videos, strict=True)
@@ -178,12 +215,39 @@ def encode_split(
         frame_mask=frame_mask,
         video_embeds=tokens,
         video_mask=token_mask,
-        queries=encoder.encode_queries([text for _, text in captions], batch_size=batch_size),
+        queries=(encoder if cache is None else cache).encode_queries(
+            [text for _, text in captions], batch_size=batch_size
+        ),
         positives=[place for place, _ in captions],
         bad=bad,
         num_expected_videos=len(rows),
         frame_weights=_padded_weights([video.frame_weights for _, video in good]),
         video_weights=_padded_weights([video.video_weights for _, video in good]),
+    )
+
+
+@torch.inference_mode()
+def rank_split(
+    split: EncodedSplit, *, dual_softmax: bool = False, with_distribution: bool = False, progress: bool = False
+) -> dict[str, TwoWayCounts]:
+    """Counts the ranks of every level in both directions; no score matrix is held.
+
+    Args:
+        split: what `encode_split` returned.
+        dual_softmax: whether to re-weight the scores by all queries (`evaluation.dual_softmax`).
+        with_distribution: whether to count the scores' histograms too.
+        progress: whether to show a progress bar, where there is a terminal.
+
+    Returns:
+        The counts by level: "frame", "video" if there is one, and "sum".
+    """
+    return two_way_rank_counts(
+        split.level_scores,
+        split.positives,
+        len(split.video_ids),
+        dual_softmax_scale=DEFAULT_SCALE if dual_softmax else None,
+        with_distribution=with_distribution,
+        progress=progress,
     )
 
 
@@ -194,6 +258,10 @@ def evaluate_split(
     split_name: str,
     protocol: str | None = None,
     selection: str | None = None,
+    ties: Ties = "expected",
+    dual_softmax: bool = False,
+    ranks: dict[str, TwoWayCounts] | None = None,
+    confidence_intervals: bool = False,
 ) -> list[EvaluationResult]:
     """Computes the metrics of every level in both directions.
 
@@ -203,42 +271,50 @@ def evaluate_split(
         split_name: name of the split.
         protocol: name of the protocol.
         selection: how the checkpoint was chosen.
+        ties: how tied scores are ranked.
+        dual_softmax: whether to re-weight the scores by all queries; the results say so.
+        ranks: what `rank_split` returned for this split with the same `dual_softmax`, if it is there already.
+        confidence_intervals: whether to compute bootstrap intervals, over videos with all their captions. They are
+            of the expectation over random tie-breaking, so only with `ties="expected"`.
+
+    Raises:
+        ValueError: intervals were asked for with another way to rank ties, or the way does not fit the captions.
     """
-    accumulators: dict[str, RankAccumulator] = {}
-    blocks: dict[str, list[Tensor]] = {}
-    for first in range(0, len(split.positives), _QUERIES_PER_BLOCK):
-        rows = slice(first, first + _QUERIES_PER_BLOCK)
-        for level, scores in split.level_scores(rows).items():
-            positives = [[place] for place in split.positives[rows]]
-            accumulators.setdefault(level, RankAccumulator()).update(scores, positives)
-            blocks.setdefault(level, []).append(scores)
+    if confidence_intervals and ties != "expected":
+        raise ValueError(f"confidence intervals are computed with ties='expected', not {ties!r}")
+    if ranks is None:
+        ranks = rank_split(split, dual_softmax=dual_softmax)
     results = []
-    for level, accumulator in accumulators.items():
-        scores = torch.cat(blocks[level])
-        # A video without a caption can be found, but cannot ask.
-        asking = sorted(set(split.positives))
-        place = {video: column for column, video in enumerate(asking)}
-        positives = [[place[video]] for video in split.positives]
-        directions: dict[str, RetrievalMetrics] = {
-            "text_to_video": accumulator.compute(),
-            "video_to_text": video_to_text_metrics(scores[:, asking], positives),
+    for level, counts in ranks.items():
+        directions: dict[str, tuple[RankCounts, Ties]] = {
+            "text_to_video": (counts.text_to_video, ties),
+            "video_to_text": (counts.video_to_text, ties),
         }
-        results += [
-            EvaluationResult(
-                dataset=dataset,
-                protocol=protocol,
-                split=split_name,
-                num_videos=len(split.video_ids),
-                num_expected_videos=split.num_expected_videos,
-                num_queries=len(split.positives),
-                level=level,
-                direction=direction,
-                metrics=metrics.as_dict(),
-                truncated_queries=len(split.queries.truncated),
-                selection=selection,
+        if ties == "clip4clip_multi_sentence":
+            directions["video_to_text"] = counts.video_to_text_sets, "clip4clip"
+        for direction, (of_direction, rule) in directions.items():
+            intervals = None
+            if confidence_intervals:
+                clusters = split.positives if direction == "text_to_video" else counts.asking
+                intervals = bootstrap_intervals(of_direction, clusters=clusters)
+            results.append(
+                EvaluationResult(
+                    dataset=dataset,
+                    protocol=protocol,
+                    split=split_name,
+                    num_videos=len(split.video_ids),
+                    num_expected_videos=split.num_expected_videos,
+                    num_queries=len(split.positives),
+                    level=level,
+                    direction=direction,
+                    metrics=metrics_from_counts(of_direction, ties=rule).as_dict(),
+                    truncated_queries=len(split.queries.truncated),
+                    selection=selection,
+                    ties=ties,
+                    reweighting=DUAL_SOFTMAX if dual_softmax else None,
+                    confidence_intervals=intervals,
+                )
             )
-            for direction, metrics in directions.items()
-        ]
     return results
 
 

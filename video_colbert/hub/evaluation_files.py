@@ -10,26 +10,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined] # public, but not declared so
 
 from dataset_builders.hub_mirrors import MIRRORS
 from video_colbert.errors import CheckpointError
+from video_colbert.evaluation.dual_softmax import DUAL_SOFTMAX
+from video_colbert.evaluation.metrics import Ties
+from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
 from video_colbert.evaluation.retrieval import EvaluationResult
 
 EVALUATION_FILE = "evaluation.json"
 """In a checkpoint folder: a JSON list, each item the fields of an `EvaluationResult`."""
 
-DIRECTIONS = {"text_to_video": "text to video", "video_to_text": "video to text"}
-"""The directions of retrieval and their names in the card."""
-
 OWN_SCORE = "sum"
 """The level that stands for the model's own score, the sum of the levels that it has."""
-
-LEVELS = {OWN_SCORE: "sum of levels", "frame": "frame level", "video": "video level"}
-"""The levels of scores and their names in the card."""
 
 _DATASET_NAMES = {
     "activitynet": "ActivityNet Captions",
@@ -69,9 +66,11 @@ def read_evaluation_results(folder: Path) -> list[EvaluationResult]:
     seen = set()
     for result in results:
         key = (result.dataset, result.protocol, result.split, result.level, result.direction)
-        if key in seen:
-            raise CheckpointError(f"{path} has two results for {' / '.join(map(str, key))}; keep one")
-        seen.add(key)
+        conditions = conditions_text(result)
+        if (key, *conditions) in seen:
+            named = " / ".join(map(str, (*key, *conditions)))
+            raise CheckpointError(f"{path} has two results for {named}; keep one")
+        seen.add((key, *conditions))
     return results
 
 
@@ -93,11 +92,6 @@ def dataset_hub_id(dataset: str) -> str | None:
     return MIRRORS[dataset].repo_id if dataset in MIRRORS else None
 
 
-def gallery_text(result: EvaluationResult) -> str:
-    """How large the gallery was, of how many that the protocol has."""
-    return f"{result.num_videos} of {result.num_expected_videos} videos"
-
-
 def to_model_index(results: Sequence[EvaluationResult]) -> list[EvalResult]:
     """Turns results of the model's own score into entries of a card's `model-index`, one for each metric."""
     return [
@@ -110,7 +104,7 @@ def to_model_index(results: Sequence[EvaluationResult]) -> list[EvalResult]:
             dataset_split=result.split,
             metric_type=name,
             metric_value=value,
-            metric_name=f"{name} ({gallery_text(result)})",
+            metric_name=f"{name} ({'; '.join([gallery_text(result), *conditions_text(result)])})",
             metric_args={
                 "num_videos": result.num_videos,
                 "num_expected_videos": result.num_expected_videos,
@@ -126,8 +120,9 @@ def to_model_index(results: Sequence[EvaluationResult]) -> list[EvalResult]:
 def hub_result_files(results: Sequence[EvaluationResult]) -> dict[str, bytes]:
     """Turns results into files of `.eval_results/`, whose entries hold the R@1 of the model's own score.
 
-    A leaderboard compares values and reads no notes, so an incomplete gallery has no entry; nor has a data set that
-    is not on the Hub, which has no leaderboard. Both are in the card.
+    A leaderboard compares values and reads no notes, so an incomplete gallery has no entry, nor have re-weighted
+    scores or another way to rank ties; nor has a data set that is not on the Hub, which has no leaderboard. All are
+    in the card.
 
     Returns:
         The content of each file by its path in the repository.
@@ -135,7 +130,8 @@ def hub_result_files(results: Sequence[EvaluationResult]) -> dict[str, bytes]:
     entries: dict[str, list[EvalResultEntry]] = {}
     for result in results:
         hub_id = dataset_hub_id(result.dataset)
-        if hub_id is None or result.level != OWN_SCORE or result.num_videos != result.num_expected_videos:
+        comparable = result.num_videos == result.num_expected_videos and not conditions_text(result)
+        if hub_id is None or result.level != OWN_SCORE or not comparable:
             continue
         figures = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
         parts = [f"split {result.split}", gallery_text(result), f"{result.num_queries} queries", figures]
@@ -172,9 +168,22 @@ def _parsed(item: object, place: str) -> EvaluationResult:
     is_metrics = isinstance(metrics, dict) and all(isinstance(value, int | float) for value in metrics.values())
     if not is_metrics or "R@1" not in metrics:
         raise CheckpointError(f"metrics in {place} must give numbers by name, R@1 among them, not {metrics!r}")
+    for name, allowed in (("ties", get_args(Ties)), ("reweighting", (None, DUAL_SOFTMAX))):
+        if values.get(name, allowed[0]) not in allowed:
+            choices = ", ".join("null" if choice is None else choice for choice in allowed)
+            raise CheckpointError(f"{name} in {place} must be one of {choices}, not {values[name]!r}")
+    intervals = values.get("confidence_intervals")
+    if intervals is not None:
+        if not isinstance(intervals, dict) or not all(_is_interval(interval) for interval in intervals.values()):
+            raise CheckpointError(f"confidence_intervals in {place} must give two numbers by name, not {intervals!r}")
+        values["confidence_intervals"] = {name: tuple(interval) for name, interval in intervals.items()}
     if values["num_videos"] > values["num_expected_videos"]:
         raise CheckpointError(
             f"num_videos in {place} is {values['num_videos']}, more than num_expected_videos, "
             f"{values['num_expected_videos']}"
         )
     return EvaluationResult(**values)
+
+
+def _is_interval(value: object) -> bool:
+    return isinstance(value, list) and len(value) == 2 and all(isinstance(end, int | float) for end in value)

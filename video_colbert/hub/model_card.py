@@ -10,14 +10,12 @@ from typing import Any
 from huggingface_hub import ModelCard, ModelCardData
 
 from modeling_video_colbert import VideoColBERTConfig
+from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
 from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.hub.checkpoint_files import CONFIG_FILE, PROCESSOR_FILE, TRAINING_FILE, read_json_object
 from video_colbert.hub.evaluation_files import (
-    DIRECTIONS,
-    LEVELS,
     dataset_hub_id,
     dataset_name,
-    gallery_text,
     hub_result_files,
     read_evaluation_results,
     to_model_index,
@@ -184,11 +182,12 @@ def _evaluation(checkpoint: _Checkpoint) -> str:
     groups: dict[tuple[Any, ...], list[EvaluationResult]] = {}
     for result in checkpoint.results:
         key = (result.dataset, result.protocol, result.split, gallery_text(result), result.num_queries)
-        groups.setdefault((*key, result.truncated_queries, result.selection), []).append(result)
+        conditions = (result.truncated_queries, result.selection, *conditions_text(result))
+        groups.setdefault((*key, *conditions), []).append(result)
     for results in groups.values():
         first = results[0]
         protocol = f"protocol {first.protocol}, " if first.protocol else ""
-        facts = [f"Gallery: {gallery_text(first)}", f"{first.num_queries} queries"]
+        facts = [f"Gallery: {gallery_text(first)}", f"{first.num_queries} queries", *conditions_text(first)]
         if first.truncated_queries:
             facts.append(f"{first.truncated_queries} of them cut to the text tower's length")
         lines += [

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from tests.video_files import write_clip
+from video_colbert.clip_decoding import ClipDecoder, DecodedClip
+from video_colbert.encoded import BadVideo, EncodedVideo, VideoClip
+from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.evaluation.embedding_cache import EmbeddingCache
+from video_colbert.evaluation.retrieval import encode_rows, encode_split
+
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
+    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
+
+
+@pytest.fixture
+def rows(tmp_path: Path) -> list[dict[str, object]]:
+    return [
+        {
+            "video_id": str(number),
+            "video": str(write_clip(tmp_path / f"clips/{number}.mp4", number)),
+            "captions": [f"a man rides {number}", "a circle grows"],
+            "start": None,
+            "end": 1.5 if number == 1 else None,
+        }
+        for number in range(3)
+    ]
+
+
+@pytest.fixture
+def calls(encoder: VideoColBERTEncoder, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What was decoded, and the text tower's runs."""
+    made: list[str] = []
+    decode, get_text_features = ClipDecoder.decode, encoder.model.get_text_features
+
+    def counted_decode(decoder: ClipDecoder, clip: VideoClip) -> DecodedClip | BadVideo:
+        made.append("video")
+        return decode(decoder, clip)
+
+    def counted_text(*arguments: object, **named: object) -> object:
+        made.append("text")
+        return get_text_features(*arguments, **named)
+
+    monkeypatch.setattr(ClipDecoder, "decode", counted_decode)
+    monkeypatch.setattr(encoder.model, "get_text_features", counted_text)
+    return made
+
+
+def test_second_run_decodes_and_encodes_nothing_and_gives_the_same(
+    tmp_path: Path, encoder: VideoColBERTEncoder, rows: list[dict[str, object]], calls: list[str]
+) -> None:
+    plain = encode_split(encoder, rows)
+    first = encode_split(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
+    calls.clear()
+    cache = EmbeddingCache(tmp_path / "cache", encoder)
+    second = encode_split(encoder, rows, cache=cache)
+    assert calls == []
+    assert cache.hits == 3
+    for split in (first, second):
+        for field in ("frame_embeds", "frame_mask", "video_embeds", "video_mask"):
+            torch.testing.assert_close(getattr(split, field), getattr(plain, field), rtol=0, atol=0)
+        for field in dataclasses.fields(plain.queries):
+            found, expected = getattr(split.queries, field.name), getattr(plain.queries, field.name)
+            if isinstance(expected, torch.Tensor):
+                torch.testing.assert_close(found, expected, rtol=0, atol=0)
+            else:
+                assert found == expected, field.name
+
+
+def test_only_what_changed_is_encoded_again(
+    tmp_path: Path, encoder: VideoColBERTEncoder, rows: list[dict[str, object]], calls: list[str]
+) -> None:
+    first = encode_rows(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
+    write_clip(tmp_path / "clips/0.mp4", 77)
+    rows[1]["end"] = 2.0
+    rows[2]["video"] = str(Path(str(rows[2]["video"])).rename(tmp_path / "moved.mp4"))
+    rows.append({"video_id": "gone", "video": None, "captions": ["x"], "start": None, "end": None})
+    calls.clear()
+    second = encode_rows(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
+    assert calls == ["video", "video"]
+    assert isinstance(second[3], BadVideo)
+    for place, same in ((0, False), (1, False), (2, True)):
+        before, after = first[place], second[place]
+        assert isinstance(before, EncodedVideo)
+        assert isinstance(after, EncodedVideo)
+        assert (before.timestamps.tolist() == after.timestamps.tolist()) == (place != 1)
+        assert torch.equal(before.frame_embeds, after.frame_embeds) == same
+
+
+def test_other_settings_use_other_embeddings_and_damage_is_mended(
+    tmp_path: Path,
+    encoder: VideoColBERTEncoder,
+    rows: list[dict[str, object]],
+    calls: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    encode_rows(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
+    calls.clear()
+    monkeypatch.setattr(encoder.processor.video_processor, "num_frames", 3)
+    (other, *_) = encode_rows(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
+    assert isinstance(other, EncodedVideo)
+    assert len(other.frame_embeds) == 3
+    assert len(calls) == 3
+    calls.clear()
+    files = sorted((tmp_path / "cache").rglob("*.safetensors"))
+    assert len(files) == 6
+    for file in files:
+        file.write_bytes(file.read_bytes()[:50])
+    encode_rows(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
+    assert len(calls) == 3
+    assert "is damaged" in caplog.text
+    monkeypatch.setattr(encoder, "reference", dataclasses.replace(encoder.reference, revision="another"))
+    encode_rows(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
+    assert len(calls) == 6

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.evaluation.synthetic_splits import random_split
+from video_colbert.evaluation.metrics import text_to_video_metrics, video_to_text_metrics
+from video_colbert.evaluation.retrieval import evaluate_split
+
+
+def test_figures_of_a_split_are_those_of_a_loop_over_pairs_of_tokens() -> None:
+    split = random_split(17, 40, query_tokens=5, frame_tokens=3, video_tokens=4, width=8)
+    assert split.video_embeds is not None
+    query = split.queries.query_embeds.double().numpy()
+    levels = {}
+    for level, bags in (("frame", split.frame_embeds), ("video", split.video_embeds)):
+        tokens = bags.double().numpy()
+        levels[level] = np.array([[(q @ v.T).max(axis=1).mean() for v in tokens] for q in query])
+    levels["sum"] = levels["frame"] + levels["video"]
+    results = evaluate_split(split, dataset="random", split_name="test")
+    assert [(result.level, result.direction) for result in results] == [
+        (level, direction) for level in levels for direction in ("text_to_video", "video_to_text")
+    ]
+    for result in results:
+        metrics = text_to_video_metrics if result.direction == "text_to_video" else video_to_text_metrics
+        assert result.metrics == pytest.approx(metrics(levels[result.level], split.positives).as_dict())
+
+
+def test_intervals_hold_the_figures_and_draw_whole_videos() -> None:
+    split = random_split(10, 60, query_tokens=4, width=4)
+    for result in evaluate_split(split, dataset="random", split_name="test", confidence_intervals=True):
+        assert result.confidence_intervals is not None
+        for name, (low, high) in result.confidence_intervals.items():
+            assert low <= result.metrics[name] <= high
+
+
+def test_dual_softmax_and_other_tie_rules_are_labelled() -> None:
+    split = random_split(10, 20, query_tokens=4, width=4)
+    plain = evaluate_split(split, dataset="random", split_name="test")
+    weighted = evaluate_split(split, dataset="random", split_name="test", dual_softmax=True)
+    assert {result.reweighting for result in plain} == {None}
+    assert {result.reweighting for result in weighted} == {"dual_softmax"}
+    assert [result.metrics for result in plain] != [result.metrics for result in weighted]
+    sets = evaluate_split(split, dataset="random", split_name="test", ties="clip4clip_multi_sentence")
+    assert {result.ties for result in sets} == {"clip4clip_multi_sentence"}
+    with pytest.raises(ValueError, match="computed with ties='expected'"):
+        evaluate_split(split, dataset="r", split_name="test", ties="clip4clip", confidence_intervals=True)

@@ -1,0 +1,151 @@
+"""The queries that a model does worst on, with what it matched in the right video and in the one it preferred."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from PIL import Image
+
+from processing import VideoDecodingError, decode_video
+from processing.video_sources import source_name
+from video_colbert.encoded import EncodedVideo
+from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.evaluation.query_metrics import query_metrics
+from video_colbert.evaluation.rank_counts import RankCounts
+from video_colbert.evaluation.retrieval import EncodedSplit
+from video_colbert.index.search import Moment, find_moments
+
+_THUMBNAIL_HEIGHT = 120
+
+
+@dataclass(frozen=True)
+class MatchedVideo:
+    """A video, and where the words of a query matched it.
+
+    Attributes:
+        video_id: id in the data set.
+        source: its file.
+        score: summed score with the query.
+        moments: each word's frame.
+        thumbnails: JPEG data URI of each matched frame, by its time in seconds with three digits.
+        note: why there are no thumbnails, else empty.
+    """
+
+    video_id: str
+    source: str
+    score: float
+    moments: tuple[Moment, ...]
+    thumbnails: dict[str, str]
+    note: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A query whose own video was ranked low.
+
+    Attributes:
+        text: the query.
+        rank: expected rank of its own video.
+        right: its own video.
+        preferred: the best of the other videos; None in a gallery of one.
+    """
+
+    text: str
+    rank: float
+    right: MatchedVideo
+    preferred: MatchedVideo | None
+
+    def as_dict(self) -> dict[str, Any]:
+        """The fields, in types that JSON has."""
+        return asdict(self)
+
+
+def worst_failures(
+    encoder: VideoColBERTEncoder,
+    split: EncodedSplit,
+    videos: Sequence[EncodedVideo],
+    counts: RankCounts,
+    *,
+    number: int = 10,
+) -> list[Failure]:
+    """Finds the queries with the lowest ranked videos, the worst first; none that found its video first.
+
+    Args:
+        encoder: whose settings say which frames were encoded; only these few videos are decoded again.
+        split: what was evaluated.
+        videos: the gallery in its order, as encoded.
+        counts: text-to-video rank counts of the summed score.
+        number: how many at most.
+    """
+    ranks = query_metrics(counts).ranks
+    failures = []
+    for query in np.argsort(-ranks, kind="stable")[:number].tolist():
+        if ranks[query] <= 1:
+            break
+        right = split.positives[query]
+        scores = split.level_scores(slice(query, query + 1))["sum"][0].double()
+        others = scores.clone()
+        others[right] = float("-inf")
+        preferred = int(others.argmax())
+        failures.append(
+            Failure(
+                text=split.queries.texts[query],
+                rank=float(ranks[query]),
+                right=_matched(encoder, split, videos, query, right, float(scores[right])),
+                preferred=None
+                if preferred == right
+                else _matched(encoder, split, videos, query, preferred, float(scores[preferred])),
+            )
+        )
+    return failures
+
+
+def _matched(
+    encoder: VideoColBERTEncoder,
+    split: EncodedSplit,
+    videos: Sequence[EncodedVideo],
+    query: int,
+    place: int,
+    score: float,
+) -> MatchedVideo:
+    video = videos[place]
+    moments = find_moments(split.queries, query, video.frame_embeds, tuple(video.timestamps.tolist()))
+    thumbnails: dict[str, str] = {}
+    note = ""
+    try:
+        thumbnails = _thumbnails(encoder, video, {moment.time for moment in moments})
+    except (VideoDecodingError, OSError) as error:
+        note = f"no pictures: {error}"
+    return MatchedVideo(split.video_ids[place], source_name(video.clip.source), score, moments, thumbnails, note)
+
+
+def _thumbnails(encoder: VideoColBERTEncoder, video: EncodedVideo, times: set[float]) -> dict[str, str]:
+    settings = encoder.processor.video_processor
+    decoded = decode_video(
+        video.clip.source,
+        encoder.num_frames,
+        start=video.clip.start,
+        end=video.clip.end,
+        sampling=settings.sampling,
+        fps=settings.fps,
+        source_fps=settings.source_fps,
+        backend=settings.backend,
+    )
+    return {
+        f"{time:.3f}": _data_uri(frame)
+        for frame, time in zip(decoded.frames, decoded.timestamps.tolist(), strict=True)
+        if time in times
+    }
+
+
+def _data_uri(frame: np.ndarray) -> str:
+    image = Image.fromarray(frame)
+    width = max(1, round(image.width * _THUMBNAIL_HEIGHT / image.height))
+    buffer = io.BytesIO()
+    image.resize((width, _THUMBNAIL_HEIGHT)).save(buffer, "JPEG", quality=75)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 import lancedb
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 import torch
 from benchmark_report import Target, run_benchmark
 from clustered_tokens import ClusteredTokens, exact_scores

@@ -58,7 +58,9 @@ def index_videos(
             process can be started.
         ValueError: a number that is out of range.
     """
-    check_interaction(encoder.model.config.interaction)
+    encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
+    for each in encoders:
+        check_interaction(each.model.config.interaction)
     num_frames = index.num_frames if num_frames is None else num_frames
     if num_frames != index.num_frames:
         raise IndexStoreError(
@@ -67,7 +69,6 @@ def index_videos(
         )
     metadata = metadata or {}
     index.check_metadata(metadata.values())
-    encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
     paths = list(dict.fromkeys(os.fspath(file) for file in files))
     with BulkEncoder(
         encoders, batch_size=batch_size, num_frames=num_frames, processes=workers, timeout=timeout

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+import shutil
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from tests.video_files import write_bad_files, write_clip
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
-from video_colbert.index import Index, IndexingReport, index_videos
+from video_colbert.index import Index, IndexingReport, WindowSettings, index_videos, prune_videos
 
 
 @pytest.fixture(scope="module")
@@ -110,3 +112,130 @@ def test_other_number_of_frames_than_the_index_has_is_refused(
 ) -> None:
     with pytest.raises(IndexStoreError, match="samples 6 frames a video, not 4"):
         index_videos(index, encoder, files, num_frames=4)
+
+
+def stored_windows(index: Index) -> list[tuple[str, float | None, float | None]]:
+    return sorted((Path(video.path).name, video.start or 0.0, video.end or 0.0) for video in index.videos)
+
+
+def test_long_videos_are_stored_as_windows_with_the_frames_between_their_bounds(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    long = write_clip(tmp_path / "videos" / "long.mp4", 9, frames=30)
+    report = index_videos(index, encoder, [*files, long], windows=WindowSettings(3.0, 1.0))
+    assert (len(report.added), report.clips, report.bad) == (4, 7, [])
+    # 7.5 s: the last window is moved back to the end. The others last 3 s and are stored whole.
+    windows = [(0.0, 3.0), (2.0, 5.0), (4.0, 7.0), (4.5, 7.5)]
+    assert stored_windows(index) == [(f"{seed}.mp4", 0.0, 0.0) for seed in range(3)] + [
+        ("long.mp4", *window) for window in windows
+    ]
+    for video in index.videos:
+        if video.end is not None:
+            assert video.duration == pytest.approx(7.5)
+            assert all((video.start or 0.0) <= time < video.end for time in video.timestamps)
+            assert len(video.timestamps) == 6
+    again = index_videos(index, encoder, [*files, long], windows=WindowSettings(3.0, 1.0))
+    assert again == IndexingReport(present=[str(path) for path in [*files, long]])
+
+
+def test_windows_of_an_interrupted_run_are_completed(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+) -> None:
+    long = write_clip(tmp_path / "long.mp4", 9, frames=30)
+    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    lost = [video.id for video in index.videos if video.start != 2.5]
+    index.remove(lost)
+    report = index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    assert (report.added, report.clips) == ([str(long)], len(lost))
+    assert stored_windows(index) == [("long.mp4", 0.0, 2.5), ("long.mp4", 2.5, 5.0), ("long.mp4", 5.0, 7.5)]
+
+
+def test_other_windows_and_other_content_replace_what_was_stored(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+) -> None:
+    long = write_clip(tmp_path / "long.mp4", 9, frames=30)
+    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    report = index_videos(index, encoder, [long])
+    assert (report.clips, report.replaced) == (1, 3)
+    assert stored_windows(index) == [("long.mp4", 0.0, 0.0)]
+    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    write_clip(long, 10, frames=20)
+    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    assert stored_windows(index) == [("long.mp4", 0.0, 2.5), ("long.mp4", 2.5, 5.0)]
+    assert len({video.digest for video in index.videos}) == 1
+
+
+def test_unreadable_new_content_leaves_the_old_one_searchable(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    index_videos(index, encoder, files)
+    files[1].write_text("These are words, not a film.")
+    report = index_videos(index, encoder, files)
+    assert [video.source for video in report.bad] == [str(files[1])]
+    assert len(index) == 3
+
+
+def test_file_that_became_a_copy_of_another_is_not_found_by_its_old_content(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    index_videos(index, encoder, files)
+    files[1].write_bytes(files[0].read_bytes())
+    report = index_videos(index, encoder, files)
+    assert (report.duplicates, report.replaced) == ([str(files[1])], 1)
+    assert sorted(video.path for video in index.videos) == [str(files[0]), str(files[2])]
+
+
+def test_many_files_are_stored_once_each_with_several_encoders_and_copies(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+) -> None:
+    files = [write_clip(tmp_path / "many" / f"{seed:02d}.mp4", seed, frames=3) for seed in range(20)]
+    copies = [Path(shutil.copy(path, path.with_name(f"copy{path.name}"))) for path in files[:5]]
+    report = index_videos(
+        index, [encoder, encoder.replica("cpu")], [*files, *copies], batch_size=3, workers=3, seconds_between_writes=0
+    )
+    assert len(report.added) == 20
+    assert len(report.duplicates) == 5
+    assert sorted(video.digest for video in index.videos) == sorted(
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    )
+
+
+def test_metadata_is_stored_and_updated_without_encoding_again(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    def stored() -> dict[str, object]:
+        return {Path(video.path).name: dict(video.metadata) for video in index.videos}
+
+    names = [str(path) for path in files]
+    index_videos(index, encoder, files[:2], metadata={names[0]: {"year": 2020, "genre": "news"}})
+    assert stored() == {"0.mp4": {"year": 2020, "genre": "news"}, "1.mp4": {}}
+    report = index_videos(
+        index, encoder, files, metadata={names[0]: {"year": 2021}, names[1]: {"genre": "film"}, names[2]: {"year": 1}}
+    )
+    assert report == IndexingReport(added=names[2:], present=names[:2], described=names[:2], clips=1)
+    assert stored() == {"0.mp4": {"year": 2021}, "1.mp4": {"genre": "film"}, "2.mp4": {"year": 1}}
+    hits = index.search(encoder.encode_queries(["a red circle"]), where="year >= 2000")[0]
+    assert [Path(hit.video).name for hit in hits] == ["0.mp4"]
+    # Without metadata, what is there stays.
+    assert index_videos(index, encoder, files).described == []
+
+
+def test_metadata_that_the_index_cannot_take_is_refused_before_any_work(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    with pytest.raises(IndexStoreError, match="metadata cannot be named 'a year'"):
+        index_videos(index, encoder, files, metadata={str(files[0]): {"a year": 2020}})
+    assert len(index) == 0
+
+
+def test_pruning_removes_what_is_gone_from_the_folder_and_nothing_else(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    elsewhere = write_clip(tmp_path / "elsewhere" / "a.mp4", 7)
+    index_videos(index, encoder, [*files, elsewhere], windows=WindowSettings(1.0))
+    files[1].unlink()
+    elsewhere.unlink()
+    assert prune_videos(index, [files[0].parent]) == [str(files[1])]
+    assert {video.path for video in index.videos} == {str(files[0]), str(files[2]), str(elsewhere)}
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*gone; nothing of it is removed"):
+        prune_videos(index, [tmp_path / "gone"])

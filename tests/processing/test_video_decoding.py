@@ -12,6 +12,7 @@ from processing import video_stream
 from processing.video_decoding import DecodedVideo, decode_video
 from processing.video_packets import error_reason
 from processing.video_sources import VideoDecodingError
+from processing.video_stream import OpenVideoFile
 from tests.processing.made_videos import (
     decode_everything,
     drawn_frame,
@@ -300,3 +301,48 @@ def test_torchcodec_gives_the_same_frames(video: Path) -> None:
 def test_an_errors_reason_is_ffmpegs_own_words() -> None:
     error = av.error.InvalidDataError(1, "Invalid data found when processing input", "v.mp4")
     assert error_reason(error) == "Invalid data found when processing input"
+
+
+def test_windows_of_an_open_file_equal_those_of_the_path_and_its_packets_are_read_once(
+    video: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, read_packets = [], video_stream.read_packets
+
+    def reading(*arguments: object) -> object:
+        reads.append(arguments)
+        return read_packets(*arguments)  # type: ignore[arg-type]
+
+    whole = decode_video(video)
+    bounds = [(None, None), (0.3, 1.1), (0.0, 0.4), (0.3, 1.1)]
+    bounds = [
+        (start, end)
+        for start, end in bounds
+        if ((whole.timestamps >= (start or 0)) & (whole.timestamps < (end or 99))).any()
+    ]
+    expected = [decode_video(video, 5, start=start, end=end) for start, end in bounds]
+    monkeypatch.setattr(video_stream, "read_packets", reading)
+    with OpenVideoFile(str(video), str(video)) as opened:
+        assert opened.duration() == whole.duration
+        for (start, end), wanted in zip(bounds, expected, strict=True):
+            window = decode_video(opened, 5, start=start, end=end)
+            assert window.timestamps.tolist() == wanted.timestamps.tolist()
+            assert window.duration == wanted.duration
+            np.testing.assert_array_equal(window.frames, wanted.frames)
+    assert len(reads) == 1
+
+
+def test_a_late_window_is_decoded_from_the_keyframe_before_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write_video(tmp_path / "v.mp4", num_frames=200, gop_size=10)
+    given, decode_run = [], video_stream._decode_run
+
+    def counting(*arguments: object) -> object:
+        for number, frame in decode_run(*arguments):  # type: ignore[arg-type]
+            given.append(number)
+            yield number, frame
+
+    monkeypatch.setattr(video_stream, "_decode_run", counting)
+    with OpenVideoFile(str(path), str(path)) as opened:
+        seconds = opened.duration()
+        window = decode_video(opened, 3, start=seconds * 0.9)
+    assert window.timestamps.min() >= seconds * 0.9
+    assert min(given) >= 170

@@ -13,7 +13,7 @@ from video_colbert.index.indexing_plan import BadClip, DuplicateFile, MovedFile,
 from video_colbert.index.video_index import VideoIndex
 
 # Each write makes a version of the table. A killed run loses at most the work since the last one.
-SECONDS_BETWEEN_WRITES = 30.0
+SECONDS_BETWEEN_WRITES = 10.0
 _CLIPS_BETWEEN_WRITES = 2048
 
 

@@ -53,6 +53,8 @@ class QdrantServer:
                 config = models.CreateCollection.model_validate(body)
                 vectors: Any = config.vectors
                 return local.create_collection(name, vectors_config=vectors, metadata=config.metadata)
+            case "PATCH", "":
+                return local.update_collection(name, metadata=models.UpdateCollection.model_validate(body).metadata)
             case "PUT", "points":
                 return local.upsert(name, models.PointsList.model_validate(body).points)
             case "POST", "points":
@@ -122,7 +124,7 @@ class QdrantServer:
                 pass
 
         method: Callable[[Handler], None] = Handler.respond
-        for verb in ("GET", "PUT", "POST"):
+        for verb in ("GET", "PUT", "POST", "PATCH"):
             setattr(Handler, f"do_{verb}", method)
         return Handler
 

@@ -10,6 +10,7 @@ from torch import Tensor
 from video_colbert.encoded import EncodedQueries
 from video_colbert.index.token_bags import TokenBags
 
+CLUSTERS = 20
 # Videos made at once.
 BLOCK = 2048
 
@@ -18,16 +19,17 @@ BLOCK = 2048
 class ClusteredTokens:
     """Describes made bags; equal descriptions give equal bags.
 
-    A video's centre is the centre of a random one of `num_videos / 20` clusters plus a random direction of length
-    0.8, at unit length. A token is the centre plus a random direction of length 0.7 that 3 neighbouring tokens
-    share (time) and one of length 0.7 of its own. The tokens of a query are a video's centre plus a direction of
-    length 1.5 of their own; all vectors have unit length. Directions are uniform.
+    A video's centre is the centre of one of 20 clusters, drawn at random, plus a direction of length 0.5, at unit
+    length. A token is the centre plus a direction of length 1 that 3 neighbouring tokens share (they show the same)
+    and one of length 1 of its own. The tokens of a query are a video's centre plus a direction of length 3 of their
+    own, so that a text is far from every token. All are brought to unit length; directions are uniform.
 
     Attributes:
         num_videos: number of videos.
         width: dimensions.
         frame_tokens: tokens of the frame level.
         video_tokens: tokens of the video level.
+        dtype: of the tokens; float16 as they are stored, or float32.
         seed: of everything drawn.
     """
 
@@ -35,30 +37,29 @@ class ClusteredTokens:
     width: int = 512
     frame_tokens: int = 12
     video_tokens: int = 14
+    dtype: torch.dtype = torch.float16
     seed: int = 0
 
     def make(self, num_queries: int, query_tokens: int = 32) -> tuple[TokenBags, TokenBags, EncodedQueries]:
         """Makes the bags of both levels and queries for the first videos of a random order."""
         generator = torch.Generator().manual_seed(self.seed)
-        clusters = _directions(generator, max(1, self.num_videos // 20), self.width)
+        clusters = _directions(generator, CLUSTERS, self.width)
         chosen = torch.randint(len(clusters), (self.num_videos,), generator=generator)
-        centres = F.normalize(
-            clusters[chosen] + 0.8 * _directions(generator, self.num_videos, self.width), dim=-1
-        ).half()
+        centres = F.normalize(clusters[chosen] + 0.5 * _directions(generator, self.num_videos, self.width), dim=-1)
         levels = [self._level(centres, tokens, generator) for tokens in (self.frame_tokens, self.video_tokens)]
-        asked = centres[torch.randperm(self.num_videos, generator=generator)[:num_queries]].float()
-        noise = 1.5 * _directions(generator, num_queries, query_tokens, self.width)
+        asked = centres[torch.randperm(self.num_videos, generator=generator)[:num_queries]]
+        noise = 3.0 * _directions(generator, num_queries, query_tokens, self.width)
         embeds = F.normalize(asked[:, None] + noise, dim=-1)
         return levels[0], levels[1], queries_of(embeds)
 
     def _level(self, centres: Tensor, tokens: int, generator: torch.Generator) -> TokenBags:
-        made = torch.empty(len(centres) * tokens, self.width, dtype=torch.float16)
+        made = torch.empty(len(centres) * tokens, self.width, dtype=self.dtype)
         filled = 0
         for part in torch.split(centres, BLOCK):
-            shared = 0.7 * _directions(generator, len(part), -(-tokens // 3), self.width)
-            own = 0.7 * _directions(generator, len(part), tokens, self.width)
-            bags = part.float()[:, None] + shared.repeat_interleave(3, dim=1)[:, :tokens] + own
-            made[filled : filled + len(part) * tokens] = F.normalize(bags, dim=-1).half().flatten(0, 1)
+            shared = _directions(generator, len(part), -(-tokens // 3), self.width)
+            own = _directions(generator, len(part), tokens, self.width)
+            bags = part[:, None] + shared.repeat_interleave(3, dim=1)[:, :tokens] + own
+            made[filled : filled + len(part) * tokens] = F.normalize(bags, dim=-1).flatten(0, 1)
             filled += len(part) * tokens
         return TokenBags(made, torch.arange(len(centres) + 1) * tokens)
 

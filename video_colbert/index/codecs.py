@@ -187,9 +187,10 @@ def _turned(tokens: Tensor, *, inverse: bool) -> Tensor:
     """Tokens times the orthogonal matrix of their width, or times its inverse."""
     signs, hadamard = _rotation(tokens.shape[1])
     signed = tokens if inverse else tokens * signs
-    blocks = signed.unflatten(1, (tokens.shape[1] // len(hadamard), len(hadamard)))
+    blocks = signed.reshape(len(tokens), tokens.shape[1] // len(hadamard), len(hadamard))
     turned = (blocks @ hadamard).flatten(1)
-    return turned * signs if inverse else turned
+    result: Tensor = turned * signs if inverse else turned
+    return result
 
 
 @functools.cache

@@ -6,6 +6,7 @@ version, which no later commit changes.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -22,6 +23,8 @@ from lancedb.table import Table
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import sql_text
 from video_colbert.index.lance_errors import clear_errors
+
+logger = logging.getLogger(__name__)
 
 _TABLE = "videos"
 _REMOTE_SCHEMES = ("s3", "gs", "az")
@@ -207,14 +210,23 @@ class LanceTable:
         self._commits += 1
         if self._commits % _COMMITS_BETWEEN_CHECKS:
             return
+        try:
+            if self._is_compaction_due():
+                self.compact()
+        except IndexStoreError as error:
+            # The commit stands; merging can wait, and another process may be at it.
+            logger.warning("Small files of the index were not merged: %s", error)
+
+    def _is_compaction_due(self) -> bool:
+        """Whether there are many files, and the small ones among them make a quarter of the largest.
+
+        So each row is written anew a number of times that grows with the logarithm of the rows only.
+        """
         with clear_errors(self.location, "cannot be read"):
             fragments = _statistics(self._table)["fragment_stats"]
-        # A large file is written anew only after the small ones make a quarter of it: each row is then rewritten a
-        # number of times that grows with the logarithm of the rows.
         lengths = fragments["lengths"]
         rows = lengths["mean"] * fragments["num_fragments"]
-        if fragments["num_fragments"] >= _MAX_FRAGMENTS and rows >= 1.25 * lengths["max"]:
-            self.compact()
+        return bool(fragments["num_fragments"] >= _MAX_FRAGMENTS and rows >= 1.25 * lengths["max"])
 
 
 class TableVersion:

@@ -124,7 +124,9 @@ def fastest_format(device: torch.device) -> NumberFormat:
     Args:
         device: where the tokens will be.
     """
-    correct = [candidate for candidate in _FORMATS if is_correct(candidate, device)]
+    # Accelerators multiply integers only in shapes of whole tiles, and floats as fast.
+    tried = [candidate for candidate in _FORMATS if device.type == "cpu" or isinstance(candidate, FloatFormat)]
+    correct = [candidate for candidate in tried if is_correct(candidate, device)]
     return min(correct, key=lambda candidate: _seconds(candidate, device))
 
 

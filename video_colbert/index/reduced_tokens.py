@@ -35,7 +35,7 @@ def principal_directions(frames: TokenBags, videos: TokenBags | None) -> Tensor:
     """
     tokens = torch.cat([bags.tokens for bags in (frames, videos) if bags is not None]).float()
     width = tokens.shape[1]
-    eigenvectors = torch.linalg.eigh(tokens.T @ tokens).eigenvectors
+    eigenvectors: Tensor = torch.linalg.eigh(tokens.T @ tokens).eigenvectors
     return eigenvectors[:, width - min(width, max(_FEWEST, width // _SHARE)) :].contiguous()
 
 

@@ -128,9 +128,9 @@ class _Search:
         self._scored: list[_Scored] = []
 
     def due(self, size: int) -> Tensor:
-        """The next rows to score, at most `size`; none when the best are known."""
+        """The next rows to score, increasing and at most `size`; none when the best are known."""
         kept = int((self._upper >= self._threshold).sum())
-        return self._pending[: min(kept, size) if self._has_bounds else len(self._pending)]
+        return self._pending[: min(kept, size) if self._has_bounds else len(self._pending)].sort().values
 
     def take(self, rows: Tensor, frames: TokenBags, videos: TokenBags | None) -> None:
         """Scores the rows that were due, whose bags these are."""

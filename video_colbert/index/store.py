@@ -44,6 +44,8 @@ _Result = TypeVar("_Result")
 
 # Float16 tokens that a search holds in memory at most, so that all videos are scored.
 _MAX_HELD_BYTES = 2 * 2**30
+# Versions that may vanish under a reader before it gives up.
+_VERSIONS_TRIED = 5
 # Of the format that came before the table.
 _EARLIER_FILE = "videos.jsonl"
 
@@ -388,13 +390,14 @@ class Index:
 
     def _on_latest(self, read: Callable[[IndexSnapshot], _Result]) -> _Result:
         """What `read` makes of the latest version; of the next one, if a writer cleaned that one up meanwhile."""
-        while True:
+        for _ in range(_VERSIONS_TRIED):
             version = self._table.latest_version()
             try:
                 return read(self._snapshot_of(version))
             except IndexStoreError:
                 if self._table.latest_version() == version:
                     raise
+        return read(self._snapshot_of(self._table.latest_version()))
 
     def _snapshot_of(self, version: int) -> IndexSnapshot:
         with self._lock:

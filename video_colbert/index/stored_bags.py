@@ -13,7 +13,7 @@ from video_colbert.index.number_formats import NumberFormat, StoredVectors
 from video_colbert.index.token_bags import TokenBags
 
 # Similarities of one block: with the tokens they come from they stay in a processor's last cache.
-_BLOCK_SIMILARITIES = 2**19
+_BLOCK_SIMILARITIES = 2**18
 _BLOCK_SIMILARITIES_ON_ACCELERATOR = 2**26
 # Tokens that are brought into the format at once.
 _STORED_AT_ONCE = 2**16

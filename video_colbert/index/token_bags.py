@@ -56,7 +56,7 @@ class TokenBags:
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         # Token t of the result lies as far behind its bag's old start as behind its new one.
         shifts = (self.offsets[chosen] - offsets[:-1]).repeat_interleave(lengths)
-        return TokenBags(self.tokens[torch.arange(len(shifts)) + shifts], offsets)
+        return TokenBags(self.tokens.index_select(0, torch.arange(len(shifts)) + shifts), offsets)
 
     def part(self, first: int, stop: int) -> TokenBags:
         """Bags `first` to `stop` (excluded) without copying their tokens."""
@@ -78,7 +78,11 @@ class TokenBags:
             float32 [bags, longest, D] tokens, and bool [bags, longest], true on real tokens.
         """
         starts, lengths = self.offsets[first:stop], self.lengths[first:stop]
-        places = torch.arange(max(1, int(lengths.max())))
+        longest = int(lengths.max())
+        if longest and longest == int(lengths.min()):
+            tokens = self.tokens[int(starts[0]) : int(self.offsets[stop])].view(len(lengths), longest, -1)
+            return tokens.float(), torch.ones(tokens.shape[:2], dtype=torch.bool)
+        places = torch.arange(max(1, longest))
         mask = places < lengths[:, None]
         rows = (starts[:, None] + places).clamp(max=max(0, len(self.tokens) - 1))
         if not len(self.tokens):

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import RunCommand
+from tests.video_files import write_clip
+from video_colbert.index import Index
+
+
+@pytest.fixture
+def index(tmp_path: Path, checkpoint_folder: Path, run_command: RunCommand) -> Path:
+    """An index of four videos, in windows of at most 2 seconds, of the years 2019 to 2022."""
+    lines = []
+    for seed in range(4):
+        path = write_clip(tmp_path / "videos" / f"{seed}.mp4", seed, frames=20 if seed == 3 else 6)
+        lines.append(json.dumps({"video": str(path), "year": 2019 + seed, "genre": "it's" if seed == 1 else "news"}))
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    folder = tmp_path / "index"
+    options = ("--window-seconds", "2", "--metadata", tmp_path / "metadata.jsonl")
+    code, _, err = run_command("index", tmp_path / "videos", "--model", checkpoint_folder, "--index", folder, *options)
+    assert code == 0, err
+    return folder
+
+
+def hits(run_command: RunCommand, index: Path, *options: str) -> list[dict[str, object]]:
+    code, out, err = run_command("search", "a red circle", "--index", index, "--json", *options)
+    assert code == 0, err
+    found: list[dict[str, object]] = json.loads(out)["hits"]
+    return found
+
+
+def names(found: list[dict[str, object]]) -> set[str]:
+    return {Path(str(hit["video"])).stem for hit in found}
+
+
+def test_condition_leaves_only_videos_of_which_it_holds(run_command: RunCommand, index: Path) -> None:
+    assert names(hits(run_command, index, "--where", "year >= 2020 and genre = 'news'")) == {"2", "3"}
+    assert names(hits(run_command, index, "--where", "genre = 'it''s'", "--top-k", "1")) == {"1"}
+    assert hits(run_command, index, "--where", "year < 1900") == []
+
+
+def test_conditions_that_cannot_be_met_are_one_sentence(run_command: RunCommand, index: Path) -> None:
+    for where, message in (
+        ("yaer = 2020", "there is no column 'yaer' to filter by; there are digest, duration, end, genre, id"),
+        ("year = ", "the filter 'year = ' is not understood at its end: expected a number"),
+        ("genre > 3", "column 'genre' holds text, not 3"),
+    ):
+        code, out, err = run_command("search", "x", "--index", index, "--where", where)
+        assert (code, out) == (1, "")
+        assert err.strip().splitlines()[-1].startswith(f"video-colbert: {message}")
+
+
+def test_windows_are_given_one_a_video_or_all(run_command: RunCommand, index: Path) -> None:
+    grouped = hits(run_command, index)
+    assert len(grouped) == len(names(grouped)) == 4
+    every = hits(run_command, index, "--all-windows", "--top-k", "20")
+    assert len(every) == len(Index.open(index)) > 4
+    best = next(hit for hit in every if Path(str(hit["video"])).stem == "3")
+    assert best in [{**hit, "rank": best["rank"]} for hit in grouped]
+
+
+def test_json_has_the_fields_that_programs_know_and_no_others(run_command: RunCommand, index: Path) -> None:
+    [hit] = hits(run_command, index, "--top-k", "1")
+    assert list(hit) == ["rank", "video", "start", "end", "score", "frame_score", "video_score", "moments"]
+
+
+def test_number_of_candidates_is_reported_where_not_all_videos_are_scored(
+    run_command: RunCommand, index: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.index.store.EXACT_LIMIT", 2)
+    _, _, err = run_command("search", "a red circle", "--index", index, "--top-k", "1")
+    assert f"candidates of {len(Index.open(index))} videos; they hold" in err

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import multiprocessing
-import multiprocessing.forkserver
 import os
 import sys
 from multiprocessing.context import BaseContext
@@ -26,7 +25,10 @@ def decoding_context() -> BaseContext:
 def start_decoding_server() -> None:
     """Has the server import what decoding processes need, beside whatever this process does next."""
     if decoding_context().get_start_method() == "forkserver":
-        multiprocessing.forkserver.ensure_running()
+        # Not on every platform.
+        from multiprocessing import forkserver
+
+        forkserver.ensure_running()
 
 
 def default_processes() -> int:

@@ -43,14 +43,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=positive_int, metavar="N", help="decoding processes (default: one a core)")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=_positive_seconds,
         default=600.0,
         metavar="SECONDS",
         help="give up a file that takes longer to read or decode (default: 600)",
     )
     parser.add_argument(
         "--window-seconds",
-        type=_seconds,
+        type=_positive_seconds,
         metavar="S",
         help="index longer videos as windows of this length; by default each video as a whole",
     )
@@ -237,6 +237,18 @@ def _seconds(text: str) -> float:
         number = -1.0
     if not 0 <= number < float("inf"):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
+def _positive_seconds(text: str) -> float:
+    """Reads a number of seconds above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    number = _seconds(text)
+    if not number:
+        raise argparse.ArgumentTypeError("must be more than 0 seconds")
     return number
 
 

@@ -113,7 +113,7 @@ def prune_videos(index: VideoIndex, folders: Iterable[str | os.PathLike[str]]) -
     gone: dict[str, list[str]] = {}
     for video in index.videos:
         path = Path(video.path)
-        if any(path.is_relative_to(root) for root in roots) and not os.path.lexists(path):
+        if any(path.is_relative_to(root) for root in roots) and not path.exists():
             gone.setdefault(video.path, []).append(video.id)
     index.remove([video_id for ids in gone.values() for video_id in ids])
     return list(gone)

@@ -118,6 +118,7 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
         "first_search_with_loading_ms": 1000 * first_search,
         **by_format,
         "chosen_format": fastest_format(torch.device("cpu")).name,
+        "share_of_queries_proven_exact": float(searcher.top(queries, TOP_K).is_proven.float().mean()),
         "rows_within_the_error_bound": statistics.mean((fast.scores + fast.errors >= lower).sum(1).tolist()),
         "largest_error_bound": float(fast.errors.max()),
         "times_faster_than_numpy_einsum": faster_than_einsum,

@@ -70,6 +70,17 @@ def test_fast_scores_are_within_their_bound_of_the_formula(
     assert float(fast.errors.max()) < largest
 
 
+@pytest.mark.parametrize("format_name", ["int8", "bfloat16"])
+def test_probable_errors_are_narrower_and_hold_too(format_name: str) -> None:
+    frames, videos = make_levels(60, 256, ragged=True)
+    queries = make_queries(4, 256, near=frames)
+    scorer = TwoLevelScorer(frames, videos, format_name=format_name)
+    found = scorer.scores(queries)
+    assert (found.probable_errors < found.errors / 1.5).all()
+    distances = (found.scores.double() - scores_by_loops(queries, frames, videos)).abs()
+    assert (distances <= found.probable_errors).all()
+
+
 def test_bound_holds_for_tokens_that_int8_stores_badly() -> None:
     # One large coordinate leaves the others a few steps of the scale, or none.
     frames, videos = make_levels(20, WIDTH)

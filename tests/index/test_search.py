@@ -36,6 +36,7 @@ def test_exact_search_gives_the_order_and_scores_of_the_formula(ragged: bool) ->
     found = searcher.top(queries, 10)
     scores = scores_by_loops(queries, frames, videos)
     assert searcher.is_exact
+    assert found.is_proven.all()
     assert found.rows.tolist() == best_by_loops(scores, 10)
     assert found.scores.numpy() == pytest.approx(scores.gather(1, found.rows).numpy(), abs=1e-6)
     by_frames = scores_by_loops(queries, frames, None).gather(1, found.rows)
@@ -58,7 +59,11 @@ def test_order_is_exact_where_int8_cannot_tell_videos_apart(monkeypatch: pytest.
     exact = score_bags(queries, frames, None).scores
     fast = searcher._scorer.scores(queries).scores
     assert fast.topk(10).indices.tolist() != exact.topk(10).indices.tolist()
-    assert searcher.top(queries, 10).rows.tolist() == exact.topk(10).indices.tolist()
+    for most_proven in (1000, 200):
+        monkeypatch.setattr(rescoring, "_MOST_PROVEN", most_proven)
+        found = searcher.top(queries, 10)
+        assert found.rows.tolist() == exact.topk(10).indices.tolist()
+        assert found.is_proven.tolist() == [most_proven == 1000] * 2
 
 
 def test_few_rows_are_scored_again_where_scores_differ() -> None:
@@ -135,7 +140,9 @@ def test_candidates_reach_the_recall_target_on_queries_like_those_calibrated_on(
     assert 10 <= calibration.num_candidates < 1500
     asked = make_queries(64, WIDTH, near=frames, seed=2)
     exact = score_bags(asked, frames, videos).scores.topk(10).indices
-    assert recall_of(searcher.top(asked, 10).rows, exact) >= 0.95
+    found = searcher.top(asked, 10)
+    assert recall_of(found.rows, exact) >= 0.95
+    assert not found.is_proven.any()
 
 
 @pytest.mark.parametrize("hold_tokens", [False, True])

@@ -15,6 +15,8 @@ from video_colbert.index.token_bags import TokenBags
 
 FetchBags = Callable[[Tensor], tuple[TokenBags, TokenBags | None]]
 
+# If more rows than this could be among the best, the probable error decides which are scored again.
+_MOST_PROVEN = 200
 # Rows of a query that are scored again in the first round; a later round takes four times as many.
 _FIRST_ROUND = 64
 _GROWTH = 4
@@ -31,18 +33,22 @@ class TopRows:
         scores: float32 [Nq, k], weighted sum of the levels that the model scores by.
         frame_scores: float32 [Nq, k], MeanMaxSim over the frame tokens.
         video_scores: float32 [Nq, k], MeanMaxSim over the video tokens; None for a model without the video level.
+        is_proven: bool [Nq], whether no other allowed row can be among the best. It is not known where rows were
+            left out as no candidates, or where so many are close that the probable error had to do.
     """
 
     rows: Tensor
     scores: Tensor
     frame_scores: Tensor
     video_scores: Tensor | None
+    is_proven: Tensor
 
 
 def empty_top_rows(queries: EncodedQueries) -> TopRows:
     """No rows for any of the queries."""
     none = torch.zeros(len(queries.texts), 0)
-    return TopRows(none.long(), none, none, none if "video" in queries.score_levels else None)
+    proven = torch.ones(len(queries.texts), dtype=torch.bool)
+    return TopRows(none.long(), none, none, none if "video" in queries.score_levels else None, proven)
 
 
 def single_query(queries: EncodedQueries, query: int) -> EncodedQueries:
@@ -68,7 +74,8 @@ def best_rows(
     """The exact best of given rows.
 
     With fast scores, rows are scored again from the highest upper bound down, until no upper bound left reaches
-    the exact score of the last of the best. Without them all are scored.
+    the exact score of the last of the best. Where the largest possible errors would leave some hundreds of rows,
+    the probable ones are used. Without fast scores all rows are scored.
 
     Args:
         queries: Nq encoded queries.
@@ -98,6 +105,7 @@ def best_rows(
         scores=torch.cat([scores.scores for _, scores in found]),
         frame_scores=torch.cat([scores.frame_scores for _, scores in found]),
         video_scores=torch.cat(video_scores) if video_scores else None,
+        is_proven=torch.tensor([search.is_proven for search in searches]),
     )
 
 
@@ -116,13 +124,18 @@ class _Search:
         self._count = count
         self._level_weights = level_weights
         self._has_bounds = fast is not None
+        self.is_proven = True
         self._threshold = torch.tensor(float("-inf"))
         self._pending, self._upper = rows, torch.full((len(rows),), float("inf"))
         if fast is not None:
-            scores, errors = fast.scores[0], fast.errors[0]
-            self._threshold = (scores - errors).topk(count).values[-1]
-            upper = scores + errors
-            kept = (upper >= self._threshold).nonzero()[:, 0]
+            scores = fast.scores[0]
+            for number, errors in enumerate((fast.errors[0], fast.probable_errors[0])):
+                self._threshold = (scores - errors).topk(count).values[-1]
+                upper = scores + errors
+                kept = (upper >= self._threshold).nonzero()[:, 0]
+                self.is_proven = number == 0
+                if len(kept) <= _MOST_PROVEN + count:
+                    break
             self._upper, order = upper[kept].sort(descending=True)
             self._pending = rows[kept[order]]
         self._scored: list[_Scored] = []

@@ -9,6 +9,11 @@ fastest at and bounds its error: for stored vectors q' and x' of q and x, by Cau
 
 and a maximum over tokens and a mean over query tokens move by no more than their largest and mean term. So the rows
 whose upper bound lies below the k-th best lower bound cannot be among the best k, whatever their exact score.
+
+Where many rows are that close, or an answer is approximate anyway, the probable error is used. What rounding took from
+a vector points in no particular direction, so its inner product with another vector has a standard deviation of the
+bound divided by the square root of the dimensions; four of these, for a mean over tokens, are far above any error that
+was seen.
 """
 
 from __future__ import annotations
@@ -52,17 +57,30 @@ class BoundedScores:
     Attributes:
         scores: fast scores.
         errors: largest possible distance to the exact score.
+        probable_errors: a distance that hardly any score has.
     """
 
     scores: Tensor
     errors: Tensor
+    probable_errors: Tensor
 
     def split(self) -> list[BoundedScores]:
         """The same for each query alone, [1, N]."""
-        return [
-            BoundedScores(*of_query)
-            for of_query in zip(torch.split(self.scores, 1), torch.split(self.errors, 1), strict=True)
-        ]
+        by_query = [torch.split(part, 1) for part in (self.scores, self.errors, self.probable_errors)]
+        return [BoundedScores(*of_query) for of_query in zip(*by_query, strict=True)]
+
+    def select(self, rows: Tensor) -> BoundedScores:
+        """The same for some of the rows."""
+        return BoundedScores(self.scores[:, rows], self.errors[:, rows], self.probable_errors[:, rows])
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[BoundedScores]) -> BoundedScores:
+        """The rows of several parts, one part after another."""
+        return cls(
+            torch.cat([part.scores for part in parts], dim=1),
+            torch.cat([part.errors for part in parts], dim=1),
+            torch.cat([part.probable_errors for part in parts], dim=1),
+        )
 
 
 def check_interaction(interaction: str) -> None:
@@ -203,13 +221,15 @@ class TwoLevelScorer:
             ValueError: `level_weights` does not fit the model.
         """
         prepared = PreparedQueries(queries, self.number_format, self.device)
-        scores = errors = torch.zeros(())
+        scores = errors = probable_errors = torch.zeros(())
         for level, weight in weights_of_levels(queries, level_weights).items():
             if weight:
                 bags = self._levels[level] if rows is None else self._levels[level].select(rows.to(self.device))
                 scores = scores + weight * prepared.scores(bags).cpu()
-                errors = errors + weight * prepared.errors(bags).cpu()
-        return BoundedScores(scores, errors)
+                largest, probable = prepared.errors(bags)
+                errors = errors + weight * largest.cpu()
+                probable_errors = probable_errors + weight * probable.cpu()
+        return BoundedScores(scores, errors, probable_errors)
 
 
 def _score_level(queries: EncodedQueries, bags: TokenBags, dtype: torch.dtype) -> Tensor:

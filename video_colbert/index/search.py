@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Iterator, Mapping
 
@@ -49,7 +50,8 @@ class Searcher:
     """Finds the best videos of a source.
 
     Up to `exact_limit` videos every video is scored, in a fast number format with a proven error bound, and what
-    may be among the best is scored again in float32: the result is exact. Above it, only candidates are scored:
+    may be among the best is scored again in float32: the result is exact, and proven to be for the queries that
+    `TopRows.is_proven` names. Above it, only candidates are scored:
     the best by pooled vectors or by tokens in few dimensions, as many as reach `recall_target` on the source
     itself. A searcher reads what it needs at the first search and holds it, so it does not see later changes of
     its source.
@@ -62,7 +64,8 @@ class Searcher:
         calibration: an earlier calibration for the same source; None to calibrate at the first search that
             needs candidates.
         hold_tokens: hold the tokens of all videos in memory, in the fast number format (a byte a number), above
-            `exact_limit` too. Then a search reads tokens of the few best candidates only.
+            `exact_limit` too. Then a search reads tokens of the few best candidates only, which is faster for a
+            process that answers many queries; the first search reads all tokens.
 
     Raises:
         ValueError: `recall_target` is out of range.
@@ -151,7 +154,12 @@ class Searcher:
                 scorer.scores(single_query(queries, query), rows=rows_of_query, level_weights=level_weights)
                 for query, rows_of_query in enumerate(candidates)
             ]
-        return best_rows(queries, candidates, fast_of_candidates, count, self._fetch, level_weights)
+        found = best_rows(queries, candidates, fast_of_candidates, count, self._fetch, level_weights)
+        return (
+            found
+            if available <= num_candidates
+            else dataclasses.replace(found, is_proven=torch.zeros_like(found.is_proven))
+        )
 
     def calibrate(
         self,
@@ -221,9 +229,7 @@ class Searcher:
         self._reduced = ReducedTokens.concatenate(reduced)
         if held:
             self._scorer = TwoLevelScorer.concatenate(held)
-        return BoundedScores(
-            torch.cat([part.scores for part in fast], dim=1), torch.cat([part.errors for part in fast], dim=1)
-        )
+        return BoundedScores.concatenate(fast)
 
     def _checked(self, rows: Tensor) -> Tensor:
         allowed: Tensor = torch.unique(rows.to("cpu", torch.int64))
@@ -241,7 +247,7 @@ class Searcher:
         else:
             fast = scorer.scores(queries, level_weights=level_weights)
             if allowed is not None:
-                fast = BoundedScores(fast.scores[:, allowed], fast.errors[:, allowed])
+                fast = fast.select(allowed)
         return fast.split()
 
     def _candidate_scores(

@@ -15,6 +15,8 @@ from video_colbert.index.token_bags import TokenBags
 # Similarities of one block: with the tokens they come from they stay in a processor's last cache.
 _BLOCK_SIMILARITIES = 2**18
 _BLOCK_SIMILARITIES_ON_ACCELERATOR = 2**26
+# Standard deviations of a single inner product's error, taken for the error of a mean of many.
+_DEVIATIONS = 4.0
 # Tokens that are brought into the format at once.
 _STORED_AT_ONCE = 2**16
 
@@ -137,10 +139,15 @@ class PreparedQueries:
         scores = torch.cat(columns, dim=1)
         return scores if shortest else scores.masked_fill_(lengths == 0, float("-inf"))
 
-    def errors(self, bags: StoredBags) -> Tensor:
-        """The largest possible distance of `scores` to the exact ones, float32 [Nq, n]; `scoring.py` says why."""
+    def errors(self, bags: StoredBags) -> tuple[Tensor, Tensor]:
+        """How far `scores` may be from the exact ones; `scoring.py` says why.
+
+        Returns:
+            The largest possible distance and one that is hardly ever reached, float32 [Nq, n].
+        """
         lost = torch.outer(self._losses, bags.norms) + torch.outer(self._norms, bags.losses)
-        return lost + self._rounding * torch.outer(self._norms + self._losses, bags.norms + bags.losses)
+        rounded = self._rounding * torch.outer(self._norms + self._losses, bags.norms + bags.losses)
+        return lost + rounded, lost * min(1.0, _DEVIATIONS / self._vectors.values.shape[1] ** 0.5) + rounded
 
     def _maxima(self, tokens: StoredVectors, length: int, offsets: Tensor | None) -> Tensor:
         """Largest similarity of each bag to each query token, [bags, m].

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_clip
-from video_colbert import encoding
+from video_colbert import clip_decoding
 from video_colbert.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
 
@@ -133,7 +133,7 @@ def test_second_run_with_a_cache_decodes_nothing_and_finds_the_same(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a video was decoded")
 
-    monkeypatch.setattr(encoding, "decode_video", refuse)
+    monkeypatch.setattr(clip_decoding, "decode_video", refuse)
     code, second, err = run_command(*command)
     assert (code, second) == (0, first)
     assert "5 of 5 videos were read from the cache" in err

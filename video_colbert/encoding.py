@@ -19,6 +19,10 @@ from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoC
 from video_colbert.errors import EncodingError
 from video_colbert.pretrained import DType, PretrainedPair, load_pretrained
 
+# On a processor, matrix products of other shapes round otherwise, by about 1e-7, which is enough to swap two nearly
+# equal videos. There the model always sees the same shapes, whatever the batch size: one clip, and so many queries.
+_CPU_QUERIES = 16
+
 _Input = TypeVar("_Input")
 _Output = TypeVar("_Output")
 
@@ -95,7 +99,8 @@ class VideoColBERTEncoder:
 
         Args:
             clips: what to encode; taken as needed.
-            batch_size: clips that go through the model together; no result depends on it.
+            batch_size: clips that go through the model together. On a CPU the model takes them one by one, so that no
+                result depends on it; on other devices its results may differ in the last bits.
             num_frames: frames sampled from each clip; the processor's own number by default.
             workers: decoding threads; by default one for each processor core, at most 8.
 
@@ -170,7 +175,8 @@ class VideoColBERTEncoder:
 
         Args:
             texts: the queries.
-            batch_size: queries that go through the model together; no result depends on it.
+            batch_size: queries that go through the model together. On a CPU it is always the same number, so that
+                no result depends on it.
 
         Raises:
             ValueError: no query, or a batch size below 1.
@@ -179,9 +185,14 @@ class VideoColBERTEncoder:
         if not texts or batch_size < 1:
             raise ValueError(f"needs a query and a batch size of at least 1, got {len(texts)} and {batch_size}")
         inputs = self.processor.process_queries(texts).to(self.model.device)
+        if self.model.device.type == "cpu":
+            batch_size = min(_CPU_QUERIES, len(texts))
         embeds, masks, weights = [], [], []
         for start in range(0, len(texts), batch_size):
-            rows = slice(start, start + batch_size)
+            rows = torch.arange(start, min(start + batch_size, len(texts)))
+            if self.model.device.type == "cpu":
+                # The last ones are filled up with the first query.
+                rows = torch.cat([rows, torch.zeros(batch_size - len(rows), dtype=torch.long)])
             query = self.model.get_text_features(inputs["input_ids"][rows], inputs["attention_mask"][rows])
             embeds.append(query.query_embeds.float())
             masks.append(query.query_mask.bool())
@@ -194,13 +205,13 @@ class VideoColBERTEncoder:
             words = self.processor.query_words(texts)
         return EncodedQueries(
             texts=texts,
-            query_embeds=torch.cat(embeds),
-            query_mask=torch.cat(masks),
+            query_embeds=torch.cat(embeds)[: len(texts)],
+            query_mask=torch.cat(masks)[: len(texts)],
             words=words,
             score_levels=tuple(config.score_levels),
             truncated=self.processor.truncated_queries(texts),
             interaction=config.interaction,
-            query_weights=torch.cat(weights) if weights else None,
+            query_weights=torch.cat(weights)[: len(texts)] if weights else None,
         )
 
     @property
@@ -225,7 +236,9 @@ class VideoColBERTEncoder:
     def _encode_waiting(self, items: Sequence[DecodedClip | BadVideo]) -> Iterator[EncodedVideo | BadVideo]:
         """Encodes the good ones of `items` together and gives one result for each item, in order."""
         batch = [item for item in items if isinstance(item, DecodedClip)]
-        encoded = iter(self.encode_decoded(batch) if batch else [])
+        together = 1 if self.model.device.type == "cpu" else max(len(batch), 1)
+        groups = [batch[start : start + together] for start in range(0, len(batch), together)]
+        encoded = iter([video for group in groups for video in self.encode_decoded(group)])
         return iter([item if isinstance(item, BadVideo) else next(encoded) for item in items])
 
 

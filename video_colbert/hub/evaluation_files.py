@@ -168,9 +168,9 @@ def _parsed(item: object, place: str) -> EvaluationResult:
     is_metrics = isinstance(metrics, dict) and all(isinstance(value, int | float) for value in metrics.values())
     if not is_metrics or "R@1" not in metrics:
         raise CheckpointError(f"metrics in {place} must give numbers by name, R@1 among them, not {metrics!r}")
-    for name, values_allowed in (("ties", get_args(Ties)), ("reweighting", (None, DUAL_SOFTMAX))):
-        if values.get(name, values_allowed[0]) not in values_allowed:
-            choices = ", ".join("null" if choice is None else choice for choice in values_allowed)
+    for name, known in (("ties", get_args(Ties)), ("reweighting", (None, DUAL_SOFTMAX))):
+        if values.get(name, known[0]) not in known:
+            choices = ", ".join("null" if choice is None else choice for choice in known)
             raise CheckpointError(f"{name} in {place} must be one of {choices}, not {values[name]!r}")
     intervals = values.get("confidence_intervals")
     if intervals is not None:

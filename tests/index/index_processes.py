@@ -61,7 +61,8 @@ def write_for(folder: Path, seconds: float) -> None:
             case 1:
                 video = generator.choice(index.videos or (None,))
                 if video is not None:
-                    index.move({video.id: f"/moved/{Path(video.path).name}"})
+                    # A path of its own: moving puts nothing in another's place.
+                    index.move({video.id: f"/moved/{video.digest}/{Path(video.path).name}"})
             case _:
                 index.add([content_of(number, generator.randrange(_CONTENTS)) for number in numbers])
 

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lancedb
 import numpy as np
@@ -13,6 +15,7 @@ from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import Index, IndexedVideo
 from video_colbert.index.codecs import token_codec
+from video_colbert.index.snapshot import IndexSnapshot
 from video_colbert.pretrained import ModelReference
 
 
@@ -361,3 +364,30 @@ def test_stored_calibration_is_used_by_every_later_reader(tmp_path: Path, monkey
     writer = Index.open(tmp_path)
     writer.add([make_video(f"{number}.mp4") for number in range(60, 130)])
     assert writer.needs_calibration
+
+
+def test_index_that_holds_its_tokens_gives_the_hits_of_one_that_reads_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.index.store.EXACT_LIMIT", 10)
+    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index.add([make_video(f"{number}.mp4", frames=1 + number % 4, seed=number) for number in range(60)])
+    index.calibrate()
+    queries = make_queries(3)
+    reading, holding = Index.open(tmp_path), Index.open(tmp_path, hold_tokens=True)
+    assert holding.search(queries, top_k=5) == reading.search(queries, top_k=5)
+    read: list[int] = []
+    monkeypatch.setattr(IndexSnapshot, "bags", _counting(IndexSnapshot.bags, read))
+    holding.search(queries, top_k=5)
+    in_held = sum(read)
+    read.clear()
+    reading.search(queries, top_k=5)
+    assert in_held < sum(read)
+
+
+def _counting(bags: Callable[..., Any], read: list[int]) -> Callable[..., Any]:
+    def counted(snapshot: IndexSnapshot, rows: torch.Tensor | None = None) -> Any:
+        read.append(len(snapshot) if rows is None else len(rows))
+        return bags(snapshot, rows)
+
+    return counted

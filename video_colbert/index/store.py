@@ -63,7 +63,7 @@ class Index:
         hits = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5, where="year >= 2020")[0]
     """
 
-    def __init__(self, table: LanceTable) -> None:
+    def __init__(self, table: LanceTable, *, hold_tokens: bool = False) -> None:
         header = read_header(table.schema, table.location)
         self.location = table.location
         self.model = header.model
@@ -71,6 +71,7 @@ class Index:
         self._merge_similarity = header.merge_similarity
         self._codec = token_codec(header.codec)
         self._table = table
+        self._hold_tokens = hold_tokens
         self._snapshot: IndexSnapshot | None = None
         self._searcher: Searcher | None = None
         # One thread at a time reads a new version; searches run beside each other on what it read.
@@ -139,6 +140,7 @@ class Index:
         location: str | os.PathLike[str],
         *,
         model: ModelReference | None = None,
+        hold_tokens: bool = False,
         storage_options: Mapping[str, str] | None = None,
     ) -> Index:
         """Opens an index.
@@ -146,6 +148,8 @@ class Index:
         Args:
             location: its folder or address.
             model: the model that will be used with it, checked against the one that made it.
+            hold_tokens: hold the tokens of all videos in memory, a byte a number, where a search scores candidates
+                only: for a process that searches a large index many times. The first search reads them all.
             storage_options: as `create`.
 
         Raises:
@@ -160,7 +164,7 @@ class Index:
                     "index the videos again"
                 )
             raise IndexStoreError(f"there is no index in {address}; make one with `video-colbert index`")
-        index = cls(LanceTable.open(address, storage_options))
+        index = cls(LanceTable.open(address, storage_options), hold_tokens=hold_tokens)
         if model is not None:
             index.check_model(model)
         return index
@@ -386,7 +390,9 @@ class Index:
                     calibration = earlier.calibration
                 # What does not fit is searched by its pooled vectors, and tokens of candidates are read when wanted.
                 limit = EXACT_LIMIT if snapshot.token_bytes() <= _MAX_HELD_BYTES else 0
-                self._searcher = Searcher(snapshot, exact_limit=limit, calibration=calibration)
+                self._searcher = Searcher(
+                    snapshot, exact_limit=limit, calibration=calibration, hold_tokens=self._hold_tokens
+                )
                 return self._searcher
             return earlier
 

@@ -61,7 +61,8 @@ def write_for(folder: Path, seconds: float) -> None:
             case 1:
                 video = generator.choice(index.videos or (None,))
                 if video is not None:
-                    index.move({video.id: f"/moved/{Path(video.path).name}"})
+                    # A path of its own: moving puts nothing in another's place.
+                    index.move({video.id: f"/moved/{video.digest}/{Path(video.path).name}"})
             case _:
                 index.add([content_of(number, generator.randrange(_CONTENTS)) for number in numbers])
 
@@ -92,8 +93,10 @@ def read_for(folder: Path, seconds: float, reports: Queue[ReaderReport]) -> None
                 wanted = [float(expected[key][query]) for key in found]
                 if any(abs(hit.score - score) > 1e-5 for hit, score in zip(hits, wanted, strict=True)):
                     problem = f"a score is not that of the tokens: {hits}"
-                if wanted != sorted(wanted, reverse=True) or len({name for name, _ in found}) != len(found):
-                    problem = f"hits are out of order or come twice: {hits}"
+                if wanted != sorted(wanted, reverse=True):
+                    problem = f"hits are out of order: {hits}"
+                if len({hit.video for hit in hits}) != len(hits) or len(set(found)) != len(hits):
+                    problem = f"a video comes twice: {hits}"
                 if where is not None and any(name >= limit for name, _ in found):
                     problem = f"a hit does not satisfy {where}: {hits}"
                 answers.add(tuple(found))

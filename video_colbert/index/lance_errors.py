@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,25 +18,43 @@ _MAGIC = b"LANC"
 _STORAGE_REASONS = (r"<Message>([^<]+)</Message>", r"message: \"([^\"]+)\"")
 _RUST_NOISE = re.compile(r"lance error: |LanceError\(\w+\): |,? ?/\S+\.rs:\d+(:\d+)?")
 _LONGEST = 300
+_RAISED = (RuntimeError, ValueError, OSError, pa.ArrowException)
 
 
 @contextmanager
-def clear_errors(location: str, problem: str) -> Iterator[None]:
-    """Turns what LanceDB raises within the block into an `IndexStoreError`.
+def reading(location: str) -> Iterator[None]:
+    """Turns what LanceDB raises while it reads into an `IndexStoreError`, which names files that lack their end.
 
     Args:
         location: folder or address of the index.
-        problem: what could not be done with it, such as "cannot be read".
 
     Raises:
         IndexStoreError: LanceDB raised an error.
     """
     try:
         yield
-    except (RuntimeError, ValueError, OSError, pa.ArrowException) as error:
-        if damaged := _truncated_file(location):
-            raise IndexStoreError(f"{location} is damaged: {damaged} is truncated") from error
-        raise IndexStoreError(f"{location} {problem} ({_reason(error)})") from error
+    except _RAISED as error:
+        if truncated := _truncated_files(location):
+            raise IndexStoreError(f"{location} is damaged: {', '.join(truncated)} is truncated") from error
+        raise IndexStoreError(f"{location} cannot be read ({_reason(error)})") from error
+
+
+@contextmanager
+def writing(location: str) -> Iterator[None]:
+    """Turns what LanceDB raises while it writes into an `IndexStoreError`; Lance commits a change as a whole or not.
+
+    Args:
+        location: folder or address of the index.
+
+    Raises:
+        IndexStoreError: LanceDB raised an error.
+    """
+    try:
+        yield
+    except _RAISED as error:
+        raise IndexStoreError(
+            f"{location} cannot be written; what was stored before is kept ({_reason(error)})"
+        ) from error
 
 
 def _reason(error: BaseException) -> str:
@@ -47,20 +66,21 @@ def _reason(error: BaseException) -> str:
     return lines[0] if len(lines[0]) <= _LONGEST else f"{lines[0][:_LONGEST]}..."
 
 
-def _truncated_file(location: str) -> str | None:
-    """A file that lacks its end, by its path in the index; None for a location that is no folder.
+def _truncated_files(location: str) -> list[str]:
+    """Files that lack their end, by their path in the index; none for a location that is no folder.
 
-    Files get their final names when they are whole, so one without its end was damaged afterwards.
+    A write that failed may leave such a file too, which belongs to no version.
     """
     folder = Path(location)
-    try:
-        for pattern in ("*.lance/_versions/*.manifest", "*.lance/data/*.lance"):
-            for path in sorted(folder.glob(pattern)):
+    truncated = []
+    for pattern in ("*.lance/_versions/*.manifest", "*.lance/data/*.lance"):
+        for path in sorted(folder.glob(pattern)):
+            try:
                 with path.open("rb") as file:
-                    file.seek(0, 2)
-                    file.seek(max(0, file.tell() - len(_MAGIC)))
-                    if file.read() != _MAGIC:
-                        return str(path.relative_to(folder))
-    except OSError:
-        return None
-    return None
+                    file.seek(-min(len(_MAGIC), path.stat().st_size), os.SEEK_END)
+                    is_whole = file.read() == _MAGIC
+            except OSError:
+                continue
+            if not is_whole:
+                truncated.append(str(path.relative_to(folder)))
+    return truncated

@@ -22,7 +22,7 @@ from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import sql_text
-from video_colbert.index.lance_errors import clear_errors
+from video_colbert.index.lance_errors import reading, writing
 
 logger = logging.getLogger(__name__)
 
@@ -61,8 +61,9 @@ class LanceTable:
         """
         if not is_remote(location):
             return any((Path(location) / f"{_TABLE}.lance" / "_versions").glob("*.manifest"))
-        with clear_errors(location, "cannot be read"):
-            return _TABLE in lancedb.connect(location, storage_options=_options(storage_options)).table_names()
+        with reading(location):
+            database = lancedb.connect(location, storage_options=_options(storage_options))
+            return _TABLE in database.list_tables().tables
 
     @classmethod
     def create(cls, location: str, schema: pa.Schema, storage_options: Mapping[str, str] | None = None) -> LanceTable:
@@ -76,7 +77,7 @@ class LanceTable:
                 Path(location).mkdir(parents=True, exist_ok=True)
             except OSError as error:
                 raise IndexStoreError(f"{location} cannot be made a folder ({error.strerror})") from error
-        with clear_errors(location, "cannot be written"):
+        with writing(location):
             options = {"new_table_data_storage_version": _STORAGE_VERSION, **(_options(storage_options) or {})}
             database = lancedb.connect(location, storage_options=options)
             table = database.create_table(_TABLE, schema=schema)
@@ -89,7 +90,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with clear_errors(location, "cannot be read"):
+        with reading(location):
             database = lancedb.connect(location, storage_options=_options(storage_options))
             return cls(location, database, database.open_table(_TABLE))
 
@@ -104,7 +105,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with clear_errors(self.location, "cannot be read"):
+        with reading(self.location):
             self._table.checkout_latest()
             return int(self._table.version)
 
@@ -114,7 +115,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be read, or the version is gone.
         """
-        with clear_errors(self.location, "cannot be read"):
+        with reading(self.location):
             table = self._database.open_table(_TABLE)
             table.checkout(version)
             return TableVersion(self.location, table)
@@ -125,7 +126,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with writing(self.location):
             self._table.checkout_latest()
             if missing := [column for column in fields if column.name not in self._table.schema.names]:
                 self._table.add_columns(missing)
@@ -140,7 +141,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with writing(self.location):
             self._table.checkout_latest()
             merge = self._table.merge_insert("id").when_not_matched_insert_all()
             if replaced_ids:
@@ -170,7 +171,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with writing(self.location):
             self._table.checkout_latest()
             self._table.merge_insert("id").when_matched_update_all().execute(rows)
         self._after_commit()
@@ -181,7 +182,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with writing(self.location):
             self._table.checkout_latest()
             self._table.update_field_metadata({"path": column, "metadata": dict(values)})
 
@@ -191,7 +192,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with writing(self.location):
             self._table.checkout_latest()
             self._table.delete(_is_in("id", ids))
         self._after_commit()
@@ -202,7 +203,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with clear_errors(self.location, "cannot be written; what was stored before is kept"):
+        with writing(self.location):
             self._table.checkout_latest()
             self._table.optimize(cleanup_older_than=_KEPT_VERSIONS)
 
@@ -222,7 +223,7 @@ class LanceTable:
 
         So each row is written anew a number of times that grows with the logarithm of the rows only.
         """
-        with clear_errors(self.location, "cannot be read"):
+        with reading(self.location):
             fragments = _statistics(self._table)["fragment_stats"]
         lengths = fragments["lengths"]
         rows = lengths["mean"] * fragments["num_fragments"]
@@ -249,7 +250,7 @@ class TableVersion:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with clear_errors(self.location, "cannot be read"):
+        with reading(self.location):
             return int(_statistics(self._table)["total_bytes"])
 
     def read(self, columns: Sequence[str], where: str | None = None) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
@@ -265,7 +266,7 @@ class TableVersion:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with clear_errors(self.location, "is damaged or cannot be read"):
+        with reading(self.location):
             query = self._table.search().select(list(columns)).with_row_id(True).limit(None)
             if where is not None:
                 query = query.where(where)
@@ -284,7 +285,7 @@ class TableVersion:
         Raises:
             IndexStoreError: the table cannot be read.
         """
-        with clear_errors(self.location, "is damaged or cannot be read"):
+        with reading(self.location):
             query = self._table.take_row_ids(row_ids.tolist()).select(list(columns)).with_row_id()
             table, found = _sorted_by_row_id(query.to_arrow())
         if len(found) != len(row_ids):

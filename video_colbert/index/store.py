@@ -220,6 +220,8 @@ class Index:
     def move(self, paths: Mapping[str, str]) -> None:
         """Records new paths of files that were moved or renamed.
 
+        What else is stored at a new path stays, since it may be about to move too, as when two files swap names.
+
         Args:
             paths: id of a stored video to the absolute path it has now.
 

@@ -1,12 +1,12 @@
 """`index_videos` into a real index against decoding alone and encoding alone.
 
-300 clips of 48 frames of 320 x 240 pixels, 12 frames of each at 224 pixels; each throughput the best
-of three rounds. Decoding alone is
+300 clips of 48 frames of 320 x 240 pixels, 12 frames of each at 224 pixels; three rounds. Decoding alone is
 the same decoding processes without an encoder; encoding alone is the same encoder on clips that are decoded already.
 All of it runs after the decoding processes' server is up; how long that takes is a figure of its own, and the command
 starts it before it loads the model. Targets:
-- an encoder stand-in that sleeps as long as decoding takes: at least 0.85 of the slower of decoding and sleeping;
-- an encoder that computes on the processor: at least 0.9 of 1 / (1 / decoding + 1 / encoding).
+- an encoder stand-in that sleeps as long as decoding took in this round: at least 0.85 of the slower of decoding and
+  sleeping, in the best round;
+- an encoder that computes on the processor: at least 0.9 of 1 / (1 / decoding + 1 / encoding), each at its best.
 Threads that decode, which a crash or a hanging file would take down with them, are measured for comparison.
 """
 
@@ -135,32 +135,34 @@ def timed(run: Callable[[], object]) -> float:
 
 def measure_round(ingestion: Ingestion) -> dict[str, float]:
     """Measures each throughput once, in clips a second."""
+    decode = ingestion.decode()
+    ingestion.stand_in.seconds_per_clip = 1 / decode
     return {
-        "decode_only": ingestion.decode(),
-        "decode_only_in_threads": ingestion.decode_in_threads(),
+        "decode_only": decode,
         "index_sleeping_encoder": ingestion.index(ingestion.stand_in),
+        "decode_only_in_threads": ingestion.decode_in_threads(),
         "encode_only": ingestion.encode(),
         "index_computing_encoder": ingestion.index(ingestion.encoder),
     }
 
 
 def measure() -> tuple[dict[str, Any], list[Target]]:
-    """Runs the rounds and takes the ratios of the best throughputs."""
+    """Runs the rounds; sleeping is compared within a round, computing by the best throughputs."""
     with tempfile.TemporaryDirectory() as folder:
         ingestion = Ingestion(Path(folder))
         first = timed(ingestion.decode)
-        ingestion.stand_in.seconds_per_clip = 1 / ingestion.decode()
         rounds = [measure_round(ingestion) for _ in range(ROUNDS)]
     best = {name: max(each[name] for each in rounds) for name in rounds[0]}
-    sleep_only = 1 / ingestion.stand_in.seconds_per_clip
-    figures: dict[str, Any] = {f"{name}_clips_per_second": value for name, value in best.items()}
-    figures["sleep_only_clips_per_second"] = sleep_only
+    figures: dict[str, Any] = {
+        f"{name}_clips_per_second": [round(each[name], 1) for each in rounds] for name in rounds[0]
+    }
     figures["decoding_processes"] = default_processes()
     figures["start_up_seconds"] = first - CLIPS / best["decode_only"]
     return figures, [
         Target(
-            "indexing over the slower of decoding and sleeping",
-            best["index_sleeping_encoder"] / min(best["decode_only"], sleep_only),
+            # Decoding took as long as the sleep, so either of them is the slower.
+            "indexing over the slower of decoding and sleeping, best round",
+            max(each["index_sleeping_encoder"] / each["decode_only"] for each in rounds),
             0.85,
             at_least=True,
         ),

@@ -56,6 +56,27 @@ def test_metadata_is_stored_and_absent_names_are_reported(
     assert years == {"clip0.mp4": 2019, "clip1.mp4": 2020, "clip2.mp4": None}
 
 
+def test_codec_and_merging_are_those_of_the_index_for_good(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--codec", "int4", "--merge-similarity", "0.9"]) == 0
+    index = Index.open(tmp_path / "index")
+    assert (index.codec, index.merge_similarity) == ("int4", 0.9)
+    assert main(command) == 0
+    assert main([*command, "--codec", "float16"]) == 1
+    assert "was made with codec int4, not float16" in capsys.readouterr().err
+    assert main([*command[:-1], str(tmp_path / "other"), "--merge-similarity", "2"]) == 1
+    assert "merge_similarity must be above 0 and at most 1, got 2.0" in capsys.readouterr().err
+
+
+def test_a_large_index_is_calibrated_once_when_it_is_made(
+    tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.index.store.EXACT_LIMIT", 2)
+    assert main(command) == 0
+    assert not Index.open(tmp_path / "index").needs_calibration
+
+
 def test_windows_devices_and_manifest_are_taken(
     tmp_path: Path, checkpoint_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

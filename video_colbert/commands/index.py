@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
 from video_colbert.console import write_notice, write_result
-from video_colbert.errors import MetadataError
+from video_colbert.errors import IndexStoreError, MetadataError
 from video_colbert.exit_codes import ExitCode
 
 if TYPE_CHECKING:
@@ -39,6 +39,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_int,
         metavar="N",
         help="frames sampled from each video; by default the number that the index has, or the model was made for",
+    )
+    parser.add_argument(
+        "--codec",
+        choices=("float16", "int8", "int4"),
+        help="how a new index stores tokens; the smaller ones lose a little of each score (default: float16)",
+    )
+    parser.add_argument(
+        "--merge-similarity",
+        type=float,
+        metavar="COSINE",
+        help="a new index merges tokens of neighbouring frames that are at least this similar; by default none",
     )
     parser.add_argument("--workers", type=positive_int, metavar="N", help="decoding processes (default: one a core)")
     parser.add_argument(
@@ -96,7 +107,7 @@ def run(arguments: argparse.Namespace) -> int:
 
     if arguments.ray is None:
         start_decoding_server()
-    from video_colbert.index import index_videos, prune_videos
+    from video_colbert.index import Index, index_videos, prune_videos
 
     files, folders = _find_files(arguments)
     try:
@@ -128,6 +139,9 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         report = _index_on_ray(arguments, index, files, windows, metadata)
     gone = prune_videos(index, folders) if arguments.prune else []
+    if isinstance(index, Index) and index.needs_calibration:
+        # Once here, rather than in every process that searches.
+        index.calibrate()
     write_result(_summary(report, len(gone), len(index), arguments.index))
     if report.bad:
         write_result(_bad_list(report.bad))
@@ -216,13 +230,29 @@ def _index_on_ray(
 
 
 def _open_index(arguments: argparse.Namespace, encoder: VideoColBERTEncoder) -> VideoIndex:
-    from video_colbert.index import create_index, index_exists, open_index
+    from video_colbert.index import Index, create_index, index_exists, open_index
 
-    if index_exists(arguments.index):
-        return open_index(arguments.index, model=encoder.reference)
-    return create_index(
-        arguments.index, model=encoder.reference, num_frames=arguments.num_frames or encoder.num_frames
-    )
+    if not index_exists(arguments.index):
+        try:
+            return create_index(
+                arguments.index,
+                model=encoder.reference,
+                num_frames=arguments.num_frames or encoder.num_frames,
+                codec=arguments.codec,
+                merge_similarity=arguments.merge_similarity,
+            )
+        except ValueError as error:
+            raise IndexStoreError(str(error)) from error
+    index = open_index(arguments.index, model=encoder.reference)
+    for option in ("codec", "merge_similarity"):
+        asked = getattr(arguments, option)
+        stored = getattr(index, option) if isinstance(index, Index) else None
+        if asked is not None and asked != stored:
+            raise IndexStoreError(
+                f"the index in {arguments.index} was made with {option} {stored}, not {asked}; leave the option out, "
+                "or choose another index"
+            )
+    return index
 
 
 def _seconds(text: str) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from video_colbert.errors import MissingExtraError
+from video_colbert.errors import IndexStoreError, MissingExtraError
 from video_colbert.index.qdrant_location import is_qdrant_uri
 from video_colbert.index.store import Index
 from video_colbert.index.video_index import VideoIndex
@@ -49,22 +49,40 @@ def open_index(location: str | os.PathLike[str], *, model: ModelReference | None
     return Index.open(address, model=model)
 
 
-def create_index(location: str | os.PathLike[str], *, model: ModelReference, num_frames: int | None) -> VideoIndex:
+def create_index(
+    location: str | os.PathLike[str],
+    *,
+    model: ModelReference,
+    num_frames: int | None,
+    codec: str | None = None,
+    merge_similarity: float | None = None,
+) -> VideoIndex:
     """Makes an empty index.
 
     Args:
         location: as `index_exists`.
         model: which weights will make the vectors.
         num_frames: frames that will be sampled from each video; None for as many as there are.
+        codec: how tokens are stored, as `Index.create`; None for float16.
+        merge_similarity: as `Index.create`.
 
     Raises:
-        IndexStoreError: there is one already, or the location cannot be written or reached.
+        IndexStoreError: there is one already, the location cannot be written or reached, or a Qdrant collection is
+            asked for a codec or for merged tokens.
         MissingExtraError: as `index_exists`.
+        ValueError: as `Index.create`.
     """
     address = os.fspath(location)
     if is_qdrant_uri(address):
+        if codec is not None or merge_similarity is not None:
+            raise IndexStoreError(
+                "a Qdrant collection holds all tokens as float16, so it takes no codec and merges none; compressed "
+                "copies are options of its address, such as ?token_quantization=int8"
+            )
         return _qdrant().create(address, model=model, num_frames=num_frames)
-    return Index.create(address, model=model, num_frames=num_frames)
+    return Index.create(
+        address, model=model, num_frames=num_frames, codec=codec or "float16", merge_similarity=merge_similarity
+    )
 
 
 def _qdrant() -> type[QdrantIndex]:

@@ -57,6 +57,7 @@ class Index:
         location: the folder, or the address such as `s3://bucket/name`.
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
+        merge_similarity: cosine from which neighbouring tokens were merged; None where none were.
 
     Example:
         index = Index.open("my-index", model=encoder.reference)
@@ -68,7 +69,7 @@ class Index:
         self.location = table.location
         self.model = header.model
         self.num_frames = header.num_frames
-        self._merge_similarity = header.merge_similarity
+        self.merge_similarity = header.merge_similarity
         self._codec = token_codec(header.codec)
         self._table = table
         self._hold_tokens = hold_tokens
@@ -175,6 +176,11 @@ class Index:
         searcher = self._searcher
         return None if searcher is None or searcher.is_exact else searcher.calibration
 
+    @property
+    def codec(self) -> str:
+        """How tokens are stored, one of `codecs.CODEC_NAMES`."""
+        return self._codec.name
+
     def check_model(self, model: ModelReference) -> None:
         """Checks that vectors of this model can be compared with those stored.
 
@@ -218,7 +224,7 @@ class Index:
         if columns:
             self._table.add_columns(columns)
         replaced = [video_id for video_id in at_places if video_id not in added]
-        rows = rows_to_store(new, self._codec, self._merge_similarity, metadata_fields(self._table.schema))
+        rows = rows_to_store(new, self._codec, self.merge_similarity, metadata_fields(self._table.schema))
         self._table.insert(rows, replaced)
 
     def move(self, paths: Mapping[str, str]) -> None:

@@ -16,7 +16,7 @@ import torch
 
 from video_colbert.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.decoding_process import Answer, ClipInSlot, DecodeClip, SharedSlots, Task, run_decoding_process
-from video_colbert.decoding_server import decoding_context
+from video_colbert.decoding_server import decoding_context, without_main_module
 from video_colbert.encoded import BadVideo, VideoClip
 from video_colbert.errors import EncodingError
 
@@ -153,7 +153,8 @@ class DecodingPool:
         process = self._context.Process(  # type: ignore[attr-defined] # BaseContext does not declare it
             target=run_decoding_process, args=(theirs, self._decoder, self._memory), daemon=True
         )
-        process.start()
+        with without_main_module():
+            process.start()
         # With our copy open too, the end of the process would not close the connection.
         theirs.close()
         return _Process(process, ours)
@@ -211,8 +212,7 @@ class DecodingPool:
         each.connection.close()
         if not each.is_ready:
             raise EncodingError(
-                f"a decoding process cannot be started (exit code {each.process.exitcode}; what it wrote says why). A "
-                "script that indexes must do so under `if __name__ == '__main__':`"
+                f"a decoding process cannot be started (exit code {each.process.exitcode}; what it wrote says why)"
             )
         self._take_back(each)
         if each.tasks:

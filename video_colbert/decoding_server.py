@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing
 import os
 import sys
+import types
+from collections.abc import Iterator
 from multiprocessing.context import BaseContext
 
 _PROCESS_MODULE = "video_colbert.decoding_process"
@@ -29,6 +32,21 @@ def start_decoding_server() -> None:
         from multiprocessing import forkserver
 
         forkserver.ensure_running()
+
+
+@contextlib.contextmanager
+def without_main_module() -> Iterator[None]:
+    """Starts processes that do not run the caller's script again, of which decoding needs nothing.
+
+    `multiprocessing` imports the main script in each process that it does not fork, so a script without
+    `if __name__ == "__main__":` would start itself over.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = types.ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def default_processes() -> int:

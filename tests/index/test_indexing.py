@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -239,3 +241,22 @@ def test_pruning_removes_what_is_gone_from_the_folder_and_nothing_else(
     assert {video.path for video in index.videos} == {str(files[0]), str(files[2]), str(elsewhere)}
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*gone; nothing of it is removed"):
         prune_videos(index, [tmp_path / "gone"])
+
+
+SCRIPT = """
+from video_colbert import Index, VideoColBERTEncoder, find_video_files, index_videos
+
+encoder = VideoColBERTEncoder.from_pretrained({model!r})
+index = Index.create({index!r}, model=encoder.reference, num_frames=encoder.num_frames)
+report = index_videos(index, encoder, find_video_files([{videos!r}]).files)
+print(len(report.added), len(report.bad))
+"""
+
+
+def test_a_script_without_a_main_guard_indexes_once(tmp_path: Path, checkpoint_folder: Path) -> None:
+    write_clip(tmp_path / "videos" / "clip.mp4", 0)
+    script = tmp_path / "script.py"
+    places = {"model": checkpoint_folder, "index": tmp_path / "index", "videos": tmp_path / "videos"}
+    script.write_text(SCRIPT.format(**{name: str(place) for name, place in places.items()}))
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    assert (run.returncode, run.stdout.split()) == (0, ["1", "0"]), run.stderr

@@ -35,8 +35,7 @@ def index_videos(
     """Adds files to an index.
 
     Files are told apart by content, so running again on a folder encodes only what is new or changed. What was
-    encoded is written from time to time, and when the run is interrupted. Decoding runs in processes, so a script
-    calls this under `if __name__ == "__main__":`.
+    encoded is written from time to time, and when the run is interrupted.
 
     Args:
         index: an index made with the encoder's model.

@@ -27,7 +27,8 @@ from task_data import load_split
 from task_scores import score_tasks
 from training_run import PooledSplit, pool_split, train_run
 
-from dataset_builders.graded_shapes import TASKS, GradedShapesConfig
+from dataset_builders.graded_shapes import GradedShapesConfig
+from dataset_builders.graded_shapes_tasks import TASKS
 from video_colbert.index.atomic_files import replace_file
 from video_colbert.training.arguments import JSONObject, TrainingArguments, merged_recipes
 

@@ -1,6 +1,5 @@
 """Writes the tables of docs/study.md, between their markers, and its plots."""
 
-import re
 from pathlib import Path
 
 import matplotlib
@@ -8,7 +7,7 @@ import numpy as np
 import pandas as pd
 from study_statistics import AVERAGE, CLAIMS, chance, checks, paired_difference, recalls
 
-from dataset_builders.graded_shapes import TASKS
+from dataset_builders.graded_shapes_tasks import TASKS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
@@ -41,10 +40,11 @@ def write_report(results: Path, configurations: list[str], docs: Path) -> bool:
     page = docs / "study.md"
     text = page.read_text("utf-8")
     for name, content in tables.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end of {name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise ValueError(f"{page} lacks the markers <!-- {name} --> and <!-- end of {name} -->")
-        text = pattern.sub(lambda match, content=content: match[1] + content + match[2], text)
+        start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+        if not 0 <= text.find(start) < text.find(end):
+            raise ValueError(f"{page} lacks the markers {start} and {end}")
+        before, after = text.partition(start)[0], text.partition(end)[2]
+        text = f"{before}{start}\n{content}\n{end}{after}"
         print(f"\n{content}")
     page.write_text(text, "utf-8")
     folder = docs / "study"

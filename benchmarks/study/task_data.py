@@ -1,5 +1,6 @@
 """The clips of the study as arrays: made as mp4 files, decoded once, kept."""
 
+import hashlib
 import json
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -44,17 +45,18 @@ def load_split(folder: Path, config: GradedShapesConfig, split: str, num_proc: i
         The split; its frames are read from the disk as needed.
 
     Raises:
-        ValueError: The folder holds clips of another configuration.
+        ValueError: The folder holds other clips.
     """
     if split not in SPLITS:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     clips = plan_task_clips(config, split)
     folder.mkdir(parents=True, exist_ok=True)
     settings, array = folder / f"{split}.json", folder / f"{split}.npy"
-    wanted = json.loads(json.dumps(asdict(config)))
+    plan = hashlib.sha256(repr(clips).encode()).hexdigest()
+    wanted = {"config": asdict(config), "plan": plan}
     if settings.exists():
         if json.loads(settings.read_text("utf-8")) != wanted:
-            raise ValueError(f"{folder} holds clips of another configuration; remove it or choose another folder")
+            raise ValueError(f"{folder} holds other clips than these; remove it or choose another folder")
     else:
         frames = np.stack(decode_clips(clips, num_proc, f"clips, {split}"))
         np.save(array, frames)

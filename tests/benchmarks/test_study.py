@@ -3,20 +3,21 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import run_study
 import torch
 import yaml
-from scipy import stats
-from transformers import CLIPModel
-
-import run_study
-from dataset_builders.graded_shapes import TASKS, TRAINED_TASKS, GradedShapesConfig
-from modeling_video_colbert import VideoColBERTConfig
 from pretrained_backbone import BackboneSettings, normalized_pixels, pretrain_backbone
+from scipy import stats
 from study_report import write_report
 from study_statistics import AVERAGE, chance, paired_difference, recalls
 from task_data import load_split
 from task_scores import gallery_recall, score_tasks, twin_accuracy
 from training_run import PooledFrames, pool_split, train_run, training_rows
+from transformers import CLIPModel
+
+from dataset_builders.graded_shapes import GradedShapesConfig
+from dataset_builders.graded_shapes_tasks import TASKS, TRAINED_TASKS
+from modeling_video_colbert import VideoColBERTConfig
 from video_colbert.training.model_setup import build_model_and_processor
 
 DATA = GradedShapesConfig(
@@ -154,7 +155,9 @@ def test_the_report_fills_the_tables_of_the_page_and_fails_when_a_check_does(tmp
         for seed in (0, 1):
             run_study.append_rows(results, rows_of_a_run(name, seed, "a"))
     page = tmp_path / "study.md"
-    page.write_text("".join(f"<!-- {x} -->\n\n<!-- end of {x} -->\n" for x in ("recall", "levels", "claims", "checks")))
+    page.write_text(
+        "".join(f"<!-- {x} -->\n\n<!-- end of {x} -->\n" for x in ("recall", "levels", "claims", "checks"))
+    )
     assert not write_report(results, ["frame_and_video", "frame_only", "video_only"], tmp_path)
     text = page.read_text("utf-8")
     assert "80.5 ± 0.7" in text

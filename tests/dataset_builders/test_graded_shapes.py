@@ -4,17 +4,9 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
-from dataset_builders.graded_shapes import (
-    GALLERY_SIZE,
-    SPLITS,
-    TASKS,
-    TIMES,
-    TRAINED_TASKS,
-    GradedShapesConfig,
-    partition_casts,
-    plan_task_clips,
-)
+from dataset_builders.graded_shapes import SPLITS, GradedShapesConfig, plan_task_clips
 from dataset_builders.graded_shapes_clips import TaskClip, generate_task_clip, render_task_clip
+from dataset_builders.graded_shapes_tasks import GALLERY_SIZE, TASKS, TIMES, TRAINED_TASKS, partition_casts
 from processing import decode_video
 
 SMALL = GradedShapesConfig(

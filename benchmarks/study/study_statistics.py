@@ -32,7 +32,9 @@ CLAIMS = (
     Claim("V > F", "video_only", "frame_only"),
     Claim("dual sigmoid > single sigmoid", "frame_and_video", "single_sigmoid"),
     Claim("dual sigmoid > InfoNCE", "frame_and_video", "info_nce"),
-    Claim("mean > sum", "frame_and_video", "max_sim"),
+    Claim("mean > sum, each from the same temperature parameter", "frame_and_video", "max_sim"),
+    Claim("mean > sum, both from where the sum starts", "high_temperature", "max_sim"),
+    Claim("mean > sum, without query expansion", "no_query_expansion", "max_sim_no_query_expansion"),
     Claim("query expansion helps", "frame_and_video", "no_query_expansion"),
     Claim("visual expansion helps", "frame_and_video", "no_visual_expansion"),
     Claim("late interaction > single vector (frames)", "frame_only", "mean_pooled"),
@@ -122,7 +124,7 @@ def checks(table: pd.DataFrame) -> list[Check]:
         ("the video level of frame_and_video", ("frame_and_video", "video"), ("frame_and_video", "frame")),
         ("video_only", ("video_only", "sum"), ("frame_only", "sum")),
     ):
-        for task in ("motion", "order", "counting", "motion_twins", "order_twins"):
+        for task in ("motion", "order", "motion_twins", "order_twins"):
             above, below = (recalls(table, name, task, level) for name, level in (video, frame))
             if above.empty or below.empty:
                 continue

@@ -8,6 +8,7 @@
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format and types
 #   make bench                     every figure the README quotes
+#   make study                     the controlled study of docs/study.md: what is missing of its runs, and the report
 
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
@@ -17,7 +18,7 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-datasets36 check format bench setup setup-dev setup-bench setup-ray clean
+.PHONY: demo test test-slow test-datasets36 check format bench study setup setup-dev setup-bench setup-ray clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -68,6 +69,9 @@ format: setup-dev
 
 bench: setup-bench
 	set -e; for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
+
+study: setup-bench
+	$(BIN)/python benchmarks/study/run_study.py
 
 clean:
 	rm -rf $(VENV) $(DATASETS36) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -61,6 +61,7 @@ def save_tiny_clip_backbone(
     num_layers: int = 2,
     image_size: int = 64,
     patch_size: int = 16,
+    text_length: int = 77,
     seed: int = 0,
 ) -> Path:
     """Saves a random CLIP checkpoint: model, tokenizer and image settings.
@@ -72,6 +73,7 @@ def save_tiny_clip_backbone(
         num_layers: Of both towers.
         image_size: Side of the frames, in pixels.
         patch_size: Side of a patch, in pixels.
+        text_length: Positions of the text tower.
         seed: Of the weights.
 
     Returns:
@@ -85,7 +87,13 @@ def save_tiny_clip_backbone(
     }
     tokens = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
     config = CLIPConfig(
-        text_config={**size, **tokens, "vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id},
+        text_config={
+            **size,
+            **tokens,
+            "vocab_size": len(tokenizer),
+            "pad_token_id": tokenizer.pad_token_id,
+            "max_position_embeddings": text_length,
+        },
         vision_config={**size, "image_size": image_size, "patch_size": patch_size},
         projection_dim=width,
     )

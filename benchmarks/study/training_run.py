@@ -1,0 +1,124 @@
+"""One run of the study: a configuration and a seed, trained on the mixed training set and scored on a split."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from pretrained_backbone import pooled_frames
+from task_data import TaskSplit
+from torch import Tensor, nn
+from torch.optim import AdamW
+from tqdm import trange
+from transformers import CLIPModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+from dataset_builders.graded_shapes_clips import TaskClip
+from modeling_video_colbert import VideoColBERTModel
+from processing import VideoColBERTProcessor
+from video_colbert.training.arguments import TrainingArguments
+from video_colbert.training.calibration import calibrate
+from video_colbert.training.contrastive_step import contrastive_step
+from video_colbert.training.model_setup import build_model_and_processor
+from video_colbert.training.optimization import build_scheduler, parameter_groups
+
+
+class PooledFrames(nn.Module):
+    """Stands in the place of a frozen image tower whose pooled vectors were computed before.
+
+    A frozen tower gives the same vectors in every step; computing them once makes a step several times cheaper and
+    changes no number. Its "pixels" are those vectors, `[N, 1, 1, width]`.
+    """
+
+    def forward(self, pixel_values: Tensor) -> BaseModelOutputWithPooling:
+        """Returns the vectors as the tower would."""
+        return BaseModelOutputWithPooling(pooler_output=pixel_values.flatten(1))
+
+
+@dataclass(frozen=True)
+class PooledSplit:
+    """A split as the frozen image tower sees it.
+
+    Attributes:
+        clips: What each clip shows and is called.
+        pooled: float32 [N, T, width], the tower's pooled vector of each frame.
+    """
+
+    clips: list[TaskClip]
+    pooled: Tensor
+
+    def pixel_values(self, rows: np.ndarray) -> Tensor:
+        """Returns [B, T, 1, 1, width], for a model with `PooledFrames`."""
+        return self.pooled[torch.from_numpy(rows), :, None, None]
+
+
+def pool_split(backbone: Path, split: TaskSplit) -> PooledSplit:
+    """Sends all frames of a split through the backbone's image tower."""
+    model = CLIPModel.from_pretrained(backbone).eval()
+    number, length = split.frames.shape[:2]
+    pooled = torch.cat(
+        [
+            pooled_frames(model, split.frames[start : start + 128].reshape(-1, *split.frames.shape[2:]))
+            for start in range(0, number, 128)
+        ]
+    )
+    return PooledSplit(split.clips, pooled.view(number, length, -1))
+
+
+def training_rows(num_clips: int, batch_size: int, seed: int, num_steps: int) -> Iterator[np.ndarray]:
+    """Yields the clips of each step: every clip once an epoch, an incomplete batch left out."""
+    steps_per_epoch = num_clips // batch_size
+    for step in range(num_steps):
+        epoch, place = divmod(step, steps_per_epoch)
+        if place == 0:
+            order = np.random.default_rng([seed, epoch]).permutation(num_clips)
+        yield order[place * batch_size : (place + 1) * batch_size]
+
+
+def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoColBERTModel, VideoColBERTProcessor]:
+    """Trains a configuration for `max_train_steps` steps on this machine's CPU.
+
+    Args:
+        arguments: Of the run, `seed` among them. The image tower is frozen, its head is not.
+        split: The training split.
+
+    Returns:
+        The model after its last step, in evaluation mode, and its processor.
+    """
+    accelerator = Accelerator(cpu=True)
+    set_seed(arguments.seed)
+    model, processor = build_model_and_processor(arguments)
+    model.vision_model = PooledFrames()
+    betas = (arguments.adam_beta1, arguments.adam_beta2)
+    optimizer = AdamW(parameter_groups(model, arguments), betas=betas, fused=True)
+    num_steps = arguments.max_train_steps or 0
+    scheduler = build_scheduler(optimizer, num_steps, arguments)
+    captions = [clip.caption for clip in split.clips]
+    queries = processor.process_queries(captions)
+    caption_keys = torch.from_numpy(np.unique(captions, return_inverse=True)[1])
+    batches = training_rows(len(captions), arguments.per_device_train_batch_size, arguments.seed, num_steps)
+    for step in (progress := trange(num_steps, desc="training", disable=None)):
+        rows = next(batches)
+        places = torch.from_numpy(rows)
+        batch: dict[str, Any] = {
+            "input_ids": queries["input_ids"][places],
+            "attention_mask": queries["attention_mask"][places],
+            "pixel_values_videos": split.pixel_values(rows),
+            "video_mask": torch.ones(len(rows), split.pooled.shape[1], dtype=torch.bool),
+            "video_keys": places,
+            "caption_keys": caption_keys[places],
+        }
+        if step == 0:
+            calibrate(accelerator, model, [batch])
+        losses = contrastive_step(accelerator, model, [batch])
+        torch.nn.utils.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
+        optimizer.step()
+        scheduler.step()
+        optimizer.zero_grad()
+        if step % 100 == 0:
+            progress.set_postfix(loss=f"{losses.loss.item():.3f}")
+    return model.eval(), processor

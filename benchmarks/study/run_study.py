@@ -29,7 +29,6 @@ from training_run import PooledSplit, pool_split, train_run
 
 from dataset_builders.graded_shapes import GradedShapesConfig
 from dataset_builders.graded_shapes_tasks import TASKS
-from video_colbert.index.atomic_files import replace_file
 from video_colbert.training.arguments import JSONObject, TrainingArguments, merged_recipes
 
 HERE = Path(__file__).parent
@@ -122,7 +121,9 @@ def append_rows(results: Path, rows: list[dict[str, Any]]) -> None:
         table = pd.read_parquet(results)
         same = (table.configuration == rows[0]["configuration"]) & (table.seed == rows[0]["seed"])
         added = pd.concat([table[~same], added], ignore_index=True)
-    replace_file(results, lambda file: added.to_parquet(file, index=False))
+    unfinished = results.with_suffix(".part")
+    added.to_parquet(unfinished, index=False)
+    unfinished.replace(results)
 
 
 if __name__ == "__main__":

@@ -123,8 +123,8 @@ def test_clips_held_never_exceed_the_bound(
     monkeypatch.setattr(encoder, "encode_decoded", encode_late)
     tasks = Counting([DecodeClip(path) for path in files * 5])
     with BulkEncoder([encoder], batch_size=2, processes=2) as bulk:
-        # Two at each process, the batch that is encoded and the next.
-        assert bulk.clips_held == 2 * 2 + 2 * 2
+        # Two at each process, the batch that is encoded and three ahead.
+        assert bulk.clips_held == 2 * 2 + 4 * 2
         bulk.start(tasks)
         deadline = time.monotonic() + 30
         while tasks.taken < bulk.clips_held and time.monotonic() < deadline:

@@ -13,8 +13,8 @@ from video_colbert.decoding_server import default_processes
 from video_colbert.encoding import VideoColBERTEncoder
 
 DEFAULT_TIMEOUT_SECONDS = 600.0
-# Beside the batch that is being encoded, the next one is decoded.
-_BATCHES_HELD = 2
+# Beside the batch that is being encoded, three are decoded ahead, for times when decoding is slower.
+_BATCHES_HELD = 4
 # Results that may wait for the consumer, which stops now and then to write.
 _RESULTS_HELD = 1024
 _POLL_SECONDS = 0.1

@@ -121,9 +121,11 @@ def plot_tasks(table: pd.DataFrame, configurations: list[str], file: Path) -> No
         axis.set_title(task, fontsize=10)
         axis.set_xlim(0, 102)
         axis.grid(axis="x", alpha=0.3)
-    axes[0, 0].set_yticks(heights, configurations, fontsize=8)
+    axes[0, 0].set_yticks(heights, configurations)
+    for axis in axes[:, 0]:
+        axis.tick_params(axis="y", labelsize=8)
     figure.supxlabel("R@1 on the test split, % (a dot a seed; bar: mean; dashed: chance)", fontsize=10)
-    figure.savefig(file, dpi=80)
+    figure.savefig(file, dpi=75)
     plt.close(figure)
 
 
@@ -143,7 +145,7 @@ def plot_levels(table: pd.DataFrame, file: Path) -> None:
     axis.set_ylabel("R@1, %")
     axis.legend(fontsize=8, ncols=3, loc="upper right", bbox_to_anchor=(1, 1.14), frameon=False)
     axis.set_title("frame_and_video: its levels (whiskers: range over seeds; dashed: chance)", fontsize=9, loc="left")
-    figure.savefig(file, dpi=80)
+    figure.savefig(file, dpi=75)
     plt.close(figure)
 
 

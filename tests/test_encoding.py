@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from processing import decode_video
+from tests.accelerators import needs_gpu
 from tests.video_files import write_bad_files, write_clip
 from video_colbert.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding import VideoColBERTEncoder
@@ -42,6 +43,21 @@ def test_encoded_clips_score_as_the_model_does(encoder: VideoColBERTEncoder, cli
         for level, bag in (("frame", video.frame_embeds), ("video", video.video_embeds)):
             mask = expected.video[f"{level}_mask"][row].bool()
             torch.testing.assert_close(bag, expected.video[f"{level}_embeds"][row][mask], atol=1e-5, rtol=0)
+
+
+@needs_gpu
+def test_a_gpu_encodes_as_the_processor_does(
+    encoder: VideoColBERTEncoder, checkpoint_folder: Path, clips: list[VideoClip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Convolutions round to 10 bits of precision otherwise.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    on_gpu = VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cuda")
+    pairs = zip(good(list(on_gpu.encode_videos(clips))), good(list(encoder.encode_videos(clips))), strict=True)
+    for found, expected in pairs:
+        torch.testing.assert_close(found.frame_embeds.cpu(), expected.frame_embeds, atol=1e-4, rtol=0)
+        torch.testing.assert_close(found.video_embeds.cpu(), expected.video_embeds, atol=1e-4, rtol=0)
+    found, expected = (each.encode_queries(["a red circle grows"]).query_embeds for each in (on_gpu, encoder))
+    torch.testing.assert_close(found.cpu(), expected, atol=1e-4, rtol=0)
 
 
 def test_timestamps_and_duration_are_those_of_the_decoded_frames(

@@ -5,40 +5,43 @@ import torch
 from torch import Tensor
 
 from video_colbert.index import number_formats
-from video_colbert.index.number_formats import FloatFormat, Int8Format, StoredVectors, fastest_format, number_format
+from video_colbert.index.number_formats import FloatFormat, Int8Format, fastest_format, number_format, restored
 
 CPU = torch.device("cpu")
 
 
 @pytest.mark.parametrize("name", ["int8", "bfloat16", "float16", "float32"])
-def test_similarities_are_those_of_the_stored_vectors(name: str) -> None:
+def test_products_are_those_of_the_stored_vectors(name: str) -> None:
     generator = torch.Generator().manual_seed(0)
     tokens, queries = torch.randn(50, 72, generator=generator), torch.randn(7, 72, generator=generator)
     chosen = number_format(name)
-    stored_tokens, stored_queries = chosen.store(tokens), chosen.store(queries)
-    found = chosen.similarities(stored_tokens, stored_queries)
-    if stored_queries.scales is not None:
-        found = found * stored_queries.scales
-    expected = stored_tokens.restored().double() @ stored_queries.restored().double().T
-    assert found.double().numpy() == pytest.approx(expected.numpy(), abs=72 * (chosen.rounding + 1e-6))
-    assert stored_tokens.restored().numpy() == pytest.approx(tokens.numpy(), abs=0.02)
+    scales = [chosen.scales(vectors) for vectors in (tokens, queries)]
+    values = [chosen.values(vectors, each) for vectors, each in zip((tokens, queries), scales, strict=True)]
+    stored = [restored(*each) for each in zip(values, scales, strict=True)]
+    found = chosen.products(*values).double()
+    if scales[0] is not None:
+        assert scales[1] is not None
+        found = found * torch.outer(*scales).double()
+    expected = stored[0].double() @ stored[1].double().T
+    assert found.numpy() == pytest.approx(expected.numpy(), abs=72 * (chosen.rounding + 1e-6))
+    assert stored[0].numpy() == pytest.approx(tokens.numpy(), abs=0.02)
 
 
 def test_int8_uses_the_whole_range_and_stores_zeros() -> None:
-    stored = Int8Format().store(torch.tensor([[0.0, 0.5, -1.0], [0.0, 0.0, 0.0]]))
-    assert stored.values.tolist() == [[0, 64, -127], [0, 0, 0]]
-    assert stored.restored()[1].tolist() == [0.0, 0.0, 0.0]
+    vectors = torch.tensor([[0.0, 0.5, -1.0], [0.0, 0.0, 0.0]])
+    scales = Int8Format().scales(vectors)
+    values = Int8Format().values(vectors, scales)
+    assert values.tolist() == [[0, 64, -127], [0, 0, 0]]
+    assert restored(values, scales)[1].tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_format_that_saturates_or_is_missing_is_not_chosen(monkeypatch: pytest.MonkeyPatch) -> None:
     class Saturating(Int8Format):
-        def similarities(self, tokens: StoredVectors, queries: StoredVectors) -> Tensor:
-            product = tokens.values.float() @ queries.values.float().T
-            assert tokens.scales is not None
-            return product.clamp(-32768, 32767) * tokens.scales[:, None]
+        def products(self, tokens: Tensor, queries: Tensor) -> Tensor:
+            return (tokens.float() @ queries.float().T).clamp(-32768, 32767)
 
     class Missing(Int8Format):
-        def similarities(self, tokens: StoredVectors, queries: StoredVectors) -> Tensor:
+        def products(self, tokens: Tensor, queries: Tensor) -> Tensor:
             raise RuntimeError("not implemented for 'Char'")
 
     assert not number_formats.is_correct(Saturating(), CPU)

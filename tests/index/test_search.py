@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from tests.accelerators import DEVICES
 from tests.index.made_tokens import make_bags, make_levels, make_queries, scores_by_loops
 from video_colbert.index import rescoring, search
 from video_colbert.index.calibration import Calibration
@@ -29,10 +30,11 @@ def best_by_loops(scores: torch.Tensor, count: int, rows: list[int] | None = Non
 
 
 @pytest.mark.parametrize("ragged", [False, True])
-def test_exact_search_gives_the_order_and_scores_of_the_formula(ragged: bool) -> None:
+@pytest.mark.parametrize("device", DEVICES)
+def test_exact_search_gives_the_order_and_scores_of_the_formula(device: str, ragged: bool) -> None:
     frames, videos = make_levels(80, WIDTH, ragged=ragged)
     queries = make_queries(3, WIDTH, near=frames)
-    searcher = Searcher(TokensInMemory(frames, videos))
+    searcher = Searcher(TokensInMemory(frames, videos), device=device)
     found = searcher.top(queries, 10)
     scores = scores_by_loops(queries, frames, videos)
     assert searcher.is_exact

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
+from tests.accelerators import DEVICES, needs_gpu
 from tests.tiny_models import QUERY_LENGTH, random_batch, tiny_backbone, tiny_model
 
 FAMILIES = ["clip", "siglip"]
@@ -22,11 +23,25 @@ def test_tokens_have_the_documented_shapes_and_unit_length(family: str) -> None:
     torch.testing.assert_close(output.scores, output.frame_scores + output.video_scores)
 
 
+@needs_gpu
 @pytest.mark.parametrize("family", FAMILIES)
 @torch.no_grad()
-def test_a_score_is_the_same_alone_in_any_batch_and_with_any_padding(family: str) -> None:
-    model = tiny_model(family)
+def test_a_gpu_scores_as_the_processor_does(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Convolutions round to 10 bits of precision otherwise.
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
     batch = random_batch(num_queries=5, num_videos=7)
+    expected = tiny_model(family)(**batch)
+    found = tiny_model(family).to("cuda")(**{name: value.to("cuda") for name, value in batch.items()})
+    for level in ("scores", "frame_scores", "video_scores"):
+        torch.testing.assert_close(found[level].cpu(), expected[level], atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("device", DEVICES)
+@torch.no_grad()
+def test_a_score_is_the_same_alone_in_any_batch_and_with_any_padding(device: str, family: str) -> None:
+    model = tiny_model(family).to(device)
+    batch = {name: value.to(device) for name, value in random_batch(num_queries=5, num_videos=7).items()}
     together = model(**batch)
     for row in range(5):
         query = model.get_text_features(batch["input_ids"][row : row + 1])

@@ -12,6 +12,7 @@ from accelerate.state import AcceleratorState
 from torch import Tensor
 
 from modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
+from tests.accelerators import needs_gpu
 from tests.tiny_models import random_batch, tiny_model
 from tests.training.process_groups import run_on_processes
 from video_colbert.training.calibration import calibrate
@@ -141,6 +142,23 @@ def test_two_processes_under_data_parallelism_equal_the_plain_step_of_one(tmp_pa
         expected = plain_step(build_model(loss_type), [make_batches(rank, sizes[rank]) for rank in range(2)])
         for results in ranks:
             assert_equal(results[place], expected)
+
+
+@needs_gpu
+@pytest.mark.parametrize("loss_type", LOSS_TYPES)
+def test_on_a_gpu_a_micro_batch_draws_the_dropout_that_it_drew_before(loss_type: str) -> None:
+    accelerator = Accelerator()
+    model, twin = (build_model(loss_type).to(accelerator.device) for _ in range(2))
+    batches = [
+        {name: value.to(accelerator.device) for name, value in batch.items()}
+        for batch in make_batches(0, FOUR_MICRO_BATCHES[0])
+    ]
+    wrapped = accelerator.prepare(model)
+    torch.manual_seed(0)
+    losses = contrastive_step(accelerator, wrapped, batches)
+    after = torch.cuda.get_rng_state()
+    assert_equal(results_of(model, losses.loss, losses.level_losses), plain_step(twin, [batches]))
+    assert torch.equal(after, torch.cuda.get_rng_state())
 
 
 def test_random_state_after_the_step_is_that_of_the_plain_step() -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import time
-from dataclasses import dataclass
 from typing import Protocol
 
 import torch
@@ -18,27 +17,6 @@ from torch import Tensor
 _TRIAL_SHAPE = (8192, 32, 512)
 _TRIAL_ROUNDS = 5
 _INT8_MAX = 127
-
-
-@dataclass(frozen=True)
-class StoredVectors:
-    """Vectors in a number format.
-
-    Attributes:
-        values: [n, D] in the format's type.
-        scales: float32 [n] by which the values are multiplied; None where there are none.
-    """
-
-    values: Tensor
-    scales: Tensor | None
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-    def restored(self) -> Tensor:
-        """The vectors that these values stand for, float32 [n, D]."""
-        values = self.values.float()
-        return values if self.scales is None else values * self.scales[:, None]
 
 
 class NumberFormat(Protocol):
@@ -52,40 +30,45 @@ class NumberFormat(Protocol):
     name: str
     rounding: float
 
-    def store(self, vectors: Tensor) -> StoredVectors:
-        """Brings float vectors [n, D] into the format."""
+    def scales(self, vectors: Tensor) -> Tensor | None:
+        """The smallest factors that the values of float vectors [n, D] can have, float32 [n]; None for no factors."""
         ...
 
-    def similarities(self, tokens: StoredVectors, queries: StoredVectors) -> Tensor:
-        """Inner products of tokens and query tokens, up to a positive factor a query token.
+    def values(self, vectors: Tensor, scales: Tensor | None) -> Tensor:
+        """Brings float vectors [n, D] into the format.
 
         Args:
-            tokens: [t, D], in this format.
-            queries: [m, D], in this format.
+            vectors: [n, D].
+            scales: a factor of each vector, not below its smallest; None for a format without factors.
 
         Returns:
-            float32 [t, m]; `queries.scales`, where there are some, are left to the caller, since a maximum over
-            tokens may be taken before.
+            [n, D] in the format's type. A vector is about its factor times its values.
         """
+        ...
+
+    def products(self, tokens: Tensor, queries: Tensor) -> Tensor:
+        """Inner products of values [t, D] and [m, D]: int32 or float32 [t, m]."""
         ...
 
 
 class Int8Format:
-    """8-bit integers with a scale a vector, multiplied as integers."""
+    """8-bit integers with a factor, multiplied as integers."""
 
     name = "int8"
     rounding = 0.0
 
-    def store(self, vectors: Tensor) -> StoredVectors:
-        """Divides each vector by 1/127 of its largest magnitude and rounds."""
-        vectors = vectors.float()
-        scales = vectors.abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / _INT8_MAX
-        return StoredVectors((vectors / scales[:, None]).round_().to(torch.int8), scales)
+    def scales(self, vectors: Tensor) -> Tensor:
+        """1/127 of each vector's largest magnitude."""
+        return vectors.float().abs().amax(dim=1).clamp(min=torch.finfo(torch.float32).tiny) / _INT8_MAX
 
-    def similarities(self, tokens: StoredVectors, queries: StoredVectors) -> Tensor:
-        """Integer products, exact, times the scale of the token."""
-        assert tokens.scales is not None  # noqa: S101 - made by `store`
-        return torch._int_mm(tokens.values, queries.values.T).float().mul_(tokens.scales[:, None])
+    def values(self, vectors: Tensor, scales: Tensor | None) -> Tensor:
+        """Divides and rounds."""
+        assert scales is not None  # noqa: S101 - made by `scales`
+        return (vectors.float() / scales[:, None]).round_().to(torch.int8)
+
+    def products(self, tokens: Tensor, queries: Tensor) -> Tensor:
+        """Integer products, exact."""
+        return torch._int_mm(tokens, queries.T)
 
 
 class FloatFormat:
@@ -97,13 +80,17 @@ class FloatFormat:
         # The product comes out in the format itself: half a unit in the last place.
         self.rounding = torch.finfo(dtype).eps / 2
 
-    def store(self, vectors: Tensor) -> StoredVectors:
-        """Rounds to the format."""
-        return StoredVectors(vectors.to(self.dtype), None)
+    def scales(self, vectors: Tensor) -> None:
+        """No factors."""
+        return
 
-    def similarities(self, tokens: StoredVectors, queries: StoredVectors) -> Tensor:
+    def values(self, vectors: Tensor, scales: Tensor | None) -> Tensor:
+        """Rounds to the format."""
+        return vectors.to(self.dtype)
+
+    def products(self, tokens: Tensor, queries: Tensor) -> Tensor:
         """Products, rounded to the format."""
-        return (tokens.values @ queries.values.T).float()
+        return (tokens @ queries.T).float()
 
 
 _FORMATS: tuple[NumberFormat, ...] = (
@@ -112,6 +99,16 @@ _FORMATS: tuple[NumberFormat, ...] = (
     FloatFormat(torch.float16),
     FloatFormat(torch.float32),
 )
+
+
+def restored(values: Tensor, scales: Tensor | None) -> Tensor:
+    """The vectors that values stand for, float32 [n, D].
+
+    Args:
+        values: [n, D] in a format's type.
+        scales: float32 [n], a factor of each, or None.
+    """
+    return values.float() if scales is None else values.float() * scales[:, None]
 
 
 @functools.cache
@@ -153,31 +150,27 @@ def is_correct(candidate: NumberFormat, device: torch.device) -> bool:
     # Equal signs make the largest sums.
     queries[0], tokens[0], tokens[1] = 1.0, 1.0, -1.0
     try:
-        stored_tokens = candidate.store(tokens.to(device))
-        stored_queries = candidate.store(queries.to(device))
-        found = candidate.similarities(stored_tokens, stored_queries)
-        if stored_queries.scales is not None:
-            found = found * stored_queries.scales
+        stored_tokens, stored_queries = (
+            candidate.values(vectors, candidate.scales(vectors)) for vectors in (tokens.to(device), queries.to(device))
+        )
+        found = candidate.products(stored_tokens, stored_queries).double()
     except (RuntimeError, AttributeError, NotImplementedError):
         return False
-    expected = stored_tokens.restored().double() @ stored_queries.restored().double().T
-    bound = (
-        (candidate.rounding + 1e-5)
-        * stored_tokens.restored().abs().double()
-        @ (stored_queries.restored().abs().double().T)
-    )
-    return bool(((found - expected).abs() <= bound).all())
+    exact_tokens, exact_queries = stored_tokens.double(), stored_queries.double()
+    bound = (candidate.rounding + 1e-5) * exact_tokens.abs() @ exact_queries.abs().T
+    return bool(((found - exact_tokens @ exact_queries.T).abs() <= bound).all())
 
 
 def _seconds(candidate: NumberFormat, device: torch.device) -> float:
     num_tokens, num_queries, width = _TRIAL_SHAPE
     generator = torch.Generator().manual_seed(0)
-    tokens = candidate.store(torch.randn(num_tokens, width, generator=generator).to(device))
-    queries = candidate.store(torch.randn(num_queries, width, generator=generator).to(device))
+    vectors = torch.randn(num_tokens + num_queries, width, generator=generator).to(device)
+    values = candidate.values(vectors, candidate.scales(vectors))
+    tokens, queries = values[:num_tokens], values[num_tokens:]
     best = float("inf")
     for _ in range(_TRIAL_ROUNDS):
         start = time.perf_counter()
         # Copying the result to the processor waits for the accelerator.
-        candidate.similarities(tokens, queries).amax().item()
+        candidate.products(tokens, queries).amax().item()
         best = min(best, time.perf_counter() - start)
     return best

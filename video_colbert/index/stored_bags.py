@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoded import EncodedQueries
-from video_colbert.index.number_formats import NumberFormat, StoredVectors
+from video_colbert.index.number_formats import NumberFormat, restored
 from video_colbert.index.token_bags import TokenBags
 
 # Similarities of one block: with the tokens they come from they stay in a processor's last cache.
@@ -17,22 +17,27 @@ _BLOCK_SIMILARITIES = 2**18
 _BLOCK_SIMILARITIES_ON_ACCELERATOR = 2**26
 # Standard deviations of a single inner product's error, taken for the error of a mean of many.
 _DEVIATIONS = 4.0
-# Tokens that are brought into the format at once.
-_STORED_AT_ONCE = 2**16
+# Bags that are brought into the format at once.
+_STORED_AT_ONCE = 2**12
 
 
 @dataclass(frozen=True)
 class StoredBags:
     """The bags of one level in a number format.
 
+    The tokens x' of a bag are its scale times their values. They share the scale, so that the largest product with
+    a query token is found among the values: one factor a bag is left to apply, and integers stay integers.
+
     Attributes:
-        vectors: the tokens x', the bags one after another.
-        offsets: int64 [N + 1]; bag i is `vectors[offsets[i]:offsets[i + 1]]`.
+        values: [total, D] in the format's type, the bags one after another.
+        scales: float32 [N], or None in a format without.
+        offsets: int64 [N + 1]; bag i is `values[offsets[i]:offsets[i + 1]]`.
         norms: float32 [N], the largest |x| of each bag.
         losses: float32 [N], the largest |x - x'| of each bag.
     """
 
-    vectors: StoredVectors
+    values: Tensor
+    scales: Tensor | None
     offsets: Tensor
     norms: Tensor
     losses: Tensor
@@ -43,33 +48,26 @@ class StoredBags:
     @property
     def num_bytes(self) -> int:
         """Memory that the bags take."""
-        tensors = (self.vectors.values, self.vectors.scales, self.offsets, self.norms, self.losses)
+        tensors = (self.values, self.scales, self.offsets, self.norms, self.losses)
         return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
     @classmethod
     def of(cls, bags: TokenBags, number_format: NumberFormat, device: torch.device) -> StoredBags:
         """Brings bags into a number format, in blocks that bound memory."""
-        parts, norms, losses = [], [], []
-        for tokens in torch.split(bags.tokens, _STORED_AT_ONCE):
-            exact = tokens.to(device).float()
-            part = number_format.store(exact)
-            parts.append(part)
-            norms.append(exact.norm(dim=1))
-            losses.append((exact - part.restored()).norm(dim=1))
-        scales = [part.scales for part in parts if part.scales is not None]
-        vectors = StoredVectors(torch.cat([part.values for part in parts]), torch.cat(scales) if scales else None)
-        offsets = bags.offsets.to(device)
-        return cls(vectors, offsets, _largest(torch.cat(norms), offsets), _largest(torch.cat(losses), offsets))
+        blocks = range(0, max(1, len(bags)), _STORED_AT_ONCE)
+        parts = [bags.part(first, min(first + _STORED_AT_ONCE, len(bags))) for first in blocks]
+        return cls.concatenate([cls._of_block(part, number_format, device) for part in parts])
 
     @classmethod
     def concatenate(cls, parts: Sequence[StoredBags]) -> StoredBags:
         """The bags of several collections, at least one, of one format, one collection after another."""
         if len(parts) == 1:
             return parts[0]
-        scales = [part.vectors.scales for part in parts if part.vectors.scales is not None]
+        scales = [part.scales for part in parts if part.scales is not None]
         lengths = torch.cat([part.offsets.diff() for part in parts])
         return cls(
-            StoredVectors(torch.cat([part.vectors.values for part in parts]), torch.cat(scales) if scales else None),
+            torch.cat([part.values for part in parts]),
+            torch.cat(scales) if scales else None,
             torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
             torch.cat([part.norms for part in parts]),
             torch.cat([part.losses for part in parts]),
@@ -85,9 +83,19 @@ class StoredBags:
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         shifts = (self.offsets[rows] - offsets[:-1]).repeat_interleave(lengths)
         chosen = torch.arange(len(shifts), device=shifts.device) + shifts
-        scales = None if self.vectors.scales is None else self.vectors.scales[chosen]
-        vectors = StoredVectors(self.vectors.values.index_select(0, chosen), scales)
-        return StoredBags(vectors, offsets, self.norms[rows], self.losses[rows])
+        scales = None if self.scales is None else self.scales[rows]
+        return StoredBags(self.values.index_select(0, chosen), scales, offsets, self.norms[rows], self.losses[rows])
+
+    @classmethod
+    def _of_block(cls, bags: TokenBags, number_format: NumberFormat, device: torch.device) -> StoredBags:
+        tokens, offsets = bags.tokens.to(device).float(), bags.offsets.to(device)
+        bag_scales = token_scales = number_format.scales(tokens)
+        if token_scales is not None:
+            bag_scales = _largest(token_scales, offsets)
+            token_scales = bag_scales.repeat_interleave(offsets.diff())
+        values = number_format.values(tokens, token_scales)
+        losses = (tokens - restored(values, token_scales)).norm(dim=1)
+        return cls(values, bag_scales, offsets, _largest(tokens.norm(dim=1), offsets), _largest(losses, offsets))
 
 
 class PreparedQueries:
@@ -104,39 +112,40 @@ class PreparedQueries:
         # The tokens that count, of all queries end to end.
         tokens = queries.query_embeds.to(device)[mask].float()
         self._format = number_format
-        self._vectors = number_format.store(tokens)
-        restored = self._vectors.restored()
+        scales = number_format.scales(tokens)
+        self._values = number_format.values(tokens, scales)
+        stored = restored(self._values, scales)
         # [Nq, m]: turns a row a token into the mean over the tokens of each query; 0 for a query without tokens.
         means = torch.zeros(len(mask), len(tokens), device=device)
         query_of_token = mask.nonzero()[:, 0]
         means[query_of_token, torch.arange(len(tokens), device=device)] = 1.0 / mask.sum(1).float()[query_of_token]
-        self._losses = means @ (tokens - restored).norm(dim=1)
-        self._norms = means @ restored.norm(dim=1)
-        self._weights = means if self._vectors.scales is None else means * self._vectors.scales
+        self._losses = means @ (tokens - stored).norm(dim=1)
+        self._norms = means @ stored.norm(dim=1)
+        self._weights = means if scales is None else means * scales
         # Half a unit in the last place for each sum of the product and for the conversions around it.
         self._rounding = number_format.rounding + (tokens.shape[1] + 8) * torch.finfo(torch.float32).eps / 2
 
     def scores(self, bags: StoredBags) -> Tensor:
         """MeanMaxSim of the stored vectors, float32 [Nq, n]; minus infinity for a bag without tokens."""
         device = self._weights.device
-        if not len(self._vectors) or not len(bags):
+        if not len(self._values) or not len(bags):
             return torch.zeros(len(self._weights), len(bags), device=device)
         lengths = bags.offsets.diff()
         longest, shortest = int(lengths.max()), int(lengths.min())
         if not longest:
             return torch.full((len(self._weights), len(bags)), float("-inf"), device=device)
         limit = _BLOCK_SIMILARITIES if device.type == "cpu" else _BLOCK_SIMILARITIES_ON_ACCELERATOR
-        block = max(1, limit // (longest * len(self._vectors)))
+        block = max(1, limit // (longest * len(self._values)))
         firsts = range(0, len(bags), block)
         offsets = bags.offsets[[*firsts, len(bags)]].tolist()
         columns = []
         for number, first in enumerate(firsts):
             begin, end = offsets[number], offsets[number + 1]
-            scales = None if bags.vectors.scales is None else bags.vectors.scales[begin:end]
-            part = StoredVectors(bags.vectors.values[begin:end], scales)
             bag_offsets = None if longest == shortest else bags.offsets[first : first + block + 1] - begin
-            columns.append(self._weights @ self._maxima(part, longest, bag_offsets).T)
+            columns.append(self._weights @ self._maxima(bags.values[begin:end], longest, bag_offsets).float().T)
         scores = torch.cat(columns, dim=1)
+        if bags.scales is not None:
+            scores *= bags.scales
         return scores if shortest else scores.masked_fill_(lengths == 0, float("-inf"))
 
     def errors(self, bags: StoredBags) -> tuple[Tensor, Tensor]:
@@ -147,26 +156,26 @@ class PreparedQueries:
         """
         lost = torch.outer(self._losses, bags.norms) + torch.outer(self._norms, bags.losses)
         rounded = self._rounding * torch.outer(self._norms + self._losses, bags.norms + bags.losses)
-        return lost + rounded, lost * min(1.0, _DEVIATIONS / self._vectors.values.shape[1] ** 0.5) + rounded
+        return lost + rounded, lost * min(1.0, _DEVIATIONS / self._values.shape[1] ** 0.5) + rounded
 
-    def _maxima(self, tokens: StoredVectors, length: int, offsets: Tensor | None) -> Tensor:
-        """Largest similarity of each bag to each query token, [bags, m].
+    def _maxima(self, tokens: Tensor, length: int, offsets: Tensor | None) -> Tensor:
+        """Largest product of the values of each bag and each query token, [bags, m].
 
         Args:
-            tokens: the bags end to end.
+            tokens: values of the bags end to end.
             length: tokens of each bag, where all have equally many.
             offsets: where each bag starts and the last one ends; None where all have equally many.
         """
         if offsets is None:
-            return self._format.similarities(tokens, self._vectors).view(-1, length, len(self._vectors)).amax(1)
+            return self._format.products(tokens, self._values).view(-1, length, len(self._values)).amax(1)
         if not len(tokens):
-            return torch.zeros(len(offsets) - 1, len(self._vectors), device=offsets.device)
+            return torch.zeros(len(offsets) - 1, len(self._values), device=offsets.device)
         lengths = offsets.diff()
         places = torch.arange(max(1, int(lengths.max())), device=offsets.device)
         # A bag is filled up with its own last token, which changes no maximum.
         rows = offsets[:-1, None] + torch.minimum(places, (lengths - 1).clamp(min=0)[:, None])
-        similarities = self._format.similarities(tokens, self._vectors)
-        return similarities[rows.clamp(max=len(tokens) - 1)].amax(1)
+        products = self._format.products(tokens, self._values)
+        return products[rows.clamp(max=len(tokens) - 1)].amax(1)
 
 
 def _largest(values: Tensor, offsets: Tensor) -> Tensor:

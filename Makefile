@@ -5,6 +5,7 @@
 #   make demo TORCH='torch==2.9.0' the same with another torch
 #   make test                      the tests
 #   make test-slow                 the tests that take minutes; adds the extra `ray`, 240 MB
+#   make test-gpu                  the tests that need a GPU, which the others do not see
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format and types
 #   make bench                     every figure the README quotes
@@ -18,7 +19,7 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-datasets36 check format bench study setup setup-dev setup-bench setup-ray clean
+.PHONY: demo test test-slow test-gpu test-datasets36 check format bench study setup setup-dev setup-bench setup-ray clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -54,6 +55,9 @@ test: setup-dev
 
 test-slow: setup-dev setup-ray
 	$(BIN)/python -m pytest -m slow
+
+test-gpu: setup-dev
+	$(BIN)/python -m pytest -m gpu
 
 test-datasets36: setup-dev $(DATASETS36)/.installed
 	VIDEO_COLBERT_DATASETS36_PYTHON=$(CURDIR)/$(DATASETS36)/bin/python $(BIN)/python -m pytest tests/datasets36

@@ -1,12 +1,12 @@
 """Time and memory of full-size training on this machine's accelerator: the table of docs/reproduce.md.
 
     python benchmarks/size_training.py                               every cell of the published table
-    python benchmarks/size_training.py --cells msrvtt-clip_b32       one of them
+    python benchmarks/size_training.py --cells msrvtt-clip_b32 --micro-batch 128
 
 A cell is a data set and a backbone: their two recipes, in bfloat16 on one process, with as many micro-batches a step
-as make the global batch of 128. The model has the backbone's size and random weights, and frames and words are
-random too: neither time nor memory depends on what they are. A step is the whole one of `train.py` (loss over all 128
-pairs, gradients, AdamW) on frames that are decoded already and on the accelerator.
+as make the global batch of 128, of the recipes' size or another. The model has the backbone's size and random weights,
+and frames and words are random too: neither time nor memory depends on what they are. A step is the whole one of
+`train.py` (loss over all 128 pairs, gradients, AdamW) on frames that are decoded already and on the accelerator.
 """
 
 from __future__ import annotations
@@ -172,16 +172,23 @@ def main() -> None:
     """Measures and prints a line a cell."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, metavar="CELL", help=", ".join(CELLS))
+    parser.add_argument(
+        "--micro-batch", type=int, metavar="N", help="pairs whose activations are held at a time; divides 128"
+    )
     parser.add_argument("--steps", type=int, default=5, help="timed steps; the median counts")
     options = parser.parse_args()
+    if options.micro_batch is not None and (options.micro_batch < 1 or GLOBAL_BATCH % options.micro_batch):
+        parser.error(f"--micro-batch must divide {GLOBAL_BATCH}, got {options.micro_batch}")
     accelerator = Accelerator(cpu=not torch.accelerator.is_available(), mixed_precision="bf16")
     for name, value in environment().items():
         print(f"{name}: {value}")
-    print("| Cell | pairs x epochs | a step of 128 pairs | videos/s | all steps | GPU memory |")
+    print("| Cell | pairs x epochs | micro-batch | a step of 128 pairs | all steps | GPU memory |")
     print("|---|---|---|---|---|---|")
     sizes: dict[Shape, StepSize] = {}
     for cell in tqdm(options.cells, unit="cell", disable=None):
         arguments = arguments_of(cell)
+        if options.micro_batch is not None:
+            arguments.per_device_train_batch_size = options.micro_batch
         shape = shape_of(cell, arguments)
         if shape not in sizes:
             config = VideoColBERTConfig(**(TOWERS[shape.backbone] | arguments.config_overrides))
@@ -189,8 +196,8 @@ def main() -> None:
         size, pairs = sizes[shape], num_pairs(arguments)
         hours = arguments.num_train_epochs * (pairs // GLOBAL_BATCH) * size.seconds / 3600
         print(
-            f"| {cell} | {pairs:,} x {arguments.num_train_epochs} | {size.seconds:.3g} s | "
-            f"{GLOBAL_BATCH / size.seconds:.0f} | {hours:.2f} h | {size.peak_bytes / 1e9:.1f} GB |",
+            f"| {cell} | {pairs:,} x {arguments.num_train_epochs} | {shape.micro_batch} | {size.seconds:.3g} s | "
+            f"{hours:.2f} h | {size.peak_bytes / 1e9:.1f} GB |",
             flush=True,
         )
 

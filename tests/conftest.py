@@ -1,3 +1,4 @@
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,12 @@ from transformers import PreTrainedTokenizerBase
 from tests.hub_stand_in import HubStandIn
 from tests.tiny_checkpoints import save_tiny_backbone, save_tiny_checkpoint
 from tests.tiny_tokenizers import build_clip_tokenizer, build_siglip_tokenizer
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A GPU rounds in its own way; the tests, and the processes they start, are to come out alike on every machine.
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
 @pytest.fixture(scope="session")

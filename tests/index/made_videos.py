@@ -8,7 +8,7 @@ import torch
 from processing import QueryWord
 from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.index import IndexedVideo
-from video_colbert.index.index_files import MetadataValue
+from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.pretrained import ModelReference
 
 MODEL = ModelReference("some/model", "a" * 40)

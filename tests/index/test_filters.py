@@ -23,7 +23,7 @@ from video_colbert.index.filters import (
     lance_sql,
     parse_filter,
 )
-from video_colbert.index.index_files import MetadataValue
+from video_colbert.index.indexed_video import MetadataValue
 
 FIELDS = [
     pa.field("year", pa.int64()),

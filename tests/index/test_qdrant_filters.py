@@ -11,7 +11,7 @@ from tests.index.made_clusters import MODEL, make_queries, make_videos
 from video_colbert.encoded import EncodedVideo
 from video_colbert.errors import FilterError, IndexStoreError
 from video_colbert.index import Index, IndexedVideo
-from video_colbert.index.index_files import MetadataValue
+from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.index.qdrant_index import QdrantIndex
 
 URI = "qdrant://host:6333/videos"

@@ -2,9 +2,9 @@
 
 from video_colbert.index.calibration import Calibration
 from video_colbert.index.filters import Filter, parse_filter
-from video_colbert.index.index_files import IndexedVideo
 from video_colbert.index.index_location import create_index, index_exists, open_index
 from video_colbert.index.index_writer import IndexingReport
+from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.indexing import index_videos, prune_videos
 from video_colbert.index.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
 from video_colbert.index.search import (

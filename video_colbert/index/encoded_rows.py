@@ -11,7 +11,7 @@ from video_colbert.encoded import EncodedVideo
 from video_colbert.errors import ModelMismatchError
 from video_colbert.index.candidates import pool_bags
 from video_colbert.index.codecs import TokenCodec
-from video_colbert.index.index_files import IndexedVideo, records_to_arrow
+from video_colbert.index.indexed_video import IndexedVideo, records_to_arrow
 from video_colbert.index.table_schema import FRAME_TOKENS, POOLED, VIDEO_TOKENS, VectorLayout
 from video_colbert.index.token_bags import TokenBags
 from video_colbert.index.token_columns import bags_to_arrow, vectors_to_arrow

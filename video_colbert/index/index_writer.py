@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from video_colbert.encoded import BadVideo, EncodedVideo
-from video_colbert.index.index_files import IndexedVideo, MetadataValue
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.indexing_plan import BadClip, DuplicateFile, MovedFile, PlannedFile, PresentFile
 from video_colbert.index.video_index import VideoIndex
 

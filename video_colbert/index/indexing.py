@@ -11,8 +11,8 @@ from tqdm import tqdm
 from video_colbert.bulk_encoding import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.index_files import MetadataValue
 from video_colbert.index.index_writer import SECONDS_BETWEEN_WRITES, IndexingReport, IndexWriter
+from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.index.indexing_plan import IndexingPlan, StoredFiles
 from video_colbert.index.scoring import check_interaction
 from video_colbert.index.video_index import VideoIndex

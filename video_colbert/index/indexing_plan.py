@@ -11,7 +11,7 @@ from typing import TypeAlias
 from video_colbert.decoding_pool import Outcome
 from video_colbert.decoding_process import DecodeClip, ReadDigest, ReadDuration, Task
 from video_colbert.encoded import BadVideo
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.windows import WindowSettings, video_windows
 from video_colbert.media_files import is_remote
 

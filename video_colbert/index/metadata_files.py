@@ -13,7 +13,7 @@ from pathlib import Path, PurePath
 
 from processing import VideoDecodingError
 from video_colbert.errors import MetadataError
-from video_colbert.index.index_files import MetadataValue
+from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.media_files import is_remote, open_media
 
 _VIDEO = "video"

@@ -7,7 +7,7 @@ from typing import Any
 
 from qdrant_client import QdrantClient, models
 
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant_location import QdrantLocation
 from video_colbert.index.qdrant_points import point_id
 

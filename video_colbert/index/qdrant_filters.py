@@ -14,7 +14,7 @@ from qdrant_client import QdrantClient, models
 
 from video_colbert.errors import FilterError
 from video_colbert.index.filters import AllOf, AnyOf, Comparison, Filter, FilterValue, Membership, NullCheck, Operator
-from video_colbert.index.index_files import RECORD_FIELDS
+from video_colbert.index.indexed_video import RECORD_FIELDS
 from video_colbert.index.qdrant_location import QdrantLocation
 
 METADATA = "metadata"

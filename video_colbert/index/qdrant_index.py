@@ -12,7 +12,7 @@ from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import Filter, check_filter, parse_filter
 from video_colbert.index.hits import SearchHit
-from video_colbert.index.index_files import RECORD_FIELDS, IndexedVideo, MetadataValue
+from video_colbert.index.indexed_video import RECORD_FIELDS, IndexedVideo, MetadataValue
 from video_colbert.index.qdrant_changes import remove_replaced, remove_videos, scroll_points, set_payload
 from video_colbert.index.qdrant_collection import (
     CollectionDescription,

@@ -13,7 +13,7 @@ from torch import Tensor
 from video_colbert.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.candidates import pool_bags
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant_filters import METADATA
 from video_colbert.index.token_bags import TokenBags
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from video_colbert.encoded import EncodedQueries
 from video_colbert.index.hits import SearchHit, find_moments, find_ranges
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant_collection import CollectionDescription
 from video_colbert.index.qdrant_location import QdrantLocation
 from video_colbert.index.qdrant_points import LEVEL_VECTORS, from_payload

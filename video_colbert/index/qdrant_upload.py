@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from video_colbert.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant_changes import stored_points
 from video_colbert.index.qdrant_errors import is_transient
 from video_colbert.index.qdrant_location import QdrantLocation

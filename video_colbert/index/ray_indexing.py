@@ -20,8 +20,8 @@ from video_colbert.bulk_encoding import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoded import EncodedVideo
 from video_colbert.encoding import VideoColBERTEncoder
 from video_colbert.errors import MissingExtraError, ModelMismatchError
-from video_colbert.index.index_files import MetadataValue
 from video_colbert.index.index_writer import SECONDS_BETWEEN_WRITES, IndexingReport, IndexWriter
+from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.index.indexing_plan import DuplicateFile, IndexingPlan, PlannedFile, StoredFiles
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoded import EncodedQueries
-from video_colbert.index.index_files import IndexedVideo
+from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.search import Searcher, SearchHit, TopRows, find_moments, find_ranges
 from video_colbert.index.snapshot import IndexSnapshot
 from video_colbert.index.token_bags import TokenBags

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from video_colbert.index.codecs import TokenCodec
-from video_colbert.index.index_files import RECORD_FIELDS, IndexedVideo, records_from_arrow
+from video_colbert.index.indexed_video import RECORD_FIELDS, IndexedVideo, records_from_arrow
 from video_colbert.index.lance_table import TableVersion
 from video_colbert.index.table_schema import (
     FRAME_TOKENS,

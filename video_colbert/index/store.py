@@ -19,7 +19,7 @@ from video_colbert.index.calibration import Calibration
 from video_colbert.index.codecs import token_codec
 from video_colbert.index.encoded_rows import common_layout, rows_to_store
 from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
-from video_colbert.index.index_files import IndexedVideo, MetadataValue, metadata_to_arrow
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue, metadata_to_arrow
 from video_colbert.index.lance_table import LanceTable, is_remote
 from video_colbert.index.results import find_hits
 from video_colbert.index.search import EXACT_LIMIT, Searcher, SearchHit

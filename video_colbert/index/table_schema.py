@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.calibration import Calibration
-from video_colbert.index.index_files import RECORD_FIELDS, MetadataValue
+from video_colbert.index.indexed_video import RECORD_FIELDS, MetadataValue
 from video_colbert.pretrained import ModelReference
 
 SCHEMA_VERSION = 2

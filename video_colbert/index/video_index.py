@@ -7,7 +7,7 @@ from typing import Protocol
 
 from video_colbert.encoded import EncodedQueries, EncodedVideo
 from video_colbert.index.filters import Filter
-from video_colbert.index.index_files import IndexedVideo, MetadataValue
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.search import SearchHit
 from video_colbert.pretrained import ModelReference
 

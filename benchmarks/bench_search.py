@@ -105,12 +105,25 @@ def compare(
     for side in searchers:
         first_search(side, lambda query, side=side: searchers[side].top(query, TOP_K), queries)  # type: ignore[misc]
     print(f"  {searchers['searcher'].calibration}")
+    is_large = not searchers["searcher"].is_exact
+    answers = ask(
+        {
+            side: lambda query, searcher=searcher: (  # type: ignore[misc] # bound as it is now
+                searcher.top(single_query(queries, query), TOP_K).rows[0].tolist()
+            )
+            for side, searcher in searchers.items()
+        },
+        exact,
+    )
+    # Their tokens would push the files of the others out of memory.
+    searchers.clear()
+    gc.collect()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
         store(Path(folder) / "index", source)
         print(f"  Lance index: stored in {time.perf_counter() - started:.0f} s", flush=True)
         indexes = {"ours": Index.open(Path(folder) / "index", hold_tokens=True)}
-        if not searchers["searcher"].is_exact:
+        if is_large:
             indexes["ours, tokens not held"] = Index.open(Path(folder) / "index")
         for side in indexes:
             first_search(side, lambda query, side=side: indexes[side].search(query), queries)  # type: ignore[misc]
@@ -123,16 +136,10 @@ def compare(
         )
         gc.collect()
         sides: dict[str, Callable[[int], list[int]]] = {
-            side: lambda query, index=index: [  # type: ignore[misc] # bound as it is now
+            side: lambda query, index=index: [  # type: ignore[misc]
                 int(hit.video) for hit in index.search(single_query(queries, query), top_k=TOP_K)[0]
             ]
             for side, index in indexes.items()
-        }
-        sides |= {
-            side: lambda query, searcher=searcher: (  # type: ignore[misc]
-                searcher.top(single_query(queries, query), TOP_K).rows[0].tolist()
-            )
-            for side, searcher in searchers.items()
         }
         for candidates in CANDIDATES:
             for is_exact in (False, True):
@@ -144,7 +151,7 @@ def compare(
                     candidates=min(candidates, len(source)),
                     is_exact=is_exact,
                 )
-        answers = ask(sides, exact)
+        answers |= ask(sides, exact)
         edge.close()
     for side, found in answers.items():
         print(f"  {side:36} {found}")

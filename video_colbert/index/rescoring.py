@@ -35,6 +35,7 @@ class TopRows:
         video_scores: float32 [Nq, k], MeanMaxSim over the video tokens; None for a model without the video level.
         is_proven: bool [Nq], whether no other allowed row can be among the best. It is not known where rows were
             left out as no candidates, or where so many are close that the probable error had to do.
+        frames: for each query k bags, the frame tokens of its rows, which were read to score them.
     """
 
     rows: Tensor
@@ -42,13 +43,16 @@ class TopRows:
     frame_scores: Tensor
     video_scores: Tensor | None
     is_proven: Tensor
+    frames: list[TokenBags]
 
 
 def empty_top_rows(queries: EncodedQueries) -> TopRows:
     """No rows for any of the queries."""
     none = torch.zeros(len(queries.texts), 0)
     proven = torch.ones(len(queries.texts), dtype=torch.bool)
-    return TopRows(none.long(), none, none, none if "video" in queries.score_levels else None, proven)
+    no_bags = TokenBags(torch.zeros(0, queries.query_embeds.shape[2]).half(), torch.zeros(1, dtype=torch.int64))
+    video_scores = none if "video" in queries.score_levels else None
+    return TopRows(none.long(), none, none, video_scores, proven, [no_bags] * len(queries.texts))
 
 
 def single_query(queries: EncodedQueries, query: int) -> EncodedQueries:
@@ -99,13 +103,14 @@ def best_rows(
             search.take(due, frames.select(places), None if videos is None else videos.select(places))
         size *= _GROWTH
     found = [search.best() for search in searches]
-    video_scores = [scores.video_scores for _, scores in found if scores.video_scores is not None]
+    video_scores = [scores.video_scores for _, scores, _ in found if scores.video_scores is not None]
     return TopRows(
-        rows=torch.stack([of_query for of_query, _ in found]),
-        scores=torch.cat([scores.scores for _, scores in found]),
-        frame_scores=torch.cat([scores.frame_scores for _, scores in found]),
+        rows=torch.stack([of_query for of_query, _, _ in found]),
+        scores=torch.cat([scores.scores for _, scores, _ in found]),
+        frame_scores=torch.cat([scores.frame_scores for _, scores, _ in found]),
         video_scores=torch.cat(video_scores) if video_scores else None,
         is_proven=torch.tensor([search.is_proven for search in searches]),
+        frames=[frames for _, _, frames in found],
     )
 
 
@@ -154,8 +159,8 @@ class _Search:
         if len(exact) >= self._count:
             self._threshold = torch.maximum(self._threshold, exact.topk(self._count).values[-1])
 
-    def best(self) -> tuple[Tensor, LevelScores]:
-        """The best rows [count] and their scores [1, count].
+    def best(self) -> tuple[Tensor, LevelScores, TokenBags]:
+        """The best rows [count], their scores [1, count] and their frame tokens.
 
         Sums in float32 depend on where in a product they stand. The best are ordered by sums in float64, rounded,
         which are equal for equal videos.
@@ -175,7 +180,8 @@ class _Search:
         by_row = rows.argsort()
         best = by_row[scores.scores[0, by_row].argsort(descending=True, stable=True)[: self._count]]
         video_scores = None if scores.video_scores is None else scores.video_scores[:, best]
-        return rows[best], LevelScores(scores.scores[:, best], scores.frame_scores[:, best], video_scores)
+        found = LevelScores(scores.scores[:, best], scores.frame_scores[:, best], video_scores)
+        return rows[best], found, frames.select(best)
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import torch
 from torch import Tensor
 
 from video_colbert.encoded import EncodedQueries
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.search import Searcher, SearchHit, TopRows, find_moments, find_ranges
 from video_colbert.index.snapshot import IndexSnapshot
-from video_colbert.index.token_bags import TokenBags
 
 # Windows asked for at first for each video that is wanted; if they are of too few videos, as many again.
 _WINDOWS_A_VIDEO = 4
@@ -50,15 +48,8 @@ def find_hits(
             break
         count *= 2
     chosen = [places[:top_k] for places in chosen]
-    found = torch.unique(torch.cat([rows_of[places] for rows_of, places in zip(top.rows, chosen, strict=True)]))
-    if not len(found):
-        return [[] for _ in queries.texts]
-    frames, _ = snapshot.bags(found)
     return [
-        [
-            _hit(queries, query, top, place, videos[query][place], _bag(frames, found, top, query, place))
-            for place in places
-        ]
+        [_hit(queries, query, top, place, videos[query][place]) for place in places]
         for query, places in enumerate(chosen)
     ]
 
@@ -71,13 +62,8 @@ def _best_of_each(windows: Sequence[IndexedVideo]) -> list[int]:
     return list(first.values())
 
 
-def _bag(frames: TokenBags, found: Tensor, top: TopRows, query: int, place: int) -> Tensor:
-    return frames.bag(int(torch.searchsorted(found, top.rows[query, place])))
-
-
-def _hit(
-    queries: EncodedQueries, query: int, top: TopRows, place: int, video: IndexedVideo, frame_embeds: Tensor
-) -> SearchHit:
+def _hit(queries: EncodedQueries, query: int, top: TopRows, place: int, video: IndexedVideo) -> SearchHit:
+    frame_embeds = top.frames[query].bag(place)
     return SearchHit(
         video=video.path,
         start=video.start or 0.0,

@@ -48,7 +48,9 @@ class IndexSnapshot:
         self.layout: VectorLayout | None = read_layout(table.schema)
         self._codec = codec
         columns = [column.name for column in (*RECORD_FIELDS, *metadata_fields(table.schema))]
-        self.records, self._row_ids = table.read(columns)
+        records, self._row_ids = table.read(columns)
+        # A few rows are taken from few pieces much faster than from many.
+        self.records = records.combine_chunks()
         self._bags: BagsOfLevels | None = None
         if earlier is not None and earlier._bags is not None:
             self._bags = self._bags_with(earlier)

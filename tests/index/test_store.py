@@ -379,10 +379,9 @@ def test_index_that_holds_its_tokens_gives_the_hits_of_one_that_reads_them(
     read: list[int] = []
     monkeypatch.setattr(IndexSnapshot, "bags", _counting(IndexSnapshot.bags, read))
     holding.search(queries, top_k=5)
-    in_held = sum(read)
-    read.clear()
+    assert not read
     reading.search(queries, top_k=5)
-    assert in_held < sum(read)
+    assert read
 
 
 def _counting(bags: Callable[..., Any], read: list[int]) -> Callable[..., Any]:

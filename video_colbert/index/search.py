@@ -64,9 +64,9 @@ class Searcher:
         recall_target: share of the exact best videos that candidates must hold, above 0 and at most 1.
         calibration: an earlier calibration for the same source; None to calibrate at the first search that
             needs candidates.
-        hold_tokens: hold the tokens of all videos in memory, in the fast number format (a byte a number), above
-            `exact_limit` too. Then a search reads tokens of the few best candidates only, which is faster for a
-            process that answers many queries; the first search reads all tokens.
+        hold_tokens: hold the tokens of all videos in memory above `exact_limit` too, as float16 and in the fast
+            number format (three bytes a number). Then a search reads nothing from the source, which is faster for
+            a process that answers many queries; the first search reads all tokens.
 
     Raises:
         ValueError: `recall_target` is out of range.
@@ -271,14 +271,10 @@ class Searcher:
         return pooled_scores(pooled_queries, pooled)
 
     def _held_tokens(self) -> TwoLevelScorer:
-        """The tokens of all videos in the fast format; of a small source, float16 is held for rescoring too."""
+        """The tokens of all videos in the fast format."""
         if self._scorer is None:
-            if self.is_exact:
-                self._bags = self.source.bags()
-                self._scorer = TwoLevelScorer(*self._bags, device=self.device)
-            else:
-                parts = [TwoLevelScorer(*bags, device=self.device) for bags in self._parts()]
-                self._scorer = TwoLevelScorer.concatenate(parts)
+            parts = [TwoLevelScorer(*bags, device=self.device) for bags in self._parts()]
+            self._scorer = TwoLevelScorer.concatenate(parts)
         return self._scorer
 
     def _directions(self) -> Tensor:
@@ -286,7 +282,9 @@ class Searcher:
         return principal_directions(*self.source.bags(order[:_DIRECTION_VIDEOS]))
 
     def _parts(self) -> Iterator[tuple[TokenBags, TokenBags | None]]:
-        """The bags of all videos in order, so many at a time that memory is bounded."""
+        """The bags of all videos in order, some at a time; they are held where they are to be."""
+        if self._bags is None and (self.is_exact or self.hold_tokens):
+            self._bags = self.source.bags()
         parts = torch.split(torch.arange(len(self)), _FETCHED_AT_ONCE)
         for part in tqdm(parts, desc="Reading tokens", unit="part", disable=None, leave=False):
             yield self.source.bags(part)

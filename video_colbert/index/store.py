@@ -149,8 +149,9 @@ class Index:
         Args:
             location: its folder or address.
             model: the model that will be used with it, checked against the one that made it.
-            hold_tokens: hold the tokens of all videos in memory, a byte a number, where a search scores candidates
-                only: for a process that searches a large index many times. The first search reads them all.
+            hold_tokens: hold the tokens of all videos in memory, three bytes a number, where a search scores
+                candidates only: for a process that searches a large index many times. The first search reads them
+                all.
             storage_options: as `create`.
 
         Raises:

@@ -75,6 +75,21 @@ def test_fast_scores_are_within_their_bound_of_the_formula(
     assert float(fast.errors.max()) < largest
 
 
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_fast_scores_of_tokens_of_any_width_are_within_their_bound(format_name: str) -> None:
+    frames, videos = make_levels(20, 13, ragged=True)
+    queries = make_queries(2, 13, near=frames)
+    fast = TwoLevelScorer(frames, videos, format_name=format_name).scores(queries)
+    assert ((fast.scores.double() - scores_by_loops(queries, frames, videos)).abs() <= fast.errors).all()
+
+
+def test_int8_tokens_of_a_video_share_a_scale_and_integers_a_byte() -> None:
+    frames, videos = make_levels(30, WIDTH, ragged=True)
+    tokens = len(frames.tokens) + len(videos.tokens)
+    # Beside the bytes of the tokens, each level has a scale and two norms a video, and N + 1 places.
+    assert TwoLevelScorer(frames, videos, format_name="int8").num_bytes == tokens * WIDTH + 2 * (30 * 12 + 31 * 8)
+
+
 @pytest.mark.parametrize("format_name", ["int8", "bfloat16"])
 def test_probable_errors_are_narrower_and_hold_too(format_name: str) -> None:
     frames, videos = make_levels(60, 256, ragged=True)

@@ -66,8 +66,9 @@ def score_plot(distribution: ScoreDistribution, *, title: str) -> str:
     parts += [
         _text(_LEFT, _HEIGHT - 10, f"{low:.3g}", anchor="start"),
         _text(_WIDTH - _RIGHT, _HEIGHT - 10, f"{high:.3g}", anchor="end"),
-        f'<text class="positives" x="{_WIDTH - 8}" y="32" text-anchor="end">right pairs</text>',
-        f'<text class="negatives" x="{_WIDTH - 8}" y="46" text-anchor="end">wrong pairs</text>',
+        # Beside the title: the curves reach everywhere below it.
+        f'<text class="positives" x="{_WIDTH - 8}" y="14" text-anchor="end">right pairs</text>',
+        f'<text class="negatives" x="{_WIDTH - 72}" y="14" text-anchor="end">wrong pairs</text>',
     ]
     return _svg(title, parts)
 

@@ -7,8 +7,8 @@ the truth; latency is the median of single queries, every side in turn, two thre
 
 This project searches a Lance index on disk with `Index.search`, hits with their moments included, opened as a process
 would that answers many queries (`hold_tokens=True`): above 20,000 videos candidates, as many as its own calibration
-says, scored in int8 from memory, and the best again in float32 from disk. The same without held tokens is printed
-beside it, and, on tokens in memory, the searcher alone and a scan of all videos; for the clips, what candidates would
+says, scored in int8 from memory, and the best again in float32. The same without held tokens is printed beside it,
+and, on tokens in memory, the searcher alone and a scan of all videos; for the clips, what candidates would
 give. Qdrant Edge finds candidates by its graph over the same pooled vectors, or compares all of them, and scores both
 levels natively in the same query; of all its settings tried, the fastest with a recall@10 of at least .99 counts, or
 the one of highest recall where none reaches that. LanceDB's own multivector search, without an index, is asked for

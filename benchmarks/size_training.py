@@ -121,6 +121,20 @@ def shape_of(cell: str, arguments: TrainingArguments) -> Shape:
     )
 
 
+def row_of(arguments: TrainingArguments, size: StepSize) -> str:
+    """The columns of a cell; hours are of the seconds as they are printed."""
+    pairs, seconds = num_pairs(arguments), float(f"{size.seconds:.3g}")
+    hours = arguments.num_train_epochs * (pairs // GLOBAL_BATCH) * seconds / 3600
+    columns = [
+        f"{pairs:,} x {arguments.num_train_epochs}",
+        str(arguments.per_device_train_batch_size),
+        f"{seconds:.3g} s",
+        f"{hours:.2f} h",
+        f"{size.peak_bytes / 1e9:.1f} GB",
+    ]
+    return " | ".join(columns)
+
+
 def random_micro_batch(shape: Shape, model: VideoColBERTModel, number: int, device: torch.device) -> Batch:
     """Captions of full length and videos of uint8 pixels that no other micro-batch has."""
     size, vocabulary = model.config.vision_config.image_size, model.config.text_config.vocab_size
@@ -193,13 +207,7 @@ def main() -> None:
         if shape not in sizes:
             config = VideoColBERTConfig(**(TOWERS[shape.backbone] | arguments.config_overrides))
             sizes[shape] = measure(accelerator, shape, config, arguments, options.steps)
-        size, pairs = sizes[shape], num_pairs(arguments)
-        hours = arguments.num_train_epochs * (pairs // GLOBAL_BATCH) * size.seconds / 3600
-        print(
-            f"| {cell} | {pairs:,} x {arguments.num_train_epochs} | {shape.micro_batch} | {size.seconds:.3g} s | "
-            f"{hours:.2f} h | {size.peak_bytes / 1e9:.1f} GB |",
-            flush=True,
-        )
+        print(f"| {cell} | {row_of(arguments, sizes[shape])} |", flush=True)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from transformers import PreTrainedTokenizerBase
 
 from tests.hub_stand_in import HubStandIn
@@ -11,9 +12,11 @@ from tests.tiny_tokenizers import build_clip_tokenizer, build_siglip_tokenizer
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    # A GPU rounds in its own way; the tests, and the processes they start, are to come out alike on every machine.
     if config.option.markexpr != "gpu":
+        # A GPU rounds in its own way; the tests, and the processes they start, come out alike on every machine.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    elif not torch.cuda.is_available():
+        raise pytest.UsageError("tests marked gpu need a GPU and a torch that finds it")
 
 
 @pytest.fixture(scope="session")

@@ -20,10 +20,18 @@ def accelerator() -> Iterator[Accelerator]:
 
 
 @pytest.mark.parametrize("cell", size_training.CELLS)
-def test_the_reproduction_page_counts_the_pairs_of_the_recipes(cell: str) -> None:
+def test_the_reproduction_page_multiplies_out_the_recipes(cell: str) -> None:
+    page = REPRODUCE.read_text(encoding="utf-8")
+    row = next(line for line in page.splitlines() if line.startswith(f"| {cell} |"))
+    columns = row.split(" | ")
     arguments = size_training.arguments_of(cell)
-    row = next(line for line in REPRODUCE.read_text(encoding="utf-8").splitlines() if f"| {cell} |" in line)
-    assert f"| {size_training.num_pairs(arguments):,} x {arguments.num_train_epochs} |" in row
+    arguments.per_device_train_batch_size = int(columns[2])
+    assert f"`reproduce {cell.replace('-', ' ')} {columns[2]}`" in page
+    if columns[3] == "not run here":
+        assert columns[1] == f"{size_training.num_pairs(arguments):,} x {arguments.num_train_epochs}"
+    else:
+        size = size_training.StepSize(float(columns[3].removesuffix(" s")), round(1e9 * float(columns[5][:-3])))
+        assert row.startswith(f"| {cell} | {size_training.row_of(arguments, size)} | ")
 
 
 def test_a_measured_step_is_that_of_the_whole_batch(accelerator: Accelerator, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 import torch
@@ -8,7 +9,10 @@ import torch
 from tests.accelerators import DEVICES
 from tests.index.made_tokens import make_bags, make_levels, make_queries, scores_by_loops
 from video_colbert.index import scoring, stored_bags
+from video_colbert.index.number_formats import number_format
 from video_colbert.index.scoring import TwoLevelScorer, score_bags, weights_of_levels
+from video_colbert.index.stored_bags import StoredBags
+from video_colbert.index.token_bags import TokenBags
 
 FORMATS = ["int8", "bfloat16", "float16", "float32"]
 WIDTH = 64
@@ -83,10 +87,28 @@ def test_fast_scores_of_tokens_of_any_width_are_within_their_bound(format_name: 
     assert ((fast.scores.double() - scores_by_loops(queries, frames, videos)).abs() <= fast.errors).all()
 
 
-def test_int8_tokens_of_a_video_share_a_scale_and_integers_a_byte() -> None:
+def test_tokens_are_stored_in_blocks_of_whole_bags(monkeypatch: pytest.MonkeyPatch) -> None:
+    bags = make_bags([3, 0, 5, 20, 1, 0, 2, 4], WIDTH)
+    whole = StoredBags.of(bags, number_format("int8"), torch.device("cpu"))
+    blocks = []
+    of_block = StoredBags._of_block.__func__
+
+    def counting(cls: type[StoredBags], part: TokenBags, *arguments: Any) -> StoredBags:
+        blocks.append(len(part.tokens))
+        return of_block(cls, part, *arguments)
+
+    monkeypatch.setattr(StoredBags, "_of_block", classmethod(counting))
+    monkeypatch.setattr(stored_bags, "_STORED_AT_ONCE", 8)
+    in_blocks = StoredBags.of(bags, number_format("int8"), torch.device("cpu"))
+    assert blocks == [8, 20, 7]
+    for name in ("values", "scales", "offsets", "norms", "losses"):
+        assert torch.equal(getattr(in_blocks, name), getattr(whole, name))
+
+
+def test_int8_takes_a_byte_a_number_and_a_scale_a_bag() -> None:
     frames, videos = make_levels(30, WIDTH, ragged=True)
     tokens = len(frames.tokens) + len(videos.tokens)
-    # Beside the bytes of the tokens, each level has a scale and two norms a video, and N + 1 places.
+    # Beside the bytes of the tokens, a bag has a scale and two norms, and a level has N + 1 places.
     assert TwoLevelScorer(frames, videos, format_name="int8").num_bytes == tokens * WIDTH + 2 * (30 * 12 + 31 * 8)
 
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 import torch
 
@@ -68,15 +70,30 @@ def test_order_is_exact_where_int8_cannot_tell_videos_apart(monkeypatch: pytest.
         assert found.is_proven.tolist() == [most_proven == 1000] * 2
 
 
-def test_few_rows_are_scored_again_where_scores_differ() -> None:
+def test_first_searches_in_several_threads_read_the_tokens_once() -> None:
+    frames, videos = make_levels(500, WIDTH)
+    source = CountingTokens(frames, videos)
+    queries = make_queries(1, WIDTH, near=frames)
+    searcher = Searcher(source, exact_limit=10, hold_tokens=True, calibration=calibration_of(500, 400))
+    with ThreadPoolExecutor(4) as executor:
+        found = list(executor.map(lambda _: searcher.top(queries, 5).rows.tolist(), range(8)))
+    assert found == [best_by_loops(score_bags(queries, frames, videos).scores, 5)] * 8
+    assert source.fetched == len(source)
+
+
+def test_few_rows_are_scored_again_where_scores_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     frames, videos = make_levels(500, WIDTH)
     source = CountingTokens(frames, videos)
     queries = make_queries(1, WIDTH, near=frames)
     searcher = Searcher(source, exact_limit=10, hold_tokens=True, calibration=calibration_of(500, 400))
     searcher.top(queries, 5)
     source.fetched = 0
+    scored: list[int] = []
+    fetch = searcher._fetch
+    monkeypatch.setattr(searcher, "_fetch", lambda rows: scored.append(len(rows)) or fetch(rows))
     found = searcher.top(queries, 5)
-    assert source.fetched <= rescoring._FIRST_ROUND
+    assert 0 < sum(scored) <= rescoring._FIRST_ROUND
+    assert source.fetched == 0
     assert found.rows.tolist() == best_by_loops(score_bags(queries, frames, videos).scores, 5)
 
 

@@ -153,10 +153,10 @@ def is_correct(candidate: NumberFormat, device: torch.device) -> bool:
         stored_tokens, stored_queries = (
             candidate.values(vectors, candidate.scales(vectors)) for vectors in (tokens.to(device), queries.to(device))
         )
-        found = candidate.products(stored_tokens, stored_queries).double()
+        found = candidate.products(stored_tokens, stored_queries).cpu().double()
     except (RuntimeError, AttributeError, NotImplementedError):
         return False
-    exact_tokens, exact_queries = stored_tokens.double(), stored_queries.double()
+    exact_tokens, exact_queries = stored_tokens.cpu().double(), stored_queries.cpu().double()
     bound = (candidate.rounding + 1e-5) * exact_tokens.abs() @ exact_queries.abs().T
     return bool(((found - exact_tokens @ exact_queries.T).abs() <= bound).all())
 

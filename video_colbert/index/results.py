@@ -47,6 +47,7 @@ def find_hits(
         if count >= available or all(len(places) >= top_k for places in chosen):
             break
         count *= 2
+        del top
     chosen = [places[:top_k] for places in chosen]
     return [
         [_hit(queries, query, top, place, videos[query][place]) for place in places]

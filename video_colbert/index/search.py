@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterator, Mapping
 
@@ -55,7 +56,7 @@ class Searcher:
     `TopRows.is_proven` names. Above it, only candidates are scored:
     the best by pooled vectors or by tokens in few dimensions, as many as reach `recall_target` on the source
     itself. A searcher reads what it needs at the first search and holds it, so it does not see later changes of
-    its source.
+    its source. Searches may run in several threads; the first one prepares what all need.
 
     Args:
         source: where tokens come from; it must not change while the searcher is used.
@@ -65,8 +66,8 @@ class Searcher:
         calibration: an earlier calibration for the same source; None to calibrate at the first search that
             needs candidates.
         hold_tokens: hold the tokens of all videos in memory above `exact_limit` too, as float16 and in the fast
-            number format (three bytes a number). Then a search reads nothing from the source, which is faster for
-            a process that answers many queries; the first search reads all tokens.
+            number format (three bytes a number where that is int8). Then a search reads nothing from the source,
+            which is faster for a process that answers many queries; the first search reads all tokens.
 
     Raises:
         ValueError: `recall_target` is out of range.
@@ -96,6 +97,8 @@ class Searcher:
         self._bags: tuple[TokenBags, TokenBags | None] | None = None
         self._pooled: Tensor | None = None
         self._reduced: ReducedTokens | None = None
+        # One thread reads and calibrates; it may enter again, for a calibration searches.
+        self._lock = threading.RLock()
 
     def __len__(self) -> int:
         return len(self.source)
@@ -140,7 +143,8 @@ class Searcher:
             candidates = [torch.arange(len(self)) if allowed is None else allowed] * len(queries.texts)
             fast = self._scores_of_all(queries, allowed, level_weights)
             return best_rows(queries, candidates, fast, count, self._fetch, level_weights)
-        calibration = self._calibration or self.calibrate(queries.score_levels)
+        with self._lock:
+            calibration = self._calibration or self.calibrate(queries.score_levels)
         num_candidates = calibration.candidates_for(top_k, len(self))
         if available <= num_candidates:
             candidates = [torch.arange(len(self)) if allowed is None else allowed] * len(queries.texts)
@@ -181,6 +185,10 @@ class Searcher:
                 stored tokens, which is a guess of what users ask.
             top_k: best videos of each query that the candidates must hold.
         """
+        with self._lock:
+            return self._calibrate(score_levels, queries, top_k)
+
+    def _calibrate(self, score_levels: tuple[str, ...], queries: EncodedQueries | None, top_k: int) -> Calibration:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
         asked = queries
         if asked is None:
@@ -258,24 +266,33 @@ class Searcher:
     ) -> Tensor:
         """Scores by which candidates are chosen, [Nq, n]."""
         if method == "reduced":
+            return self._reduced_tokens().scores(queries, rows=rows, level_weights=level_weights)
+        pooled = self._pooled_vectors()
+        levels = int(pooled.shape[1]) // queries.query_embeds.shape[2]
+        pooled_queries = pool_queries(queries, levels=levels, level_weights=level_weights)
+        return pooled_scores(pooled_queries, pooled if rows is None else pooled[rows])
+
+    def _reduced_tokens(self) -> ReducedTokens:
+        with self._lock:
             if self._reduced is None:
                 directions = self._directions()
                 parts = [ReducedTokens.of(directions, *bags, self.device) for bags in self._parts()]
                 self._reduced = ReducedTokens.concatenate(parts)
-            return self._reduced.scores(queries, rows=rows, level_weights=level_weights)
-        if self._pooled is None:
-            self._pooled = self.source.pooled()
-        levels = int(self._pooled.shape[1]) // queries.query_embeds.shape[2]
-        pooled_queries = pool_queries(queries, levels=levels, level_weights=level_weights)
-        pooled = self._pooled if rows is None else self._pooled[rows]
-        return pooled_scores(pooled_queries, pooled)
+            return self._reduced
+
+    def _pooled_vectors(self) -> Tensor:
+        with self._lock:
+            if self._pooled is None:
+                self._pooled = self.source.pooled()
+            return self._pooled
 
     def _held_tokens(self) -> TwoLevelScorer:
         """The tokens of all videos in the fast format."""
-        if self._scorer is None:
-            parts = [TwoLevelScorer(*bags, device=self.device) for bags in self._parts()]
-            self._scorer = TwoLevelScorer.concatenate(parts)
-        return self._scorer
+        with self._lock:
+            if self._scorer is None:
+                parts = [TwoLevelScorer(*bags, device=self.device) for bags in self._parts()]
+                self._scorer = TwoLevelScorer.concatenate(parts)
+            return self._scorer
 
     def _directions(self) -> Tensor:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(1))
@@ -285,9 +302,14 @@ class Searcher:
         """The bags of all videos in order, some at a time; they are held where they are to be."""
         if self._bags is None and (self.is_exact or self.hold_tokens):
             self._bags = self.source.bags()
-        parts = torch.split(torch.arange(len(self)), _FETCHED_AT_ONCE)
-        for part in tqdm(parts, desc="Reading tokens", unit="part", disable=None, leave=False):
-            yield self.source.bags(part)
+        firsts = range(0, len(self), _FETCHED_AT_ONCE)
+        for first in tqdm(firsts, desc="Preparing tokens", unit="part", disable=None, leave=False):
+            stop = min(first + _FETCHED_AT_ONCE, len(self))
+            if self._bags is None:
+                yield self.source.bags(torch.arange(first, stop))
+            else:
+                frames, videos = self._bags
+                yield frames.part(first, stop), None if videos is None else videos.part(first, stop)
 
     def _fetch(self, rows: Tensor) -> tuple[TokenBags, TokenBags | None]:
         if self._bags is None:

@@ -151,7 +151,7 @@ class Index:
             model: the model that will be used with it, checked against the one that made it.
             hold_tokens: hold the tokens of all videos in memory, three bytes a number, where a search scores
                 candidates only: for a process that searches a large index many times. The first search reads them
-                all.
+                all, and the first after a commit what is new.
             storage_options: as `create`.
 
         Raises:

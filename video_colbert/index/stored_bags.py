@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,8 +19,8 @@ _BLOCK_BYTES = 2**21
 _BLOCK_SIMILARITIES_ON_ACCELERATOR = 2**26
 # Standard deviations of a single inner product's error, taken for the error of a mean of many.
 _DEVIATIONS = 4.0
-# Bags that are brought into the format at once.
-_STORED_AT_ONCE = 2**12
+# Tokens that are brought into the format at once, unless one bag has more.
+_STORED_AT_ONCE = 2**16
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,11 @@ class StoredBags:
     @classmethod
     def of(cls, bags: TokenBags, number_format: NumberFormat, device: torch.device) -> StoredBags:
         """Brings bags into a number format, in blocks that bound memory."""
-        blocks = range(0, max(1, len(bags)), _STORED_AT_ONCE)
-        parts = [bags.part(first, min(first + _STORED_AT_ONCE, len(bags))) for first in blocks]
+        # The bag in which each block's worth of tokens ends is the last of its block.
+        ends = torch.tensor(range(_STORED_AT_ONCE, len(bags.tokens), _STORED_AT_ONCE), dtype=torch.int64)
+        stops = torch.searchsorted(bags.offsets, ends)
+        borders = torch.unique(torch.cat([torch.tensor([0]), stops, torch.tensor([len(bags)])])).tolist()
+        parts = [bags.part(first, stop) for first, stop in itertools.pairwise(borders)] or [bags]
         return cls.concatenate([cls._of_block(part, number_format, device) for part in parts])
 
     @classmethod
@@ -191,7 +195,10 @@ def _bring_into_cache(values: Tensor) -> None:
 
     A product takes rows in tiles, and waits for each: of 133 MB in int8 it took 28 ms alone, and 20 ms after this.
     """
-    if len(values) and values.stride(0) * values.element_size() % 8 == 0:
+    whole = len(values) and all(
+        number * values.element_size() % 8 == 0 for number in (values.stride(0), values.storage_offset())
+    )
+    if whole:
         values.view(torch.int64).amax()
 
 

@@ -13,6 +13,8 @@ def test_the_video_level_starts_as_the_frame_level() -> None:
     torch.manual_seed(0)
     transformer = TemporalTransformer(config)
     torch.nn.init.zeros_(transformer.frame_output.weight)
+    # The model does this; until then they are whatever the memory holds.
+    torch.nn.init.normal_(transformer.expansion_tokens)
     frames = torch.randn(2, 5, 16)
     tokens, mask = transformer.eval()(frames, torch.ones(2, 5, dtype=torch.bool))
     torch.testing.assert_close(tokens[:, :5], frames)

@@ -26,7 +26,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,9 @@ STORED_AT_ONCE = 5000
 RECALL = 0.99
 CANDIDATES = (200, 500, 1000, 2000, 4000)
 POOLED_SIMILARITIES = (0.95, 0.8)
+
+SearchOfOne = Callable[[int], list[int]]
+"""Gives the best rows for the query of this number."""
 
 
 @dataclass(frozen=True)
@@ -102,21 +105,14 @@ def compare(
         searchers["searcher, by candidates"] = Searcher(source, exact_limit=0, hold_tokens=True)
     else:
         searchers["searcher, all videos scored"] = Searcher(source, exact_limit=len(source))
-    for side in searchers:
-        first_search(side, lambda query, side=side: searchers[side].top(query, TOP_K), queries)  # type: ignore[misc]
+    sides = {side: rows_from_memory(searcher, queries) for side, searcher in searchers.items()}
+    for side, search in sides.items():
+        first_search(side, search)
     print(f"  {searchers['searcher'].calibration}")
     is_large = not searchers["searcher"].is_exact
-    answers = ask(
-        {
-            side: lambda query, searcher=searcher: (  # type: ignore[misc] # bound as it is now
-                searcher.top(single_query(queries, query), TOP_K).rows[0].tolist()
-            )
-            for side, searcher in searchers.items()
-        },
-        exact,
-    )
+    answers = ask(sides, exact)
     # Their tokens would push the files of the others out of memory.
-    searchers.clear()
+    del searchers, sides, search
     gc.collect()
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -125,8 +121,9 @@ def compare(
         indexes = {"ours": Index.open(Path(folder) / "index", hold_tokens=True)}
         if is_large:
             indexes["ours, tokens not held"] = Index.open(Path(folder) / "index")
-        for side in indexes:
-            first_search(side, lambda query, side=side: indexes[side].search(query), queries)  # type: ignore[misc]
+        sides = {side: rows_from_index(index, queries) for side, index in indexes.items()}
+        for side, search in sides.items():
+            first_search(side, search)
         started = time.perf_counter()
         edge = QdrantEdgePeer(Path(folder) / "edge", source)
         ingested = time.perf_counter()
@@ -135,22 +132,10 @@ def compare(
             f"  Qdrant Edge: stored in {ingested - started:.0f} s, optimised in {time.perf_counter() - ingested:.0f} s"
         )
         gc.collect()
-        sides: dict[str, Callable[[int], list[int]]] = {
-            side: lambda query, index=index: [  # type: ignore[misc]
-                int(hit.video) for hit in index.search(single_query(queries, query), top_k=TOP_K)[0]
-            ]
-            for side, index in indexes.items()
-        }
         for candidates in CANDIDATES:
             for is_exact in (False, True):
                 side = f"Qdrant Edge, {candidates} of {'all' if is_exact else 'the graph'}"
-                sides[side] = lambda query, candidates=candidates, is_exact=is_exact: edge.search(  # type: ignore[misc]
-                    queries.query_embeds[query],
-                    pooled_mean(queries.query_embeds[query]),
-                    TOP_K,
-                    candidates=min(candidates, len(source)),
-                    is_exact=is_exact,
-                )
+                sides[side] = rows_from_edge(edge, queries, min(candidates, len(source)), is_exact)
         answers |= ask(sides, exact)
         edge.close()
     for side, found in answers.items():
@@ -187,14 +172,34 @@ def store(folder: Path, source: TokensInMemory) -> None:
         index.add(added)
 
 
-def first_search(side: str, search: Callable[[EncodedQueries], object], queries: EncodedQueries) -> None:
+def rows_from_memory(searcher: Searcher, queries: EncodedQueries) -> SearchOfOne:
+    """A searcher's best rows for one of the queries."""
+    return lambda query: searcher.top(single_query(queries, query), TOP_K).rows[0].tolist()
+
+
+def rows_from_index(index: Index, queries: EncodedQueries) -> SearchOfOne:
+    """A Lance index's best rows, which are its paths."""
+    return lambda query: [int(hit.video) for hit in index.search(single_query(queries, query), top_k=TOP_K)[0]]
+
+
+def rows_from_edge(edge: QdrantEdgePeer, queries: EncodedQueries, candidates: int, is_exact: bool) -> SearchOfOne:
+    """Qdrant Edge's best rows among so many candidates, found by its graph or by comparing all."""
+
+    def search(query: int) -> list[int]:
+        embeds = queries.query_embeds[query]
+        return edge.search(embeds, pooled_mean(embeds), TOP_K, candidates=candidates, is_exact=is_exact)
+
+    return search
+
+
+def first_search(side: str, search: SearchOfOne) -> None:
     """Lets a side read, and calibrate, what it needs."""
     started = time.perf_counter()
-    search(single_query(queries, 0))
+    search(0)
     print(f"  {side}: first search {time.perf_counter() - started:.1f} s", flush=True)
 
 
-def ask(sides: dict[str, Callable[[int], list[int]]], exact: Sequence[Sequence[int]]) -> dict[str, Answers]:
+def ask(sides: Mapping[str, SearchOfOne], exact: Sequence[Sequence[int]]) -> dict[str, Answers]:
     """Asks all sides the same queries in turn, after two that do not count."""
     seconds: dict[str, list[float]] = {side: [] for side in sides}
     recalls: dict[str, list[float]] = {side: [] for side in sides}

@@ -19,7 +19,12 @@ from accelerate import Accelerator
 from benchmark_report import Target, run_benchmark
 from torch import Tensor
 
-from modeling_video_colbert import QueryEmbeddings, VideoColBERTConfig, VideoColBERTModel, VideoEmbeddings
+from video_colbert.modeling_video_colbert import (
+    QueryEmbeddings,
+    VideoColBERTConfig,
+    VideoColBERTModel,
+    VideoEmbeddings,
+)
 from video_colbert.training.contrastive_step import contrastive_step
 
 EXAMPLES, FRAMES, MICRO_BATCHES, QUERY_TOKENS = 32, 8, 8, 32

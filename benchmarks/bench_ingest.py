@@ -22,16 +22,16 @@ import torch
 from bench_input import write_clip
 from benchmark_report import Target, run_benchmark
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
-from video_colbert.bulk_encoding import BulkEncoder
-from video_colbert.clip_decoding import DecodedClip
-from video_colbert.decoding_server import default_processes
-from video_colbert.encoded import EncodedVideo, VideoClip
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding.bulk_encoder import BulkEncoder
+from video_colbert.encoding.clip_decoding import DecodedClip
+from video_colbert.encoding.decoding_server import default_processes
+from video_colbert.encoding.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.pretrained import load_pretrained
 from video_colbert.index import Index, index_videos
-from video_colbert.index.indexing_plan import IndexingPlan, StoredFiles
-from video_colbert.pretrained import load_pretrained
+from video_colbert.index.ingest.plan import IndexingPlan, StoredFiles
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
 CLIPS, FRAMES, IMAGE_SIZE, BATCH = 300, 12, 224, 8

@@ -33,7 +33,7 @@ from accelerate import Accelerator
 from benchmark_report import Target, run_benchmark
 from torch import Tensor
 
-from processing import VideoColBERTProcessor
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.epoch_batches import EpochBatches
 from video_colbert.training.step_batches import StepBatches

@@ -20,8 +20,8 @@ import torch.nn.functional as F
 from benchmark_report import Target, run_benchmark
 from torch import Tensor
 
-from modeling_video_colbert.late_interaction import mean_max_sim
-from modeling_video_colbert.losses_video_colbert import sigmoid_loss
+from video_colbert.modeling_video_colbert.late_interaction import mean_max_sim
+from video_colbert.modeling_video_colbert.losses_video_colbert import sigmoid_loss
 
 BATCH, QUERY_TOKENS, FRAME_TOKENS, VIDEO_TOKENS, WIDTH = 1024, 32, 12, 14, 512
 ROUNDS = 2

@@ -22,11 +22,11 @@ from size_cluster import bytes_of_a_video
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from modeling_video_colbert import mean_max_sim
-from video_colbert.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.index import IndexedVideo
-from video_colbert.index.qdrant_points import make_point, point_id
-from video_colbert.index.qdrant_query import score_query
+from video_colbert.index.qdrant.points import make_point, point_id
+from video_colbert.index.qdrant.query import score_query
+from video_colbert.modeling_video_colbert import mean_max_sim
 
 VIDEOS, FRAME_TOKENS, VIDEO_TOKENS, DIM, QUERIES, QUERY_TOKENS, CLUSTERS = 6000, 12, 14, 512, 20, 32, 200
 LAYOUTS = (None, "int8", "4bit")

@@ -22,10 +22,10 @@ from benchmark_report import Target, run_benchmark
 from clustered_tokens import ClusteredTokens
 from torch import Tensor
 
-from video_colbert.index.number_formats import fastest_format
-from video_colbert.index.rescoring import single_query
-from video_colbert.index.scoring import TwoLevelScorer
-from video_colbert.index.search import Searcher, TokensInMemory
+from video_colbert.index.search.number_formats import fastest_format
+from video_colbert.index.search.rescoring import single_query
+from video_colbert.index.search.scoring import TwoLevelScorer
+from video_colbert.index.search.searcher import Searcher, TokensInMemory
 
 VIDEOS, QUERIES, TOP_K = 10_000, 12, 10
 # Einsum takes a second a query.

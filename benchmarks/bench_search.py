@@ -41,15 +41,15 @@ from qdrant_edge_peer import QdrantEdgePeer, pooled_mean
 from torch import Tensor
 from trained_tokens import trained_tokens
 
-from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index import Index, IndexedVideo
-from video_colbert.index.codecs import encode_bags, token_codec
-from video_colbert.index.rescoring import single_query
-from video_colbert.index.scoring import score_bags
-from video_colbert.index.search import Searcher, TokensInMemory
-from video_colbert.index.token_bags import TokenBags
-from video_colbert.index.token_pooling import merge_neighbours
-from video_colbert.pretrained import ModelReference
+from video_colbert.index.lance.token_codecs import encode_bags, token_codec
+from video_colbert.index.lance.token_merging import merge_neighbours
+from video_colbert.index.search.rescoring import single_query
+from video_colbert.index.search.scoring import score_bags
+from video_colbert.index.search.searcher import Searcher, TokensInMemory
+from video_colbert.index.search.token_bags import TokenBags
 
 VIDEOS, TOP_K, QUERIES = 100_000, 10, 32
 CODEC_VIDEOS, LANCE_VIDEOS, LANCE_QUERIES = 10_000, 1000, 3

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from benchmark_report import Target, run_benchmark
 
-from modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
+from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 
 BATCH, FRAMES, QUERY_TOKENS, PAIRS = 8, 12, 32, 12
 

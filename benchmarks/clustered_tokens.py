@@ -7,8 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from video_colbert.encoded import EncodedQueries
-from video_colbert.index.token_bags import TokenBags
+from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.index.search.token_bags import TokenBags
 
 CLUSTERS = 20
 # Videos made at once.

@@ -21,14 +21,14 @@ from typing import Any
 
 from transformers import AutoModel, AutoProcessor
 
-from dataset_builders import MovingShapesConfig, VideoFolder, write_moving_shapes
-from dataset_builders.moving_shapes import SPLITS
 from video_colbert import Index, VideoColBERTEncoder, find_video_files, index_videos
+from video_colbert.dataset_builders import MovingShapesConfig, VideoFolder, write_moving_shapes
+from video_colbert.dataset_builders.moving_shapes import SPLITS
+from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.evaluation.metrics import pairwise_discrimination
 from video_colbert.evaluation.retrieval import encode_split, evaluate_split
-from video_colbert.html_report import write_search_page
-from video_colbert.pretrained import ModelReference, PretrainedPair
-from video_colbert.search_results import SearchResult, format_table
+from video_colbert.index.results_page import write_search_page
+from video_colbert.index.search_results import SearchResult, format_table
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
 REPOSITORY = Path(__file__).parents[1]

@@ -25,7 +25,7 @@ from qdrant_edge import (
 from torch import Tensor
 from tqdm import tqdm
 
-from video_colbert.index.search import TokensInMemory
+from video_colbert.index.search.searcher import TokensInMemory
 
 POINTS_AT_ONCE = 256
 

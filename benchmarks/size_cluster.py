@@ -12,7 +12,7 @@ import argparse
 import math
 from dataclasses import dataclass
 
-from video_colbert.index.codecs import CODEC_NAMES, token_codec
+from video_colbert.index.lance.token_codecs import CODEC_NAMES, token_codec
 
 GB = 1e9
 PINNED = ("pooled", "4bit", "int8", "float16")

@@ -23,9 +23,9 @@ from accelerate import Accelerator
 from benchmark_report import environment
 from tqdm import tqdm
 
-from dataset_builders.protocols import get_protocol
-from modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
-from processing import VideoColBERTVideoProcessor
+from video_colbert.dataset_builders.protocols import get_protocol
+from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
+from video_colbert.processing import VideoColBERTVideoProcessor
 from video_colbert.training.arguments import TrainingArguments, parse_arguments
 from video_colbert.training.contrastive_step import Batch, contrastive_step
 from video_colbert.training.optimization import build_optimizer

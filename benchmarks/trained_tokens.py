@@ -11,9 +11,9 @@ from safetensors.torch import save_file
 from transformers import AutoModel, AutoProcessor
 
 from video_colbert import VideoColBERTEncoder
-from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
-from video_colbert.index.token_bags import TokenBags
-from video_colbert.pretrained import ModelReference, PretrainedPair
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
+from video_colbert.index.search.token_bags import TokenBags
 
 REPOSITORY = Path(__file__).parents[1]
 DEMO = REPOSITORY / "runs" / "demo"

@@ -208,7 +208,7 @@ def test_interruption_keeps_what_was_encoded(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    from video_colbert.encoding import VideoColBERTEncoder
+    from video_colbert.encoding.encoder import VideoColBERTEncoder
 
     encode_clips = VideoColBERTEncoder.encode_decoded
     calls = 0
@@ -251,9 +251,9 @@ def test_version_and_help_answer_without_loading_torch() -> None:
 
 def test_inference_imports_nothing_of_the_training_extra() -> None:
     code = (
-        "import sys, video_colbert, video_colbert.html_report, video_colbert.evaluation.metrics\n"
+        "import sys, video_colbert, video_colbert.index.results_page, video_colbert.evaluation.metrics\n"
         "[getattr(video_colbert, name) for name in video_colbert.__all__]\n"
-        "sys.exit(' '.join({'datasets', 'evaluate', 'dataset_builders'} & set(sys.modules)) or 0)"
+        "sys.exit(' '.join({'datasets', 'evaluate', 'video_colbert.dataset_builders'} & set(sys.modules)) or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

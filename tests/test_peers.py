@@ -6,14 +6,14 @@ from typing import Any
 import pytest
 import torch
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
 from tests.video_files import write_clip
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.errors import IndexStoreError
 from video_colbert.evaluation.retrieval import encode_split
 from video_colbert.index import Index, index_videos
-from video_colbert.pretrained import ModelReference, PretrainedPair
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 
 CAPTIONS = ["a red circle grows", "a blue square", "a man rides a bicycle through the city"]
 

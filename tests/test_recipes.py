@@ -12,11 +12,11 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.state import AcceleratorState
 
 import train
-from dataset_builders.protocols import get_protocol
-from modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 from tests.dataset_builders.small_benchmarks import WRITERS, write_activitynet
 from tests.tiny_models import random_batch, tiny_backbone
 from tests.video_files import write_clip
+from video_colbert.dataset_builders.protocols import get_protocol
+from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 from video_colbert.training.arguments import merged_recipes, parse_arguments
 from video_colbert.training.contrastive_step import contrastive_step
 from video_colbert.training.optimization import build_optimizer

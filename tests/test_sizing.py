@@ -8,10 +8,10 @@ import torch
 from torch.nn.functional import normalize
 
 from benchmarks.size_cluster import Workload, candidates_a_shard, cluster_need, local_bytes, tables
-from video_colbert.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index import Index, IndexedVideo
-from video_colbert.index.codecs import CODEC_NAMES
-from video_colbert.pretrained import ModelReference
+from video_colbert.index.lance.token_codecs import CODEC_NAMES
 
 REPOSITORY = Path(__file__).parents[1]
 

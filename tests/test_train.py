@@ -19,12 +19,12 @@ from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from safetensors.torch import load_file
 
 import train
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
 from tests.hub.clients import HubClient
 from tests.hub_stand_in import HubStandIn
 from tests.video_files import write_clip
 from video_colbert.hub import read_evaluation_results, verify_checkpoint
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training import contrastive_step as contrastive_step_module
 from video_colbert.training.arguments import parse_arguments
 from video_colbert.training.checkpoints import ResumeError, checkpoints

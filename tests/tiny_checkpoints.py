@@ -5,9 +5,9 @@ from pathlib import Path
 
 from transformers import PreTrainedTokenizerBase
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
 from tests.tiny_models import tiny_backbone
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 
 IMAGE_SIZE = 32
 

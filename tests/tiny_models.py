@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from transformers import CLIPConfig, CLIPModel, PreTrainedModel, SiglipConfig, SiglipModel
 
-from modeling_video_colbert import VideoColBERTModel
+from video_colbert.modeling_video_colbert import VideoColBERTModel
 
 VOCAB_SIZE = 600
 QUERY_LENGTH = 16

@@ -7,29 +7,29 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
-    from processing import VideoColBERTProcessor, VideoDecodingError
-    from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
-    from video_colbert.encoding import VideoColBERTEncoder
+    from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
+    from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.errors import VideoColBERTError
     from video_colbert.index import Index, Moment, SearchHit, find_video_files, index_videos
+    from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
+    from video_colbert.processing import VideoColBERTProcessor, VideoDecodingError
 
 __version__ = metadata.version("video-colbert")
 
 _MODULES = {
-    "BadVideo": "video_colbert.encoded",
-    "EncodedQueries": "video_colbert.encoded",
-    "EncodedVideo": "video_colbert.encoded",
+    "BadVideo": "video_colbert.encoding.encoded",
+    "EncodedQueries": "video_colbert.encoding.encoded",
+    "EncodedVideo": "video_colbert.encoding.encoded",
     "Index": "video_colbert.index",
     "Moment": "video_colbert.index",
     "SearchHit": "video_colbert.index",
-    "VideoClip": "video_colbert.encoded",
-    "VideoColBERTConfig": "modeling_video_colbert",
-    "VideoColBERTEncoder": "video_colbert.encoding",
+    "VideoClip": "video_colbert.encoding.encoded",
+    "VideoColBERTConfig": "video_colbert.modeling_video_colbert",
+    "VideoColBERTEncoder": "video_colbert.encoding.encoder",
     "VideoColBERTError": "video_colbert.errors",
-    "VideoColBERTModel": "modeling_video_colbert",
-    "VideoColBERTProcessor": "processing",
-    "VideoDecodingError": "processing",
+    "VideoColBERTModel": "video_colbert.modeling_video_colbert",
+    "VideoColBERTProcessor": "video_colbert.processing",
+    "VideoDecodingError": "video_colbert.processing",
     "find_video_files": "video_colbert.index",
     "index_videos": "video_colbert.index",
 }

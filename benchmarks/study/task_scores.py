@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from training_run import PooledSplit
 
-from modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
-from processing import VideoColBERTProcessor
 from video_colbert.evaluation.metrics import RankAccumulator, pairwise_discrimination
+from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
+from video_colbert.processing import VideoColBERTProcessor
 
 TWINS = ("motion_twins", "order_twins")
 _BATCH_SIZE = 256

@@ -17,12 +17,12 @@ from tqdm import trange
 from transformers import CLIPModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from dataset_builders.graded_shapes_clips import TaskClip
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
+from video_colbert.dataset_builders.graded_shapes_clips import TaskClip
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
-from video_colbert.training.calibration import calibrate
 from video_colbert.training.contrastive_step import contrastive_step
+from video_colbert.training.logit_bias import calibrate
 from video_colbert.training.model_setup import build_model_and_processor
 from video_colbert.training.optimization import build_scheduler, parameter_groups
 

@@ -5,12 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dataset_builders import MovingShapes, MovingShapesConfig, write_moving_shapes
 from tests.commands.conftest import RunCommand
 from tests.dataset_builders.small_benchmarks import write_csv, write_msrvtt
 from tests.video_files import write_bad_files, write_clip
-from video_colbert.encoded import EncodedVideo, VideoClip
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.dataset_builders import MovingShapes, MovingShapesConfig, write_moving_shapes
+from video_colbert.encoding.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.hub.evaluation_files import read_evaluation_results
 
 CAPTIONS = [
@@ -147,7 +147,7 @@ def test_moving_shapes_are_made_on_the_spot(
 ) -> None:
     config = MovingShapesConfig(num_validation=4)
     small = functools.partial(MovingShapes, num_validation=4)
-    monkeypatch.setattr("dataset_builders.moving_shapes.MovingShapes", small)
+    monkeypatch.setattr("video_colbert.dataset_builders.moving_shapes.MovingShapes", small)
     command = ("evaluate", "--model", checkpoint_folder, "--split", "validation", "--output", tmp_path / "a.json")
     code, out, err = run_command(*command, "--dataset", "moving_shapes")
     assert code == 0, err

@@ -14,9 +14,9 @@ from PIL import Image
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_clip
-from video_colbert import clip_decoding
-from video_colbert.encoded import EncodedVideo, VideoClip
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding import clip_decoding
+from video_colbert.encoding.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.encoder import VideoColBERTEncoder
 
 CAPTIONS = ["a red circle grows", "a blue circle rests", "a man <b>rides</b> & waits", "a red square turns", "it runs"]
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.benchmarks import load_benchmark
 from tests.commands.conftest import RunCommand
 from tests.dataset_builders.small_benchmarks import write_msrvtt
 from tests.hub.clients import HubClient, run_without_packages
 from tests.hub_stand_in import HubStandIn
+from video_colbert.dataset_builders.benchmarks import load_benchmark
 
 LOAD = """
 import json

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.index.qdrant_server import serve
+from tests.index.qdrant.qdrant_server import serve
 from tests.video_files import write_clip
 from video_colbert.cli import main
 

@@ -8,11 +8,11 @@ import datasets
 import pytest
 from huggingface_hub import DatasetCard
 
-from dataset_builders.benchmarks import load_benchmark
-from dataset_builders.video_files import MissingVideosError
 from tests.dataset_builders.small_benchmarks import WRITERS
 from video_colbert.data import publish
 from video_colbert.data.publish import publish_dataset, write_dataset_repository
+from video_colbert.dataset_builders.benchmarks import load_benchmark
+from video_colbert.dataset_builders.video_files import MissingVideosError
 
 LOADER = """
 import json, sys

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.annotation_files import (
+from video_colbert.dataset_builders.annotation_files import (
     AnnotationError,
     read_csv,
     read_json,

@@ -5,11 +5,11 @@ from pathlib import Path
 import datasets
 import pytest
 
-from dataset_builders.annotation_files import AnnotationError
-from dataset_builders.benchmark_builder import MissingAnnotationsError
-from dataset_builders.benchmarks import BENCHMARKS, load_benchmark
-from dataset_builders.protocols import PROTOCOLS, verify
-from dataset_builders.video_files import MissingVideosError
+from video_colbert.dataset_builders.annotation_files import AnnotationError
+from video_colbert.dataset_builders.benchmark_builder import MissingAnnotationsError
+from video_colbert.dataset_builders.benchmarks import BENCHMARKS, load_benchmark
+from video_colbert.dataset_builders.protocols import PROTOCOLS, verify
+from video_colbert.dataset_builders.video_files import MissingVideosError
 
 from . import small_benchmarks
 from .small_benchmarks import WRITERS
@@ -122,7 +122,7 @@ def test_activitynet_moments_keep_their_times(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", BENCHMARKS)
 def test_the_ways_in_give_the_same_rows(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     WRITERS[name](tmp_path / "data")
-    monkeypatch.setattr("dataset_builders.benchmark_builder.ROWS_PER_SHARD", 1)
+    monkeypatch.setattr("video_colbert.dataset_builders.benchmark_builder.ROWS_PER_SHARD", 1)
     expected = {split: rows.to_list() for split, rows in load_benchmark(name, data_dir=tmp_path / "data").items()}
     assert set(expected) == set(next(iter(PROTOCOLS[name].values())).splits)
     streamed = load_benchmark(name, data_dir=tmp_path / "data", streaming=True)

@@ -4,10 +4,16 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
-from dataset_builders.graded_shapes import SPLITS, GradedShapesConfig, plan_task_clips
-from dataset_builders.graded_shapes_clips import TaskClip, generate_task_clip, render_task_clip
-from dataset_builders.graded_shapes_tasks import GALLERY_SIZE, TASKS, TIMES, TRAINED_TASKS, partition_casts
-from processing import decode_video
+from video_colbert.dataset_builders.graded_shapes import SPLITS, GradedShapesConfig, plan_task_clips
+from video_colbert.dataset_builders.graded_shapes_clips import TaskClip, generate_task_clip, render_task_clip
+from video_colbert.dataset_builders.graded_shapes_tasks import (
+    GALLERY_SIZE,
+    TASKS,
+    TIMES,
+    TRAINED_TASKS,
+    partition_casts,
+)
+from video_colbert.processing import decode_video
 
 SMALL = GradedShapesConfig(
     num_train=dict.fromkeys(TRAINED_TASKS, 40), num_galleries=dict.fromkeys(TASKS, 4), image_size=32

@@ -7,9 +7,14 @@ import av
 import datasets
 import pytest
 
-from dataset_builders.moving_shapes import MovingShapes, MovingShapesConfig, plan_clips, write_moving_shapes
-from dataset_builders.moving_shapes_scenes import partition_of
-from dataset_builders.video_folder import VideoFolder
+from video_colbert.dataset_builders.moving_shapes import (
+    MovingShapes,
+    MovingShapesConfig,
+    plan_clips,
+    write_moving_shapes,
+)
+from video_colbert.dataset_builders.moving_shapes_scenes import partition_of
+from video_colbert.dataset_builders.video_folder import VideoFolder
 
 SMALL = {
     "num_train": 70,

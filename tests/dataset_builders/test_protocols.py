@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders import protocols
-from dataset_builders.protocols import PROTOCOLS, ExpectedSplit, Protocol, get_split, list_digest, verify
+from video_colbert.dataset_builders import protocols
+from video_colbert.dataset_builders.protocols import PROTOCOLS, ExpectedSplit, Protocol, get_split, list_digest, verify
 
 ANNOTATIONS = os.environ.get("VIDEO_COLBERT_ANNOTATIONS")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dataset_builders.video_archives import UnsafeArchiveError, extract_videos, group_parts
+from video_colbert.dataset_builders.video_archives import UnsafeArchiveError, extract_videos, group_parts
 
 VIDEOS = {"all/a.mp4": b"a" * 3000, "all/deep/b.AVI": b"b" * 5000, "c.webm": b""}
 OTHERS = {"readme.txt": b"text", "__MACOSX/all/._a.mp4": b"fork", "all/.hidden.mp4": b"h"}

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from dataset_builders.annotation_files import AnnotationError
-from dataset_builders.video_files import MissingVideosError
-from dataset_builders.video_folder import VideoFolder
+from video_colbert.dataset_builders.annotation_files import AnnotationError
+from video_colbert.dataset_builders.video_files import MissingVideosError
+from video_colbert.dataset_builders.video_folder import VideoFolder
 
 
 @pytest.fixture
@@ -150,7 +150,7 @@ def test_missing_empty_and_ambiguous_folders_are_errors(folder: Path, tmp_path: 
 
 def test_streaming_and_several_processes_give_the_same_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     expected = built(folder)
-    monkeypatch.setattr("dataset_builders.video_folder.ROWS_PER_SHARD", 2)
+    monkeypatch.setattr("video_colbert.dataset_builders.video_folder.ROWS_PER_SHARD", 2)
     builder = VideoFolder(cache_dir=str(folder.parent / "other"), data_dir=str(folder))
     assert list(builder.as_streaming_dataset(split="train")) == expected
     builder.download_and_prepare(num_proc=2)

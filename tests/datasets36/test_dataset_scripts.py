@@ -14,10 +14,10 @@ from typing import Any
 
 import pytest
 
-from dataset_builders.benchmarks import load_benchmark
-from dataset_builders.moving_shapes import MovingShapes
-from dataset_builders.video_folder import VideoFolder
 from tests.dataset_builders.small_benchmarks import WRITERS
+from video_colbert.dataset_builders.benchmarks import load_benchmark
+from video_colbert.dataset_builders.moving_shapes import MovingShapes
+from video_colbert.dataset_builders.video_folder import VideoFolder
 
 OTHER_PYTHON = os.environ.get("VIDEO_COLBERT_DATASETS36_PYTHON")
 BUILDERS = Path(__file__).parents[2] / "dataset_builders"
@@ -31,7 +31,7 @@ import hashlib, json, sys
 import datasets
 assert datasets.__version__.startswith("3.6."), datasets.__version__
 try:
-    import dataset_builders
+    import video_colbert.dataset_builders
 except ImportError:
     pass
 else:

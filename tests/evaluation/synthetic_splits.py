@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from video_colbert.encoded import EncodedQueries
+from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.evaluation.retrieval import EncodedSplit
 
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from tests.video_files import write_clip
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.evaluation.retrieval import EncodedSplit, encode_split, rank_split
 
 

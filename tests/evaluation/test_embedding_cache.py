@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from tests.video_files import write_clip
-from video_colbert.clip_decoding import ClipDecoder, DecodedClip
-from video_colbert.encoded import BadVideo, EncodedVideo, VideoClip
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
+from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
+from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.retrieval import encode_rows, encode_split
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from modeling_video_colbert import VideoColBERTModel
 from video_colbert.errors import CheckpointError
 from video_colbert.hub.checkpoint_files import find_checkpoint_files
+from video_colbert.modeling_video_colbert import VideoColBERTModel
 
 
 @pytest.fixture

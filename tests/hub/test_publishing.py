@@ -15,13 +15,13 @@ from huggingface_hub import HfApi, ModelCard, constants, hf_hub_download
 from safetensors.torch import load_file, save_file
 from transformers import AutoModel, AutoProcessor
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
 from tests.hub.clients import HubClient, run_without_packages
 from tests.hub_stand_in import HubStandIn
 from tests.video_files import write_clip
 from video_colbert.errors import CheckpointError, HubError
 from video_colbert.hub import publish_checkpoint, verify_checkpoint, write_self_test
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 
 CAPTIONS = ["a red square moves left", "a dog"]
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
 from tests.tiny_checkpoints import save_tiny_checkpoint
 from video_colbert.cli import main
 from video_colbert.errors import CheckpointError, ModelLoadError
 from video_colbert.hub import make_self_test, verify_checkpoint, write_model_card, write_self_test
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 
 
 @pytest.fixture(scope="module", params=["clip", "siglip"])

@@ -12,10 +12,11 @@ from pathlib import Path
 import torch
 
 from tests.index.made_videos import MODEL, make_queries, make_video
-from video_colbert.encoded import EncodedVideo
-from video_colbert.index import Index, IndexedVideo, lance_table
-from video_colbert.index.scoring import score_bags
-from video_colbert.index.token_bags import TokenBags
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.index import Index, IndexedVideo
+from video_colbert.index.lance import table as lance_table
+from video_colbert.index.search.scoring import score_bags
+from video_colbert.index.search.token_bags import TokenBags
 
 _NAMES = 40
 _CONTENTS = 3

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from processing import QueryWord
-from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index import IndexedVideo
-from video_colbert.pretrained import ModelReference
+from video_colbert.processing import QueryWord
 
 MODEL = ModelReference("some/model", "a" * 40)
 

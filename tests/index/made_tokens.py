@@ -4,9 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from processing import QueryWord
-from video_colbert.encoded import EncodedQueries
-from video_colbert.index.token_bags import TokenBags
+from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.index.search.token_bags import TokenBags
+from video_colbert.processing import QueryWord
 
 
 def unit_vectors(generator: torch.Generator, *shape: int) -> Tensor:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from processing import QueryWord
-from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index import IndexedVideo
 from video_colbert.index.indexed_video import MetadataValue
-from video_colbert.pretrained import ModelReference
+from video_colbert.processing import QueryWord
 
 MODEL = ModelReference("some/model", "a" * 40)
 WIDTH = 8

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from processing import QueryWord
-from video_colbert.encoded import EncodedQueries
+from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.hits import MomentRange, find_moments, find_ranges
+from video_colbert.processing import QueryWord
 
 
 def queries_of(words: dict[str, list[int]], width: int) -> EncodedQueries:

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos
-from tests.index.qdrant_server import serve
+from tests.index.qdrant.qdrant_server import serve
+from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import Index
 from video_colbert.index.index_location import create_index, index_exists, open_index
-from video_colbert.index.qdrant_index import QdrantIndex
-from video_colbert.pretrained import ModelReference
+from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 from transformers import AutoConfig
 
-from modeling_video_colbert import VideoColBERTConfig
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 
 def test_every_field_survives_saving_and_loading(tmp_path: Path) -> None:

@@ -4,7 +4,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from modeling_video_colbert import interaction_scores, max_sim, mean_max_sim, weighted_token_wise_interaction
+from video_colbert.modeling_video_colbert import (
+    interaction_scores,
+    max_sim,
+    mean_max_sim,
+    weighted_token_wise_interaction,
+)
 
 
 def random_bags(*shape: int, seed: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modeling_video_colbert.losses_video_colbert import calibrated_logit_bias, info_nce_loss, sigmoid_loss
+from video_colbert.modeling_video_colbert.losses_video_colbert import (
+    calibrated_logit_bias,
+    info_nce_loss,
+    sigmoid_loss,
+)
 
 
 @pytest.fixture

@@ -3,9 +3,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
 from tests.accelerators import DEVICES, needs_gpu
 from tests.tiny_models import QUERY_LENGTH, random_batch, tiny_backbone, tiny_model
+from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
 
 FAMILIES = ["clip", "siglip"]
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 from tests.tiny_models import QUERY_LENGTH, random_batch, tiny_backbone, tiny_model
+from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 
 MEAN = {"query_representation": "pooled", "video_representation": "mean"}
 WEIGHTED = {"interaction": "weighted_token_wise"}

@@ -3,9 +3,9 @@ import math
 import pytest
 import torch
 
-from modeling_video_colbert import VideoColBERTConfig
-from modeling_video_colbert.temporal_video_colbert import TemporalTransformer, sinusoidal_positions
 from tests.tiny_models import random_batch, tiny_model
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
+from video_colbert.modeling_video_colbert.temporal_video_colbert import TemporalTransformer, sinusoidal_positions
 
 
 def test_the_video_level_starts_as_the_frame_level() -> None:

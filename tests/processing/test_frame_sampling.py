@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from processing.frame_sampling import (
+from video_colbert.processing.frame_sampling import (
     fps_indices,
     sampling_generator,
     segment_random_indices,

@@ -20,8 +20,8 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from processing import VideoColBERTProcessor, VideoColBERTVideoProcessor, VideoDecodingError
 from tests.processing.made_videos import write_video
+from video_colbert.processing import VideoColBERTProcessor, VideoColBERTVideoProcessor, VideoDecodingError
 
 SHORT = "a red ball"
 LONG = "a red square moves left, then a blue star moves right, and a green cube grows while the man waits"
@@ -85,7 +85,7 @@ def test_a_long_caption_is_cut_with_one_warning_and_found(
     tokenizer: PreTrainedTokenizerBase, caplog: pytest.LogCaptureFixture
 ) -> None:
     processor = make_processor(tokenizer)
-    with caplog.at_level(logging.WARNING, logger="processing"):
+    with caplog.at_level(logging.WARNING, logger="video_colbert.processing"):
         batch = processor.process_queries([SHORT, LONG, LONG])
         processor.process_queries(LONG)
     assert len(caplog.records) == 1

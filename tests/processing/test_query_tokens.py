@@ -3,7 +3,7 @@ from itertools import pairwise
 import pytest
 from transformers import GemmaTokenizer, PreTrainedTokenizerBase
 
-from processing.query_tokens import cut_ids, query_words, sentence_windows, token_ids
+from video_colbert.processing.query_tokens import cut_ids, query_words, sentence_windows, token_ids
 
 CAPTION = "A red square moves left, then a blue star's edge grows."
 

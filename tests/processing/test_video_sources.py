@@ -13,9 +13,9 @@ import pytest
 import torch
 from PIL import Image
 
-from processing.video_decoding import decode_video
-from processing.video_sources import VideoDecodingError, channels_last_array, source_name
 from tests.processing.made_videos import write_video
+from video_colbert.processing.video_decoding import decode_video
+from video_colbert.processing.video_sources import VideoDecodingError, channels_last_array, source_name
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -88,7 +88,7 @@ def test_a_hub_url_decodes_like_its_file(served_folder: tuple[Path, str]) -> Non
     code = """
 import sys
 import numpy as np
-from processing.video_decoding import VideoDecodingError, decode_video
+from video_colbert.processing.video_decoding import VideoDecodingError, decode_video
 np.save(sys.argv[1], decode_video("hf://datasets/user/clips/clips/v.mp4", 5).frames)
 try:
     decode_video("hf://datasets/user/clips/gone.avi")

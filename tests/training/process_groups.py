@@ -12,7 +12,9 @@ import torch.distributed as dist
 
 # Loads torch and transformers once, in a process without threads of its own that others are forked from.
 _CONTEXT = multiprocessing.get_context("forkserver")
-_CONTEXT.set_forkserver_preload(["tests.training.process_groups", "modeling_video_colbert", "accelerate"])
+_CONTEXT.set_forkserver_preload(
+    ["tests.training.process_groups", "video_colbert.modeling_video_colbert", "accelerate"]
+)
 _TIMEOUT_SECONDS = 100
 
 

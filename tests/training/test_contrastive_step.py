@@ -11,12 +11,12 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import Tensor
 
-from modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
 from tests.accelerators import needs_gpu
 from tests.tiny_models import random_batch, tiny_model
 from tests.training.process_groups import run_on_processes
-from video_colbert.training.calibration import calibrate
+from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
 from video_colbert.training.contrastive_step import contrastive_step
+from video_colbert.training.logit_bias import calibrate
 
 # Sizes of the micro-batches of a step on each rank; uneven, as at no time in training, but allowed.
 FOUR_MICRO_BATCHES = ((3, 2, 1, 3), (2, 1, 3, 1))

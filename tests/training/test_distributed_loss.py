@@ -9,9 +9,9 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
 from tests.tiny_models import tiny_model
 from tests.training.process_groups import run_on_processes
+from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
 from video_colbert.training.distributed_loss import PairKeys, global_loss, global_scores
 
 WIDTH = 24

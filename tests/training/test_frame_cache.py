@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from processing import DecodedVideo
+from video_colbert.processing import DecodedVideo
 from video_colbert.training.frame_cache import FrameCache
 
 SETTINGS = {"num_frames": 4}

@@ -4,8 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from modeling_video_colbert import VideoColBERTModel
 from tests.tiny_models import tiny_model
+from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.optimization import build_optimizer, build_scheduler, freeze, parameter_groups
 

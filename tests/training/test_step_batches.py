@@ -10,8 +10,8 @@ import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 
-from processing import VideoColBERTProcessor
 from tests.video_files import write_clip
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.epoch_batches import EpochBatches
 from video_colbert.training.step_batches import StepBatches

@@ -3,8 +3,8 @@ from pathlib import Path
 import torch
 from transformers import CLIPModel
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
 CAPTIONS = ["a red square moves left", "a blue circle moves right", "a red circle grows"] * 3

@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from processing import VideoColBERTProcessor, decode_video
 from tests.processing.made_videos import write_video
+from video_colbert.processing import VideoColBERTProcessor, decode_video
 from video_colbert.training.frame_cache import FrameCache
 from video_colbert.training.video_text_dataset import (
     Example,

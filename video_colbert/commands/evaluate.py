@@ -21,7 +21,7 @@ from video_colbert.errors import DatasetError
 from video_colbert.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from video_colbert.encoded import BadVideo
+    from video_colbert.encoding.encoded import BadVideo
     from video_colbert.evaluation.retrieval import EvaluationResult
     from video_colbert.evaluation.significance import PairedDifference
 
@@ -104,7 +104,7 @@ def run(arguments: argparse.Namespace) -> int:
         rows, protocol = _load_rows(arguments)
     encoder = load_encoder(arguments)
 
-    from video_colbert.encoded import EncodedVideo
+    from video_colbert.encoding.encoded import EncodedVideo
     from video_colbert.evaluation.embedding_cache import EmbeddingCache
     from video_colbert.evaluation.retrieval import encode_rows, encode_split, evaluate_split, rank_split
 
@@ -157,8 +157,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _load_rows(arguments: argparse.Namespace) -> tuple[list[dict[str, Any]], str | None]:
     """The rows of the split and the name of its protocol, None for a data set without protocols."""
-    from dataset_builders import MovingShapes, VideoFolder, load_benchmark, verify
-    from dataset_builders.protocols import default_protocol
+    from video_colbert.dataset_builders import MovingShapes, VideoFolder, load_benchmark, verify
+    from video_colbert.dataset_builders.protocols import default_protocol
 
     if arguments.dataset in BENCHMARKS:
         if arguments.data_dir is None:

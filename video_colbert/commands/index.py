@@ -13,8 +13,8 @@ from video_colbert.errors import IndexStoreError, MetadataError
 from video_colbert.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from video_colbert.encoded import BadVideo
-    from video_colbert.encoding import VideoColBERTEncoder
+    from video_colbert.encoding.encoded import BadVideo
+    from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.index import IndexingReport, VideoIndex, WindowSettings
 
 NAME = "index"
@@ -103,7 +103,7 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model or the index cannot be used.
         FileNotFoundError: a file or folder is missing, or no video is among them.
     """
-    from video_colbert.decoding_server import start_decoding_server
+    from video_colbert.encoding.decoding_server import start_decoding_server
 
     if arguments.ray is None:
         start_decoding_server()
@@ -215,7 +215,7 @@ def _index_on_ray(
     windows: WindowSettings | None,
     metadata: dict[str, Mapping[str, str | int | float | bool]],
 ) -> IndexingReport:
-    from video_colbert.index.ray_indexing import RayEncoders, index_videos_on_ray
+    from video_colbert.index.ingest.ray_indexing import RayEncoders, index_videos_on_ray
 
     encoders = RayEncoders(
         arguments.model,

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from video_colbert.encoding import VideoColBERTEncoder
+    from video_colbert.encoding.encoder import VideoColBERTEncoder
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, model_required: bool = True) -> None:
@@ -50,7 +50,7 @@ def load_encoder(arguments: argparse.Namespace) -> VideoColBERTEncoder:
     """
     from transformers.utils.logging import disable_progress_bar
 
-    from video_colbert.encoding import VideoColBERTEncoder
+    from video_colbert.encoding.encoder import VideoColBERTEncoder
 
     if not sys.stderr.isatty():
         disable_progress_bar()

@@ -15,7 +15,7 @@ from video_colbert.errors import DatasetError
 from video_colbert.exit_codes import ExitCode
 
 if TYPE_CHECKING:
-    from dataset_builders import Verification
+    from video_colbert.dataset_builders import Verification
 
 NAME = "prepare"
 HELP = "check that every video of a data set decodes, and re-encode them if asked"
@@ -77,8 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _compare_with_protocol(arguments: argparse.Namespace) -> list[Verification]:
     """Says of each split whose annotations are there which of its videos are missing."""
-    from dataset_builders import MissingAnnotationsError, load_benchmark, verify
-    from dataset_builders.protocols import default_protocol
+    from video_colbert.dataset_builders import MissingAnnotationsError, load_benchmark, verify
+    from video_colbert.dataset_builders.protocols import default_protocol
 
     protocol = arguments.protocol or default_protocol(arguments.dataset)
     try:

@@ -44,9 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         VideoColBERTError: the model, the index or the condition cannot be used.
     """
-    from video_colbert.html_report import write_search_page
     from video_colbert.index import Index, open_index
-    from video_colbert.search_results import SearchResult, format_table
+    from video_colbert.index.results_page import write_search_page
+    from video_colbert.index.search_results import SearchResult, format_table
 
     # Opened first, since that takes no time and says which model to load.
     index = open_index(arguments.index)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from dataset_builders.video_files import find_videos
+from video_colbert.dataset_builders.video_files import find_videos
 
 from .video_check import Reencoding, VideoRecord, examine_video
 

@@ -14,9 +14,9 @@ import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
 from tqdm import tqdm
 
-from dataset_builders.benchmarks import load_benchmark
-from dataset_builders.protocols import Protocol, Verification, default_protocol, get_protocol, verify
-from dataset_builders.video_files import video_text_features
+from video_colbert.dataset_builders.benchmarks import load_benchmark
+from video_colbert.dataset_builders.protocols import Protocol, Verification, default_protocol, get_protocol, verify
+from video_colbert.dataset_builders.video_files import video_text_features
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ import av
 import numpy as np
 from av.video.frame import VideoFrame
 
-from processing import VideoDecodingError, decode_video
+from video_colbert.processing import VideoDecodingError, decode_video
 
 _H264_OPTIONS = {"preset": "veryfast", "crf": "20", "threads": "1"}
 

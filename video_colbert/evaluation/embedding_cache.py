@@ -20,10 +20,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from processing import QueryWord, VideoSource
 from video_colbert import __version__
-from video_colbert.encoded import EncodedQueries, EncodedVideo, VideoClip
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.processing import QueryWord, VideoSource
 
 logger = logging.getLogger(__name__)
 

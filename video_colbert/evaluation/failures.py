@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from processing import VideoDecodingError, decode_video
-from processing.video_sources import source_name
-from video_colbert.encoded import EncodedVideo
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.retrieval import EncodedSplit
-from video_colbert.index.search import Moment, find_moments
+from video_colbert.index.search.searcher import Moment, find_moments
+from video_colbert.processing import VideoDecodingError, decode_video
+from video_colbert.processing.video_sources import source_name
 
 _THUMBNAIL_HEIGHT = 120
 

@@ -10,7 +10,7 @@ from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.report import REPORT_FILE, EvaluationReport
 from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
 from video_colbert.evaluation.svg_plots import rank_plot, score_plot
-from video_colbert.search_results import format_seconds
+from video_colbert.index.search_results import format_seconds
 
 _MOST_QUERIES = 2000
 _STYLE = """

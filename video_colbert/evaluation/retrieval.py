@@ -12,15 +12,15 @@ from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
-from modeling_video_colbert import interaction_scores
-from video_colbert.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.evaluation.confidence import Interval, bootstrap_intervals
 from video_colbert.evaluation.dual_softmax import DEFAULT_SCALE, DUAL_SOFTMAX
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.metrics import Ties, metrics_from_counts
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.two_way_ranks import TwoWayCounts, two_way_rank_counts
+from video_colbert.modeling_video_colbert import interaction_scores
 
 Row = Mapping[str, Any]
 """A row of a data set: `video_id`, `video`, `captions`, `start`, `end`."""

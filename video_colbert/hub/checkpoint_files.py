@@ -12,9 +12,9 @@ from typing import Any
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
-from modeling_video_colbert import VideoColBERTConfig
 from video_colbert.errors import CheckpointError
 from video_colbert.hub.evaluation_files import EVALUATION_FILE
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 CONFIG_FILE = "config.json"
 PROCESSOR_FILE = "processor_config.json"

@@ -9,7 +9,6 @@ from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from modeling_video_colbert import VideoColBERTConfig
 from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
 from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.hub.checkpoint_files import CONFIG_FILE, PROCESSOR_FILE, TRAINING_FILE, read_json_object
@@ -20,6 +19,7 @@ from video_colbert.hub.evaluation_files import (
     read_evaluation_results,
     to_model_index,
 )
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 CARD_FILE = "README.md"
 

@@ -10,7 +10,6 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
-from modeling_video_colbert import VideoColBERTConfig
 from video_colbert.errors import CheckpointError, HubError
 from video_colbert.hub.checkpoint_files import (
     CONFIG_FILE,
@@ -25,6 +24,7 @@ from video_colbert.hub.hub_errors import hub_errors
 from video_colbert.hub.model_card import CARD_FILE, build_model_card
 from video_colbert.hub.self_test import SELF_TEST_FILES, make_self_test
 from video_colbert.hub.verification import load_checkpoint, verify_checkpoint
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 # What an earlier commit may have left that no longer belongs to the checkpoint: shards, reports, and results of the
 # weights that this commit replaces.

@@ -20,10 +20,10 @@ import transformers
 from safetensors import SafetensorError
 from torch import Tensor
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
 from video_colbert import __version__
 from video_colbert.errors import CheckpointError
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 
 JSON_FILE = "self_test.json"
 TENSOR_FILE = "self_test.safetensors"

@@ -11,11 +11,11 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import RemoteEntryNotFoundError
 from transformers.utils.hub import extract_commit_hash
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
 from video_colbert.errors import CheckpointError, HubError, ModelLoadError
 from video_colbert.hub.hub_errors import hub_errors
 from video_colbert.hub.self_test import SELF_TEST_FILES, SelfTest
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Index and search."""
 
-from video_colbert.index.calibration import Calibration
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_location import create_index, index_exists, open_index
-from video_colbert.index.index_writer import IndexingReport
 from video_colbert.index.indexed_video import IndexedVideo
-from video_colbert.index.indexing import index_videos, prune_videos
-from video_colbert.index.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
-from video_colbert.index.search import (
+from video_colbert.index.ingest.indexing import index_videos, prune_videos
+from video_colbert.index.ingest.media_folders import FoundFiles, find_video_files
+from video_colbert.index.ingest.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
+from video_colbert.index.ingest.windows import WindowSettings, video_windows
+from video_colbert.index.ingest.writer import IndexingReport
+from video_colbert.index.lance.lance_index import Index
+from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.search.searcher import (
     Moment,
     MomentRange,
     Searcher,
@@ -16,10 +19,7 @@ from video_colbert.index.search import (
     TokenSource,
     TopRows,
 )
-from video_colbert.index.store import Index
-from video_colbert.index.video_files import FoundFiles, find_video_files
 from video_colbert.index.video_index import VideoIndex
-from video_colbert.index.windows import WindowSettings, video_windows
 
 __all__ = [
     "Calibration",

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from video_colbert.encoded import EncodedQueries
+from video_colbert.encoding.encoded import EncodedQueries
 
 # A frame belongs to a word's range while the similarity has fallen by no more than this share of the way from the
 # word's largest similarity to its smallest.

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, MissingExtraError
-from video_colbert.index.qdrant_location import is_qdrant_uri
-from video_colbert.index.store import Index
+from video_colbert.index.lance.lance_index import Index
+from video_colbert.index.qdrant.location import is_qdrant_uri
 from video_colbert.index.video_index import VideoIndex
-from video_colbert.pretrained import ModelReference
 
 if TYPE_CHECKING:
-    from video_colbert.index.qdrant_index import QdrantIndex
+    from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
 _PACKAGES_OF_EXTRA = ("qdrant_client", "grpc")
 
@@ -87,7 +87,7 @@ def create_index(
 
 def _qdrant() -> type[QdrantIndex]:
     try:
-        from video_colbert.index.qdrant_index import QdrantIndex
+        from video_colbert.index.qdrant.qdrant_index import QdrantIndex
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] not in _PACKAGES_OF_EXTRA:
             raise

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
-from video_colbert.encoded import EncodedQueries, EncodedVideo
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
-from video_colbert.index.search import SearchHit
-from video_colbert.pretrained import ModelReference
+from video_colbert.index.search.searcher import SearchHit
 
 
 class VideoIndex(Protocol):

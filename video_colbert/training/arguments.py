@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn
 import yaml
 from transformers import HfArgumentParser
 
-from modeling_video_colbert import VideoColBERTConfig
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 CaptionSampling = Literal["random", "all"]
 

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from accelerate import Accelerator
 from torch import Tensor, nn
 
-from modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
+from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
 from video_colbert.training.distributed_loss import GlobalLoss, PairKeys, global_loss
 
 Batch = Mapping[str, Any]

@@ -13,7 +13,12 @@ import torch.distributed as dist
 import torch.nn.functional as F
 from torch import Tensor
 
-from modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoColBERTScores, VideoEmbeddings
+from video_colbert.modeling_video_colbert import (
+    QueryEmbeddings,
+    VideoColBERTModel,
+    VideoColBERTScores,
+    VideoEmbeddings,
+)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from processing import DecodedVideo
+from video_colbert.processing import DecodedVideo
 
 logger = logging.getLogger(__name__)
 

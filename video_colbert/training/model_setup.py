@@ -2,8 +2,8 @@
 
 import torch
 
-from modeling_video_colbert import VideoColBERTModel
-from processing import VideoColBERTProcessor
+from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.optimization import freeze
 

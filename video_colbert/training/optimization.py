@@ -7,7 +7,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 from transformers import get_scheduler
 
-from modeling_video_colbert import VideoColBERTModel
+from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.training.arguments import TrainingArguments
 
 

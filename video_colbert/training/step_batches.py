@@ -15,7 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import send_to_device
 from torch.utils.data import DataLoader
 
-from processing import VideoColBERTProcessor
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.epoch_batches import EpochBatches
 from video_colbert.training.video_text_dataset import TrainingCollator, VideoTextDataset

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from datasets import DatasetBuilder
 
-from dataset_builders import MovingShapes, VideoFolder, load_benchmark
+from video_colbert.dataset_builders import MovingShapes, VideoFolder, load_benchmark
 from video_colbert.training.arguments import TrainingArguments
 
 Rows = Sequence[dict[str, Any]]

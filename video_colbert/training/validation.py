@@ -7,10 +7,10 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
-from processing import VideoColBERTProcessor
-from video_colbert.encoding import VideoColBERTEncoder
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.evaluation.retrieval import EvaluationResult, encode_rows, encode_split, evaluate_split
-from video_colbert.pretrained import ModelReference, PretrainedPair
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.training_data import TrainingData
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from processing import (
+from video_colbert.processing import (
     DecodedVideo,
     FrameSampling,
     VideoColBERTProcessor,

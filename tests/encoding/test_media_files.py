@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyarrow.fs import S3FileSystem
+
+from tests.video_files import write_clip
+from video_colbert.encoding.bulk_encoder import BulkEncoder
+from video_colbert.encoding.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.media_files import content_digest, is_remote, open_media
+from video_colbert.index.ingest.metadata_files import read_manifest
+from video_colbert.index.ingest.plan import IndexingPlan, StoredFiles
+from video_colbert.processing import VideoDecodingError
+
+
+@pytest.fixture(scope="module")
+def bucket() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server.start()
+    host, port = server.get_host_and_port()
+    address = f"{host}:{port}"
+    system, _ = S3FileSystem.from_uri(f"{s3_url(address, '')}&allow_bucket_creation=true")
+    system.create_dir("videos")
+    yield address
+    server.stop()
+
+
+def test_digest_is_that_of_the_bytes(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(range(256)) * 10_000)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert content_digest(str(path)) == expected
+    with path.open("rb") as file:
+        file.read(7)
+        assert content_digest(file) == expected
+
+
+def test_what_is_not_there_is_an_error_that_names_it(tmp_path: Path, bucket: str) -> None:
+    for source in (str(tmp_path / "none.mp4"), s3_url(bucket, "none.mp4")):
+        with pytest.raises(VideoDecodingError) as caught, open_media(source):
+            pass
+        assert caught.value.source == source
+        assert caught.value.reason
+
+
+def test_videos_and_manifest_in_object_storage_are_encoded(
+    tmp_path: Path, bucket: str, checkpoint_folder: Path
+) -> None:
+    local = write_clip(tmp_path / "a.mp4", 1)
+    system, _ = S3FileSystem.from_uri(s3_url(bucket, ""))
+    url = s3_url(bucket, "a.mp4")
+    for name, content in (("a.mp4", local.read_bytes()), ("list.txt", f"{url}\n".encode())):
+        with system.open_output_stream(f"videos/{name}") as file:
+            file.write(content)
+    listed, _ = read_manifest(s3_url(bucket, "list.txt"))
+    assert listed == [url]
+    assert is_remote(url)
+    encoder = VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
+    with BulkEncoder([encoder], processes=1) as bulk:
+        plan = IndexingPlan(listed, StoredFiles([]), None, bulk.emit, 4)
+        bulk.start(plan)
+        [video] = bulk.results()
+    [expected] = encoder.encode_videos([VideoClip(local)])
+    assert isinstance(expected, EncodedVideo)
+    assert video.clip == VideoClip(url)
+    assert video.frame_embeds.tolist() == expected.frame_embeds.tolist()
+    assert plan.files[url].digest == content_digest(str(local))
+
+
+def s3_url(address: str, name: str) -> str:
+    return f"s3://test:test@videos/{name}?endpoint_override={address}&scheme=http"

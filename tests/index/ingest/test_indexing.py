@@ -1,0 +1,262 @@
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.video_files import write_bad_files, write_clip
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.errors import IndexStoreError
+from video_colbert.index import Index, IndexingReport, WindowSettings, index_videos, prune_videos
+
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
+    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    return [write_clip(tmp_path / "videos" / f"{seed}.mp4", seed) for seed in range(3)]
+
+
+@pytest.fixture
+def index(tmp_path: Path, encoder: VideoColBERTEncoder) -> Index:
+    return Index.create(tmp_path / "index", model=encoder.reference, num_frames=encoder.num_frames)
+
+
+def test_report_says_what_was_done_with_each_file(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    bad = write_bad_files(tmp_path / "bad")
+    missing = tmp_path / "missing.mp4"
+    report = index_videos(index, encoder, [missing, bad["text"], *files, bad["empty"]], batch_size=2)
+    assert report.added == [str(path) for path in files]
+    assert [video.source for video in report.bad] == [str(missing), str(bad["text"]), str(bad["empty"])]
+    assert report.bad[0].reason == "there is no such file"
+    assert index_videos(index, encoder, files) == IndexingReport(present=[str(path) for path in files])
+
+
+def test_stored_tokens_are_those_of_the_encoder(index: Index, encoder: VideoColBERTEncoder, files: list[Path]) -> None:
+    index_videos(index, encoder, files)
+    queries = encoder.encode_queries(["a red circle grows", "a blue square"])
+    inputs = encoder.processor(text=queries.texts, videos=files)
+    expected = encoder.model(**inputs).scores
+    for row, hits in enumerate(Index.open(index.location).search(queries)):
+        scores = {Path(hit.video): hit.score for hit in hits}
+        # Stored as float16, which keeps about three decimals of a cosine.
+        assert [scores[path] for path in files] == pytest.approx(expected[row].tolist(), abs=2e-3)
+
+
+def test_changed_file_is_encoded_anew_and_its_old_tokens_go(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    index_videos(index, encoder, files)
+    write_clip(files[1], seed=77)
+    report = index_videos(index, encoder, files)
+    assert report.added == [str(files[1])]
+    assert sorted(video.path for video in index.videos) == [str(path) for path in files]
+
+
+def test_file_that_moved_while_another_took_its_name_is_not_lost(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    index_videos(index, encoder, files)
+    digests = {video.path: video.digest for video in index.videos}
+    moved = files[1].rename(files[1].with_name("moved.mp4"))
+    write_clip(files[1], seed=77)
+    report = index_videos(index, encoder, [*files, moved])
+    assert (report.added, report.moved) == ([str(files[1])], [str(moved)])
+    stored = {video.path: video.digest for video in Index.open(index.location).videos}
+    assert stored[str(moved)] == digests[str(files[1])]
+    assert len(stored) == 4
+
+
+def test_long_runs_write_on_the_way(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes = []
+    add = Index.add
+
+    def recording(self: Index, videos: list[object]) -> None:
+        add(self, videos)  # type: ignore[arg-type]
+        sizes.append(len(Index.open(self.location)))
+
+    monkeypatch.setattr(Index, "add", recording)
+    index_videos(index, encoder, files, batch_size=1, seconds_between_writes=0)
+    assert sizes == [1, 2, 3]
+
+
+def test_error_in_the_middle_keeps_what_was_encoded(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode_clips = VideoColBERTEncoder.encode_decoded
+    calls = []
+
+    def failing(self: VideoColBERTEncoder, batch: list[object]) -> object:
+        calls.append(batch)
+        if len(calls) == 3:
+            raise RuntimeError("out of memory")
+        return encode_clips(self, batch)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(VideoColBERTEncoder, "encode_decoded", failing)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        index_videos(index, encoder, files, batch_size=1)
+    assert len(Index.open(index.location)) == 2
+
+
+def test_other_number_of_frames_than_the_index_has_is_refused(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    with pytest.raises(IndexStoreError, match="samples 6 frames a video, not 4"):
+        index_videos(index, encoder, files, num_frames=4)
+
+
+def stored_windows(index: Index) -> list[tuple[str, float | None, float | None]]:
+    return sorted((Path(video.path).name, video.start or 0.0, video.end or 0.0) for video in index.videos)
+
+
+def test_long_videos_are_stored_as_windows_with_the_frames_between_their_bounds(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    long = write_clip(tmp_path / "videos" / "long.mp4", 9, frames=30)
+    report = index_videos(index, encoder, [*files, long], windows=WindowSettings(3.0, 1.0))
+    assert (len(report.added), report.clips, report.bad) == (4, 7, [])
+    # 7.5 s: the last window is moved back to the end. The others last 3 s and are stored whole.
+    windows = [(0.0, 3.0), (2.0, 5.0), (4.0, 7.0), (4.5, 7.5)]
+    assert stored_windows(index) == [(f"{seed}.mp4", 0.0, 0.0) for seed in range(3)] + [
+        ("long.mp4", *window) for window in windows
+    ]
+    for video in index.videos:
+        if video.end is not None:
+            assert video.duration == pytest.approx(7.5)
+            assert all((video.start or 0.0) <= time < video.end for time in video.timestamps)
+            assert len(video.timestamps) == 6
+    again = index_videos(index, encoder, [*files, long], windows=WindowSettings(3.0, 1.0))
+    assert again == IndexingReport(present=[str(path) for path in [*files, long]])
+
+
+def test_windows_of_an_interrupted_run_are_completed(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+) -> None:
+    long = write_clip(tmp_path / "long.mp4", 9, frames=30)
+    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    lost = [video.id for video in index.videos if video.start != 2.5]
+    index.remove(lost)
+    report = index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    assert (report.added, report.clips) == ([str(long)], len(lost))
+    assert stored_windows(index) == [("long.mp4", 0.0, 2.5), ("long.mp4", 2.5, 5.0), ("long.mp4", 5.0, 7.5)]
+
+
+def test_other_windows_and_other_content_replace_what_was_stored(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+) -> None:
+    long = write_clip(tmp_path / "long.mp4", 9, frames=30)
+    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    report = index_videos(index, encoder, [long])
+    assert (report.clips, report.replaced) == (1, 3)
+    assert stored_windows(index) == [("long.mp4", 0.0, 0.0)]
+    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    write_clip(long, 10, frames=20)
+    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    assert stored_windows(index) == [("long.mp4", 0.0, 2.5), ("long.mp4", 2.5, 5.0)]
+    assert len({video.digest for video in index.videos}) == 1
+
+
+def test_unreadable_new_content_leaves_the_old_one_searchable(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    index_videos(index, encoder, files)
+    files[1].write_text("These are words, not a film.")
+    report = index_videos(index, encoder, files)
+    assert [video.source for video in report.bad] == [str(files[1])]
+    assert len(index) == 3
+
+
+def test_file_that_became_a_copy_of_another_is_not_found_by_its_old_content(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    index_videos(index, encoder, files)
+    files[1].write_bytes(files[0].read_bytes())
+    report = index_videos(index, encoder, files)
+    assert (report.duplicates, report.replaced) == ([str(files[1])], 1)
+    assert sorted(video.path for video in index.videos) == [str(files[0]), str(files[2])]
+
+
+def test_many_files_are_stored_once_each_with_several_encoders_and_copies(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+) -> None:
+    files = [write_clip(tmp_path / "many" / f"{seed:02d}.mp4", seed, frames=3) for seed in range(20)]
+    copies = [Path(shutil.copy(path, path.with_name(f"copy{path.name}"))) for path in files[:5]]
+    report = index_videos(
+        index, [encoder, encoder.replica("cpu")], [*files, *copies], batch_size=3, workers=3, seconds_between_writes=0
+    )
+    assert len(report.added) == 20
+    assert len(report.duplicates) == 5
+    assert sorted(video.digest for video in index.videos) == sorted(
+        hashlib.sha256(path.read_bytes()).hexdigest() for path in files
+    )
+
+
+def test_metadata_is_stored_and_updated_without_encoding_again(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    def stored() -> dict[str, object]:
+        return {Path(video.path).name: dict(video.metadata) for video in index.videos}
+
+    names = [str(path) for path in files]
+    index_videos(index, encoder, files[:2], metadata={names[0]: {"year": 2020, "genre": "news"}})
+    assert stored() == {"0.mp4": {"year": 2020, "genre": "news"}, "1.mp4": {}}
+    report = index_videos(
+        index, encoder, files, metadata={names[0]: {"year": 2021}, names[1]: {"genre": "film"}, names[2]: {"year": 1}}
+    )
+    assert report == IndexingReport(added=names[2:], present=names[:2], described=names[:2], clips=1)
+    assert stored() == {"0.mp4": {"year": 2021}, "1.mp4": {"genre": "film"}, "2.mp4": {"year": 1}}
+    hits = index.search(encoder.encode_queries(["a red circle"]), where="year >= 2000")[0]
+    assert [Path(hit.video).name for hit in hits] == ["0.mp4"]
+    # Without metadata, what is there stays.
+    assert index_videos(index, encoder, files).described == []
+
+
+def test_metadata_that_the_index_cannot_take_is_refused_before_any_work(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    with pytest.raises(IndexStoreError, match="metadata cannot be named 'a year'"):
+        index_videos(index, encoder, files, metadata={str(files[0]): {"a year": 2020}})
+    assert len(index) == 0
+
+
+def test_pruning_removes_what_is_gone_from_the_folder_and_nothing_else(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    elsewhere = write_clip(tmp_path / "elsewhere" / "a.mp4", 7)
+    index_videos(index, encoder, [*files, elsewhere], windows=WindowSettings(1.0))
+    files[1].unlink()
+    elsewhere.unlink()
+    assert prune_videos(index, [files[0].parent]) == [str(files[1])]
+    assert {video.path for video in index.videos} == {str(files[0]), str(files[2]), str(elsewhere)}
+    with pytest.raises(FileNotFoundError, match=r"there is no folder .*gone; nothing of it is removed"):
+        prune_videos(index, [tmp_path / "gone"])
+
+
+SCRIPT = """
+from video_colbert import Index, VideoColBERTEncoder, find_video_files, index_videos
+
+encoder = VideoColBERTEncoder.from_pretrained({model!r})
+index = Index.create({index!r}, model=encoder.reference, num_frames=encoder.num_frames)
+report = index_videos(index, encoder, find_video_files([{videos!r}]).files)
+print(len(report.added), len(report.bad))
+"""
+
+
+def test_a_script_without_a_main_guard_indexes_once(tmp_path: Path, checkpoint_folder: Path) -> None:
+    write_clip(tmp_path / "videos" / "clip.mp4", 0)
+    script = tmp_path / "script.py"
+    places = {"model": checkpoint_folder, "index": tmp_path / "index", "videos": tmp_path / "videos"}
+    script.write_text(SCRIPT.format(**{name: str(place) for name, place in places.items()}))
+    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    assert (run.returncode, run.stdout.split()) == (0, ["1", "0"]), run.stderr

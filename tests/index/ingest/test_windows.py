@@ -1,0 +1,39 @@
+import itertools
+
+import pytest
+
+from video_colbert.index.ingest.windows import WindowSettings, video_windows
+
+
+@pytest.mark.parametrize("duration", [10.001, 10.04, 15.0, 20.0, 25.0, 61.5, 3600.0, 7201.37])
+@pytest.mark.parametrize(("seconds", "overlap"), [(10.0, 0.0), (10.0, 2.5), (10.0, 9.0), (7.3, 1.1)])
+def test_windows_cover_the_video_with_at_least_the_overlap(duration: float, seconds: float, overlap: float) -> None:
+    windows = [(start or 0.0, end or 0.0) for start, end in video_windows(duration, WindowSettings(seconds, overlap))]
+    assert windows[0][0] == 0
+    assert windows[-1][1] == pytest.approx(duration, abs=1e-3)
+    assert all(end - start == pytest.approx(seconds, abs=1e-6) for start, end in windows)
+    for (start, end), (next_start, _) in itertools.pairwise(windows):
+        assert next_start > start
+        assert end - next_start >= overlap - 1e-6
+    # One fewer would not reach the end.
+    assert (len(windows) - 1) * (seconds - overlap) < duration - overlap + 1e-3
+
+
+def test_last_window_is_moved_back_to_the_end_of_the_video() -> None:
+    assert video_windows(25.0, WindowSettings(10.0)) == [(0.0, 10.0), (10.0, 20.0), (15.0, 25.0)]
+    assert video_windows(30.0, WindowSettings(10.0)) == [(0.0, 10.0), (10.0, 20.0), (20.0, 30.0)]
+    assert video_windows(20.0, WindowSettings(10.0, 5.0)) == [(0.0, 10.0), (5.0, 15.0), (10.0, 20.0)]
+
+
+@pytest.mark.parametrize("duration", [0.0, 4.0, 10.0])
+def test_video_no_longer_than_a_window_is_whole(duration: float) -> None:
+    assert video_windows(duration, WindowSettings(10.0, 5.0)) == [(None, None)]
+    assert video_windows(3600.0, None) == [(None, None)]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "overlap"), [(0.0, 0.0), (-1.0, 0.0), (float("nan"), 0.0), (10.0, 10.0), (10.0, -1)]
+)
+def test_windows_that_would_not_advance_are_refused(seconds: float, overlap: float) -> None:
+    with pytest.raises(ValueError, match="window"):
+        WindowSettings(seconds, overlap)

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import socket
+import warnings
+from collections.abc import Iterator
+
+import pytest
+
+from tests.index.made_clusters import MODEL, make_queries, make_videos
+from tests.index.qdrant.qdrant_server import QdrantServer, serve
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.qdrant import upload
+from video_colbert.index.qdrant.qdrant_index import QdrantIndex
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Payload indexes have no effect", "ignore:Batch upload failed", "ignore:Api key is used with an insecure"
+)
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[QdrantServer]:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(upload, "_PAUSES", (0.01, 0.01))
+    with serve() as server:
+        yield server
+
+
+def address(server: QdrantServer, options: str = "") -> str:
+    return f"qdrant://127.0.0.1:{server.port}/videos{options}"
+
+
+def test_over_the_network_hits_are_those_of_the_local_mode(server: QdrantServer) -> None:
+    videos, queries = make_videos(40), make_queries(5)
+    index = QdrantIndex.create(address(server), model=MODEL, num_frames=12)
+    index.add(videos)
+    assert QdrantIndex.exists(address(server))
+    opened = QdrantIndex.open(address(server), model=MODEL)
+    local = QdrantIndex.open("qdrant://host/videos", client=server.local)
+    assert opened.search(queries) == local.search(queries)
+    assert opened.videos == local.videos
+    opened.move({videos[0][0].id: "/new/path.mp4"})
+    assert opened.remove([videos[1][0].id]) == 1
+    assert len(opened) == 39
+    assert "/new/path.mp4" in {video.path for video in opened.videos}
+
+
+def test_a_batch_of_queries_is_one_request_for_scores_and_one_for_tokens(server: QdrantServer) -> None:
+    index = QdrantIndex.create(address(server), model=MODEL, num_frames=12)
+    index.add(make_videos(30))
+    server.requests.clear()
+    index.search(make_queries(8))
+    assert server.requests == {
+        "POST /collections/videos/points/query/batch": 1,
+        "POST /collections/videos/points": 1,
+    }
+
+
+@pytest.mark.parametrize(("half_done", "uploads"), [(False, 7), (True, 4)])
+def test_a_dropped_connection_is_tried_again_and_what_was_stored_is_not_sent_again(
+    server: QdrantServer, half_done: bool, uploads: int
+) -> None:
+    videos = make_videos(20)
+    index = QdrantIndex.create(address(server), model=MODEL, num_frames=12)
+    # The client itself gives up after the fourth.
+    server.drops, server.half_done = 6, half_done
+    index.add(videos)
+    assert len(index) == 20
+    assert server.requests["PUT /collections/videos/points"] == uploads
+    assert {video.id for video in index.videos} == {video.id for video, _ in videos}
+
+
+def test_a_server_that_stays_away_ends_the_upload_with_one_clear_error(server: QdrantServer) -> None:
+    index = QdrantIndex.create(address(server), model=MODEL, num_frames=12)
+    server.drops = 10**6
+    with pytest.raises(
+        IndexStoreError, match=rf"qdrant://127.0.0.1:{server.port}/videos: the Qdrant server cannot be"
+    ):
+        index.add(make_videos(5))
+    server.drops = 0
+    index.add(make_videos(5))
+    assert len(index) == 5
+
+
+def test_several_processes_upload(server: QdrantServer) -> None:
+    index = QdrantIndex.create(address(server, "?parallel=2"), model=MODEL, num_frames=12)
+    videos = make_videos(150)
+    index.add(videos)
+    assert {video.id for video in index.videos} == {video.id for video, _ in videos}
+    assert server.requests["PUT /collections/videos/points"] >= 3
+
+
+def test_a_refused_request_is_not_tried_again(server: QdrantServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = QdrantIndex.create(address(server), model=MODEL, num_frames=12)
+    index.add(make_videos(1))
+    server.status = 400
+    before = server.requests.total()
+    with pytest.raises(IndexStoreError, match=r"the server answered 400 \(as the test asks\)"):
+        index.add(make_videos(3))
+    assert server.requests.total() - before == 1
+
+
+def test_a_refused_key_says_where_to_put_the_right_one(server: QdrantServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("QDRANT_API_KEY", "wrong")
+    server.status = 401
+    with pytest.raises(IndexStoreError, match="refused the request's API key; set the environment variable QDRANT"):
+        QdrantIndex.open(address(server))
+
+
+@pytest.mark.parametrize("options", ["", "?grpc_port=CLOSED"])
+def test_a_refused_connection_is_one_clear_error(options: str) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    uri = f"qdrant://127.0.0.1:{port}/videos{options.replace('CLOSED', str(port))}"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for call in (QdrantIndex.exists, QdrantIndex.open):
+            with pytest.raises(
+                IndexStoreError, match=rf"127.0.0.1:{port}/videos: the Qdrant server cannot be reached"
+            ):
+                call(uri)
+        with pytest.raises(IndexStoreError, match="check host, port and that it runs"):
+            QdrantIndex.create(uri, model=MODEL, num_frames=12)

@@ -1,0 +1,196 @@
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from qdrant_client import QdrantClient
+
+from tests.index.made_clusters import MODEL, make_queries, make_videos
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.errors import FilterError, IndexStoreError
+from video_colbert.index import Index, IndexedVideo
+from video_colbert.index.indexed_video import MetadataValue
+from video_colbert.index.qdrant.qdrant_index import QdrantIndex
+
+URI = "qdrant://host:6333/videos"
+
+pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
+
+Metadata = dict[str, MetadataValue]
+
+
+def make_library() -> list[tuple[IndexedVideo, EncodedVideo]]:
+    """60 videos; every value is missing somewhere."""
+    library = []
+    for row, (video, encoded) in enumerate(make_videos(60)):
+        metadata: Metadata = {}
+        if row % 7:
+            metadata["year"] = 2000 + row % 20
+        if row % 5:
+            metadata["genre"] = ("news", "sport", "it's live")[row % 3]
+        if row % 4:
+            metadata["rating"] = row / 4
+        if row % 3:
+            metadata["colour"] = row % 2 == 0
+        library.append((dataclasses.replace(video, metadata=metadata), encoded))
+    return library
+
+
+@pytest.fixture
+def client() -> Iterator[QdrantClient]:
+    client = QdrantClient(":memory:")
+    yield client
+    client.close()
+
+
+def make_index(client: QdrantClient, options: str = "") -> QdrantIndex:
+    index = QdrantIndex.create(URI + options, model=MODEL, num_frames=12, client=client)
+    index.add(make_library())
+    return index
+
+
+def has(name: str, holds: Callable[[MetadataValue], bool]) -> Callable[[IndexedVideo], bool]:
+    """Whether a video has a value of this name that satisfies a condition."""
+    return lambda video: name in video.metadata and holds(video.metadata[name])
+
+
+CONDITIONS: dict[str, Callable[[IndexedVideo], bool]] = {
+    "year = 2010": has("year", lambda year: year == 2010),
+    "year != 2010": has("year", lambda year: year != 2010),
+    "year >= 2015": has("year", lambda year: year >= 2015),  # type: ignore[operator]
+    "year < 2003": has("year", lambda year: year < 2003),  # type: ignore[operator]
+    "rating > 7.5": has("rating", lambda rating: rating > 7.5),  # type: ignore[operator]
+    "rating <= 7.5": has("rating", lambda rating: rating <= 7.5),  # type: ignore[operator]
+    "rating = 4.25": has("rating", lambda rating: rating == 4.25),
+    "genre = 'news'": has("genre", lambda genre: genre == "news"),
+    "genre = 'it''s live'": has("genre", lambda genre: genre == "it's live"),
+    "genre != 'news'": has("genre", lambda genre: genre != "news"),
+    "genre in ('news', 'sport')": has("genre", lambda genre: genre in ("news", "sport")),
+    "genre not in ('news', 'sport')": has("genre", lambda genre: genre == "it's live"),
+    "year in (2001, 2002)": has("year", lambda year: year in (2001, 2002)),
+    "year not in (2001, 2002)": has("year", lambda year: year not in (2001, 2002)),
+    "colour = true": has("colour", lambda colour: colour is True),
+    "colour != true": has("colour", lambda colour: colour is False),
+    "genre is null": lambda video: "genre" not in video.metadata,
+    "genre is not null": lambda video: "genre" in video.metadata,
+    "duration > 3": lambda video: video.duration > 3,
+    "start is null": lambda video: True,
+    "year >= 2010 and genre = 'sport'": lambda video: (
+        video.metadata.get("year", 0) >= 2010 and video.metadata.get("genre") == "sport"  # type: ignore[operator]
+    ),
+    "year = 2001 or colour = true": lambda video: (
+        video.metadata.get("year") == 2001 or video.metadata.get("colour") is True
+    ),
+    "not (year < 2010 or genre = 'news')": lambda video: (
+        has("year", lambda year: year >= 2010)(video)  # type: ignore[operator]
+        and has("genre", lambda genre: genre != "news")(video)
+    ),
+    "year = 1990": lambda video: False,
+}
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[QdrantIndex, Index]]:
+    """The same library in Qdrant and in a local index."""
+    client = QdrantClient(":memory:")
+    local = Index.create(tmp_path_factory.mktemp("library"), model=MODEL, num_frames=12)
+    local.add(make_library())
+    yield make_index(client), local
+    client.close()
+
+
+@pytest.mark.parametrize("where", CONDITIONS)
+def test_hits_are_those_of_a_scan_of_the_videos_that_satisfy_the_condition(
+    both: tuple[QdrantIndex, Index], where: str
+) -> None:
+    index, local = both
+    queries = make_queries(2)
+    everything = index.search(queries, top_k=60)
+    expected = {video.path for video, _ in make_library() if CONDITIONS[where](video)}
+    for found, hits, stored in zip(
+        index.search(queries, top_k=60, where=where),
+        everything,
+        local.search(queries, top_k=60, where=where),
+        strict=True,
+    ):
+        assert found == [hit for hit in hits if hit.video in expected]
+        assert [hit.video for hit in found] == [hit.video for hit in stored]
+
+
+def test_candidates_are_chosen_among_the_videos_that_satisfy_the_condition(client: QdrantClient) -> None:
+    make_index(client)
+    where = "year = 2010"
+    everything = QdrantIndex.open(URI, client=client).search(make_queries(5), top_k=60, where=where)
+    few = QdrantIndex.open(f"{URI}?candidates=5", client=client).search(make_queries(5), top_k=2, where=where)
+    assert all(len(hits) > 0 for hits in few)
+    allowed = {video.path for video, _ in make_library() if CONDITIONS[where](video)}
+    for found, hits in zip(few, everything, strict=True):
+        assert {hit.video for hit in found} <= allowed
+        assert found == hits[:2]
+
+
+def test_metadata_comes_back_as_it_was_stored(client: QdrantClient) -> None:
+    index = make_index(client)
+    assert {video.id: video.metadata for video in index.videos} == {
+        video.id: video.metadata for video, _ in make_library()
+    }
+
+
+def test_columns_of_an_earlier_upload_are_known_to_a_later_one(tmp_path: Path) -> None:
+    first = QdrantClient(path=str(tmp_path))
+    make_index(first)
+    first.close()
+    client = QdrantClient(path=str(tmp_path))
+    index = QdrantIndex.open(URI, client=client)
+    [video, encoded] = make_videos(1, seed=9)[0]
+    index.add([(dataclasses.replace(video, metadata={"place": "Rome"}), encoded)])
+    hits = index.search(make_queries(1), where="place = 'Rome' and year is null")[0]
+    assert [hit.video for hit in hits] == [video.path]
+    with pytest.raises(IndexStoreError, match="'year' must be of one type in all videos"):
+        index.add([(dataclasses.replace(video, digest="new", metadata={"year": "late"}), encoded)])
+    assert len(index) == 61
+    client.close()
+
+
+def test_metadata_that_is_set_later_is_found_and_what_is_unset_is_not(client: QdrantClient) -> None:
+    index = make_index(client)
+    library = [video for video, _ in make_library()]
+    index.check_metadata([{"place": "Rome"}])
+    index.set_metadata(
+        {
+            library[1].id: {"place": "Rome", "year": None},
+            library[2].id: {"place": "Pisa", "year": 1999},
+            "not stored": {"place": "Rome", "year": 1},
+        }
+    )
+    stored = {video.id: video.metadata for video in index.videos}
+    assert len(stored) == 60
+    others = {name: value for name, value in library[1].metadata.items() if name != "year"}
+    assert stored[library[1].id] == {**others, "place": "Rome"}
+    assert stored[library[2].id]["year"] == 1999
+    for where, row in (("place = 'Rome' and year is null", 1), ("year = 1999", 2)):
+        hits = index.search(make_queries(1), where=where)[0]
+        assert [hit.video for hit in hits] == [library[row].path]
+    with pytest.raises(IndexStoreError, match="'year' must be of one type in all videos"):
+        index.check_metadata([{"year": "late"}])
+    with pytest.raises(IndexStoreError, match="'path', which is a column of every index"):
+        index.check_metadata([{"path": "x"}])
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        ("size > 3", "there is no column 'size' to filter by; there are colour, digest, duration, end, genre"),
+        ("year = 'late'", "column 'year' holds numbers, not 'late'"),
+        ("genre > 'm'", "a Qdrant index cannot compare texts by >; use =, != or in for 'genre'"),
+        ("year >", "the filter 'year >' is not understood"),
+    ],
+)
+def test_a_condition_that_cannot_be_answered_is_refused(
+    both: tuple[QdrantIndex, Index], where: str, message: str
+) -> None:
+    with pytest.raises(FilterError) as raised:
+        both[0].search(make_queries(1), where=where)
+    assert message in str(raised.value)

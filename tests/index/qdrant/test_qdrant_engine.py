@@ -1,0 +1,39 @@
+"""What the server computes, on its own engine (Qdrant Edge) rather than on the client's imitation of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.qdrant_engine import create_shard, search, upsert
+from tests.index.made_clusters import make_queries, make_videos, mean_max_sim_by_loops
+from video_colbert.index.qdrant.points import make_point, point_id
+from video_colbert.index.qdrant.query import score_query
+
+
+@pytest.mark.parametrize("weights", [{"frame": 1.0, "video": 1.0}, {"frame": 0.3, "video": 2.0}, {"video": 1.0}])
+def test_the_engine_gives_the_weighted_sum_of_mean_max_sim(weights: dict[str, float], tmp_path: Path) -> None:
+    videos, queries = make_videos(100), make_queries(4)
+    shard = create_shard(tmp_path, 16, None, threads=2)
+    upsert(shard, [make_point(video, encoded) for video, encoded in videos])
+    while shard.optimize():
+        pass
+    for row in range(len(queries.texts)):
+        query, mask = queries.query_embeds[row], queries.query_mask[row]
+        request = score_query(
+            query[mask], weights=weights, levels=("frame", "video"), candidates=100, limit=10, where=None
+        )
+        exact = {}
+        for video, encoded in videos:
+            assert encoded.video_embeds is not None
+            bags = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
+            exact[point_id(video.id)] = sum(
+                weight * mean_max_sim_by_loops(query, mask, bags[level]) for level, weight in weights.items()
+            )
+        found = search(shard, request)
+        # The engine rounds the query to float16 too, so neighbours of nearly equal score may change places.
+        assert [score for _, score in found] == pytest.approx([exact[point] for point, _ in found], abs=3e-4)
+        best = sorted(exact.values(), reverse=True)[:10]
+        assert [exact[point] for point, _ in found] == pytest.approx(best, abs=3e-4)
+    shard.close()

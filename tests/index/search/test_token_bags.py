@@ -1,0 +1,36 @@
+from __future__ import annotations
+
+import torch
+
+from tests.index.made_tokens import make_bags
+from video_colbert.index.search.token_bags import TokenBags
+
+LENGTHS = [3, 1, 4, 0, 2]
+
+
+def bags_of(bags: TokenBags) -> list[list[list[float]]]:
+    return [bags.bag(row).tolist() for row in range(len(bags))]
+
+
+def test_selected_bags_are_the_bags_asked_for_in_that_order_and_as_often() -> None:
+    bags = make_bags(LENGTHS, 8)
+    listed = bags_of(bags)
+    for rows in ([4, 0, 3], [2, 2, 1], [3], [0, 1, 2, 3, 4]):
+        for asked in (rows, torch.tensor(rows)):
+            assert bags_of(bags.select(asked)) == [listed[row] for row in rows]
+    assert len(bags.select([])) == 0
+
+
+def test_part_and_concatenation_are_inverse() -> None:
+    bags = make_bags(LENGTHS, 8)
+    parts = [bags.part(0, 2), bags.part(2, 2), bags.part(2, 5)]
+    assert [len(part) for part in parts] == [2, 0, 3]
+    assert bags_of(TokenBags.concatenate(parts)) == bags_of(bags)
+    assert bags_of(parts[0].join(parts[2])) == bags_of(bags)
+
+
+def test_padding_marks_what_is_real() -> None:
+    tokens, mask = make_bags(LENGTHS, 8).padded(0, 5)
+    assert mask.tolist() == [[place < length for place in range(4)] for length in LENGTHS]
+    assert torch.equal(tokens[2], make_bags(LENGTHS, 8).bag(2).float())
+    assert make_bags([0, 0], 8).padded(0, 2)[1].tolist() == [[False], [False]]

@@ -1,0 +1,98 @@
+"""A clip to the resized frames that a model takes; what threads and decoding processes run."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from video_colbert.encoding.encoded import BadVideo, VideoClip
+from video_colbert.processing import OpenVideoFile, VideoColBERTVideoProcessor, VideoDecodingError, decode_video
+from video_colbert.processing.video_sources import source_name
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DecodedClip:
+    """The frames of a clip as a model's normalisation takes them.
+
+    Attributes:
+        clip: what was decoded.
+        pixels: uint8 [T, 3, H, W], resized and cropped.
+        timestamps: float64 [T], seconds from the start of the video at which each frame appears.
+        duration: of the whole video, in seconds.
+    """
+
+    clip: VideoClip
+    pixels: Tensor
+    timestamps: npt.NDArray[np.float64]
+    duration: float
+
+
+@dataclass(frozen=True)
+class ClipDecoder:
+    """Decodes clips for one model; travels to other processes.
+
+    Attributes:
+        video_processor: how frames are sampled and resized.
+        num_frames: frames sampled from each clip; None for as many as there are.
+        max_frames: the most frames that the model takes; None for no limit.
+    """
+
+    video_processor: VideoColBERTVideoProcessor
+    num_frames: int | None
+    max_frames: int | None
+
+    @property
+    def clip_bytes(self) -> int:
+        """The most bytes that the pixels of a clip take, or 0 where that depends on the clip."""
+        settings = self.video_processor
+        size = settings.crop_size if settings.do_center_crop else settings.size if settings.do_resize else {}
+        if self.num_frames is None or not size.keys() >= {"height", "width"}:
+            return 0
+        return int(self.num_frames * 3 * size["height"] * size["width"])
+
+    def decode(self, clip: VideoClip, opened: OpenVideoFile | str | BinaryIO | None = None) -> DecodedClip | BadVideo:
+        """Decodes a clip; whatever is wrong with it becomes a `BadVideo`.
+
+        Args:
+            clip: what to decode.
+            opened: its file, where that is at hand already; an `OpenVideoFile` is decoded by PyAV.
+        """
+        name, settings = clip_name(clip), self.video_processor
+        try:
+            video = decode_video(
+                clip.source if opened is None else opened,
+                self.num_frames,
+                start=clip.start,
+                end=clip.end,
+                sampling=settings.sampling,
+                fps=settings.fps,
+                source_fps=settings.source_fps,
+                backend=settings.backend,
+            )
+            pixels: Tensor = settings.resize_and_crop(video.frames)
+        except VideoDecodingError as error:
+            return BadVideo(name, error.reason)
+        # A file from anywhere must not end a run of a million others, whatever a decoder makes of it.
+        except Exception as error:
+            logger.debug("unexpected error while decoding %s", name, exc_info=True)
+            return BadVideo(name, f"{type(error).__name__}: {error}")
+        if self.max_frames is not None and len(pixels) > self.max_frames:
+            return BadVideo(
+                name, f"{len(pixels)} frames were sampled, but the model has positions for {self.max_frames}"
+            )
+        return DecodedClip(clip, pixels, video.timestamps, video.duration)
+
+
+def clip_name(clip: VideoClip) -> str:
+    """The clip's path or URL, and its window if it has one, for messages."""
+    name = source_name(clip.source)
+    if clip.start is None and clip.end is None:
+        return name
+    return f"{name} [{clip.start or 0.0:g} s to {'the end' if clip.end is None else f'{clip.end:g} s'}]"

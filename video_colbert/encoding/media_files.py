@@ -1,0 +1,69 @@
+"""The bytes of a media file, wherever it is: a local path, a URL, or object storage."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from video_colbert.processing import VideoDecodingError
+from video_colbert.processing.video_sources import open_source
+
+# Of an object store the name says where: what pyarrow's file systems open.
+_OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "hdfs://")
+_CHUNK_BYTES = 2**20
+
+
+def is_remote(source: str) -> bool:
+    """Whether a source is a URL rather than a path of this machine."""
+    return "://" in source
+
+
+@contextmanager
+def open_media(source: str) -> Iterator[str | BinaryIO]:
+    """Makes a file's bytes reachable for as long as the context lasts.
+
+    Args:
+        source: a path, an `http(s)://` or `hf://` URL, or a URL of an object store that pyarrow knows.
+
+    Yields:
+        A local path, or a seekable binary file.
+
+    Raises:
+        VideoDecodingError: there is nothing to read there.
+    """
+    if not source.startswith(_OBJECT_STORES):
+        with open_source(source) as file:
+            yield file
+        return
+    from pyarrow import ArrowException
+    from pyarrow.fs import FileSystem
+
+    try:
+        system, path = FileSystem.from_uri(source)
+        opened = system.open_input_file(path)
+    except (OSError, ArrowException) as error:
+        raise VideoDecodingError(source, f"cannot be read: {error}") from error
+    with opened:
+        yield cast(BinaryIO, opened)
+
+
+def content_digest(file: str | BinaryIO) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal.
+
+    Args:
+        file: a local path, or a binary file, which is read from its start.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    if isinstance(file, str):
+        with Path(file).open("rb") as opened:
+            return content_digest(opened)
+    digest = hashlib.sha256()
+    file.seek(0)
+    while chunk := file.read(_CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,118 @@
+"""Files into an index: what is new is encoded, what is there is left, what is bad is reported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from tqdm import tqdm
+
+from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.indexed_video import MetadataValue
+from video_colbert.index.ingest.plan import IndexingPlan, StoredFiles
+from video_colbert.index.ingest.windows import WindowSettings
+from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexingReport, IndexWriter
+from video_colbert.index.search.scoring import check_interaction
+from video_colbert.index.video_index import VideoIndex
+
+
+def index_videos(
+    index: VideoIndex,
+    encoder: VideoColBERTEncoder | Sequence[VideoColBERTEncoder],
+    files: Sequence[str | os.PathLike[str]],
+    *,
+    batch_size: int = 8,
+    num_frames: int | None = None,
+    workers: int | None = None,
+    windows: WindowSettings | None = None,
+    metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
+) -> IndexingReport:
+    """Adds files to an index.
+
+    Files are told apart by content, so running again on a folder encodes only what is new or changed. What was
+    encoded is written from time to time, and when the run is interrupted.
+
+    Args:
+        index: an index made with the encoder's model.
+        encoder: what encodes; one for each device, where there are several.
+        files: absolute paths, or URLs.
+        batch_size: clips that go through the model together, at most.
+        num_frames: frames sampled from each clip; the index's own number by default.
+        workers: decoding processes; by default one for each core.
+        windows: how long videos are cut; None to index each as a whole.
+        metadata: by file, values by column for searches to filter by; also set where a file is in the index
+            already, and there a column of which it has no value is emptied. Other files' metadata is left.
+        timeout: seconds after which a file that is read or decoded is given up and reported as bad.
+        seconds_between_writes: how long encoded videos may wait to be written.
+
+    Raises:
+        IndexStoreError: the index samples another number of frames, cannot take the metadata, cannot be written, or
+            cannot score as the encoder's model does.
+        EncodingError: more frames than the model has positions for, vectors that are not finite, or no decoding
+            process can be started.
+        ValueError: a number that is out of range.
+    """
+    encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
+    for each in encoders:
+        check_interaction(each.model.config.interaction)
+    num_frames = index.num_frames if num_frames is None else num_frames
+    if num_frames != index.num_frames:
+        raise IndexStoreError(
+            f"the index in {index.location} samples {index.num_frames} frames a video, not {num_frames}; use that "
+            "number or another index folder"
+        )
+    metadata = metadata or {}
+    index.check_metadata(metadata.values())
+    paths = list(dict.fromkeys(os.fspath(file) for file in files))
+    with BulkEncoder(
+        encoders, batch_size=batch_size, num_frames=num_frames, processes=workers, timeout=timeout
+    ) as bulk:
+        plan = IndexingPlan(paths, StoredFiles(index.videos), windows, bulk.emit, files_ahead=bulk.clips_held)
+        writer = IndexWriter(index, plan.files, plan.digests, metadata, seconds_between_writes)
+        bulk.start(plan)
+        try:
+            with tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress:
+                for result in bulk.results():
+                    progress.update(writer.take(result))
+                    writer.write_if_due()
+            writer.finish()
+        except BaseException:
+            # On Ctrl-C and on errors too: what was encoded is kept.
+            for result in bulk.stop():
+                writer.take(result)
+            writer.write()
+            raise
+    writer.sort_report(paths)
+    return writer.report
+
+
+def prune_videos(index: VideoIndex, folders: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """Removes from an index the files that are gone.
+
+    Args:
+        index: the index.
+        folders: only files that were under one of them are looked at.
+
+    Returns:
+        The paths that were removed.
+
+    Raises:
+        FileNotFoundError: a folder itself is gone, as when a disk is not mounted.
+        IndexStoreError: the index cannot be written.
+    """
+    roots = [Path(os.path.normpath(Path(folder).absolute())) for folder in folders]
+    for root in roots:
+        if not root.exists():
+            raise FileNotFoundError(f"there is no folder {root}; nothing of it is removed from the index")
+    gone: dict[str, list[str]] = {}
+    for video in index.videos:
+        path = Path(video.path)
+        if any(path.is_relative_to(root) for root in roots) and not path.exists():
+            gone.setdefault(video.path, []).append(video.id)
+    index.remove([video_id for ids in gone.values() for video_id in ids])
+    return list(gone)

@@ -1,0 +1,211 @@
+"""The same encoding on the machines of a Ray cluster: files go out to encoders, one process writes the index.
+
+Ray may run a piece of work twice, when a machine or a process is lost. Nothing but the driver writes, and adding what
+is there already changes nothing, so each video is stored once.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import pickle
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+from tqdm import tqdm
+
+from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.pretrained import DType, ModelReference
+from video_colbert.errors import MissingExtraError, ModelMismatchError
+from video_colbert.index.indexed_video import MetadataValue
+from video_colbert.index.ingest.plan import DuplicateFile, IndexingPlan, PlannedFile, StoredFiles
+from video_colbert.index.ingest.windows import WindowSettings
+from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexingReport, IndexWriter
+from video_colbert.index.video_index import VideoIndex
+
+# Files that are done again when their encoder is lost.
+_FILES_AT_A_TIME = 32
+
+
+@dataclass(frozen=True)
+class RayEncoders:
+    """The encoders of a cluster.
+
+    Attributes:
+        model: Hub id, or a folder that every machine has.
+        revision: branch, tag or commit on the Hub.
+        dtype: number type of the model.
+        encoders: how many; by default one for each GPU, or for each machine of a cluster without any.
+        workers: decoding processes of each encoder, for which it reserves as many cores; by default what each
+            encoder of a machine can have.
+        batch_size: clips that go through a model together, at most.
+        timeout: seconds after which a file that is read or decoded is given up.
+    """
+
+    model: str
+    revision: str | None = None
+    dtype: DType = "float32"
+    encoders: int | None = None
+    workers: int | None = None
+    batch_size: int = 8
+    timeout: float = DEFAULT_TIMEOUT_SECONDS
+
+
+def index_videos_on_ray(
+    index: VideoIndex,
+    encoders: RayEncoders,
+    files: Sequence[str],
+    *,
+    address: str | None = None,
+    windows: WindowSettings | None = None,
+    metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
+    files_at_a_time: int = _FILES_AT_A_TIME,
+    seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
+) -> IndexingReport:
+    """Adds files to an index, as `index_videos` does, with the encoders of a Ray cluster.
+
+    A file whose content is in the index is left, so running again continues. This process collects what the encoders
+    make and writes it.
+
+    Args:
+        index: an index made with the model.
+        encoders: what encodes.
+        files: URLs, or paths that mean the same file on every machine.
+        address: of the cluster, such as "auto"; None to use the connection there is, or to start Ray here.
+        windows: how long videos are cut; None to index each as a whole.
+        metadata: as of `index_videos`.
+        files_at_a_time: files that an encoder gets at once.
+        seconds_between_writes: how long encoded videos may wait to be written.
+
+    Raises:
+        MissingExtraError: Ray is not installed.
+        ModelMismatchError: a machine has another model under this name than the one that made the index.
+        IndexStoreError: the index cannot take the metadata, or cannot be written.
+        ConnectionError: there is no cluster at this address.
+    """
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise MissingExtraError("indexing on Ray needs the extra `ray`: pip install 'video-colbert[ray]'") from error
+    metadata = metadata or {}
+    index.check_metadata(metadata.values())
+    if not ray.is_initialized():
+        ray.init(address=address)
+    paths = list(dict.fromkeys(files))
+    encoders = _sized(encoders, ray.nodes())
+    number, gpus = encoders.encoders or 1, ray.cluster_resources().get("GPU", 0)
+    job = _Job(encoders, index.model, index.num_frames, windows, StoredFiles(index.videos))
+    encoded = ray.data.from_items(
+        [{"path": path} for path in paths], override_num_blocks=max(-(-len(paths) // files_at_a_time), 1)
+    ).map_batches(
+        _RayEncoder,
+        fn_constructor_args=(ray.put(job),),
+        batch_size=files_at_a_time,
+        batch_format="pyarrow",
+        compute=ray.data.ActorPoolStrategy(size=number),
+        num_cpus=encoders.workers,
+        num_gpus=1 if gpus else 0,
+    )
+    planned: dict[str, PlannedFile] = {}
+    digests: dict[str, str] = {}
+    writer = IndexWriter(index, planned, digests, metadata, seconds_between_writes)
+    paths_of_contents: dict[str, str] = {}
+    try:
+        with tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress:
+            for row in encoded.iter_rows():
+                # Made by our own code in a process of this cluster.
+                done: _FilesDone = pickle.loads(row["files_done"])  # noqa: S301
+                planned.update(done.planned)
+                digests.update(done.digests)
+                for result in done.results:
+                    if _is_new_copy(result, planned, paths_of_contents):
+                        result = DuplicateFile(os.fspath(result.clip.source))
+                    progress.update(writer.take(result))
+                    writer.write_if_due()
+        writer.finish()
+    except BaseException:
+        writer.write()
+        raise
+    writer.sort_report(paths)
+    return writer.report
+
+
+@dataclass(frozen=True)
+class _Job:
+    """What an encoder needs to know, sent to each machine once."""
+
+    encoders: RayEncoders
+    reference: ModelReference
+    num_frames: int | None
+    windows: WindowSettings | None
+    stored: StoredFiles
+
+
+@dataclass(frozen=True)
+class _FilesDone:
+    """What became of the files of one call."""
+
+    results: list[Any]
+    planned: dict[str, PlannedFile]
+    digests: dict[str, str]
+
+
+class _RayEncoder:
+    """An encoder with its decoding processes in a process of the cluster."""
+
+    def __init__(self, job: Any) -> None:
+        import ray
+
+        self._job: _Job = ray.get(job)
+        settings = self._job.encoders
+        encoder = VideoColBERTEncoder.from_pretrained(settings.model, revision=settings.revision, dtype=settings.dtype)
+        if encoder.reference.revision != self._job.reference.revision:
+            raise ModelMismatchError(
+                f"a machine of the cluster has {encoder.reference} where the index was made with {self._job.reference}"
+            )
+        self._bulk = BulkEncoder(
+            [encoder],
+            batch_size=settings.batch_size,
+            num_frames=self._job.num_frames,
+            processes=settings.workers,
+            timeout=settings.timeout,
+        )
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        """Encodes the files of column `path`."""
+        paths = batch["path"].to_pylist()
+        plan = IndexingPlan(paths, self._job.stored, self._job.windows, self._bulk.emit, self._bulk.clips_held)
+        self._bulk.start(plan)
+        results = [_halved(result) if isinstance(result, EncodedVideo) else result for result in self._bulk.results()]
+        done = _FilesDone(results, plan.files, plan.digests)
+        return pa.table({"files_done": pa.array([pickle.dumps(done)], pa.large_binary())})
+
+
+def _halved(video: EncodedVideo) -> EncodedVideo:
+    """In the 16 bits a value that an index stores, for half the traffic."""
+    tokens = None if video.video_embeds is None else video.video_embeds.half()
+    return dataclasses.replace(video, frame_embeds=video.frame_embeds.half(), video_embeds=tokens)
+
+
+def _sized(encoders: RayEncoders, nodes: Sequence[Mapping[str, Any]]) -> RayEncoders:
+    """Fills in how many encoders there are and how many cores each has."""
+    machines = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
+    gpus = [int(machine.get("GPU", 0)) for machine in machines]
+    number = encoders.encoders or sum(gpus) or len(machines) or 1
+    of_one_machine = max(gpus, default=0) or -(-number // max(len(machines), 1))
+    cores = min((int(machine["CPU"]) for machine in machines), default=1)
+    workers = encoders.workers or max(cores // of_one_machine, 1)
+    return dataclasses.replace(encoders, encoders=number, workers=workers)
+
+
+def _is_new_copy(result: object, planned: Mapping[str, PlannedFile], paths: dict[str, str]) -> bool:
+    """Whether another file with the same content was encoded elsewhere in the cluster."""
+    if not isinstance(result, EncodedVideo):
+        return False
+    path = os.fspath(result.clip.source)  # type: ignore[arg-type] # the plan's clips are paths or URLs
+    return paths.setdefault(planned[path].digest, path) != path

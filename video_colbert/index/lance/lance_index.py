@@ -1,0 +1,427 @@
+"""The index: encoded videos in a Lance table, added to by one process and searched by any number of them.
+
+Each change is one commit. Reading works on one version, for scores and for what is told of the videos alike, and
+moves on to the latest version with the next call. Two processes that add at the same time are serialised by Lance,
+and of the same video added by both, one is stored.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue, metadata_to_arrow
+from video_colbert.index.lance.rows import common_layout, rows_to_store
+from video_colbert.index.lance.schema import (
+    POOLED,
+    IndexHeader,
+    VectorLayout,
+    calibration_metadata,
+    empty_schema,
+    filter_fields,
+    metadata_fields,
+    new_metadata_fields,
+    read_calibration,
+    read_header,
+    vector_fields,
+)
+from video_colbert.index.lance.snapshot import IndexSnapshot
+from video_colbert.index.lance.snapshot_search import find_hits
+from video_colbert.index.lance.table import LanceTable, is_remote
+from video_colbert.index.lance.token_codecs import token_codec
+from video_colbert.index.lance.token_columns import token_type
+from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.search.searcher import EXACT_LIMIT, Searcher, SearchHit
+
+_Result = TypeVar("_Result")
+
+# Float16 tokens that a search holds in memory at most, so that all videos are scored.
+_MAX_HELD_BYTES = 2 * 2**30
+# Versions that may vanish under a reader before it gives up.
+_VERSIONS_TRIED = 5
+# Of the format that came before the table.
+_EARLIER_FILE = "videos.jsonl"
+
+
+class Index:
+    """A searchable collection of encoded videos in a folder or in object storage; make one with `create` or `open`.
+
+    Attributes:
+        location: the folder, or the address such as `s3://bucket/name`.
+        model: which weights made the vectors.
+        num_frames: frames sampled from each video; None for as many as there are.
+        merge_similarity: cosine from which neighbouring tokens were merged; None where none were.
+
+    Example:
+        index = Index.open("my-index", model=encoder.reference)
+        hits = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5, where="year >= 2020")[0]
+    """
+
+    def __init__(self, table: LanceTable, *, hold_tokens: bool = False) -> None:
+        header = read_header(table.schema, table.location)
+        self.location = table.location
+        self.model = header.model
+        self.num_frames = header.num_frames
+        self.merge_similarity = header.merge_similarity
+        self._codec = token_codec(header.codec)
+        self._table = table
+        self._hold_tokens = hold_tokens
+        self._snapshot: IndexSnapshot | None = None
+        self._searcher: Searcher | None = None
+        # One thread at a time reads a new version; searches run beside each other on what it read.
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return self._on_latest(len)
+
+    @property
+    def videos(self) -> tuple[IndexedVideo, ...]:
+        """What is stored, in the order it was added; a video whose path changed counts as added then."""
+        return self._on_latest(lambda snapshot: snapshot.videos)
+
+    @staticmethod
+    def exists(location: str | os.PathLike[str], *, storage_options: Mapping[str, str] | None = None) -> bool:
+        """Whether there is an index, of this or an earlier release.
+
+        Args:
+            location: folder or address.
+            storage_options: as `create`.
+
+        Raises:
+            IndexStoreError: the storage cannot be reached.
+        """
+        address = os.fspath(location)
+        return LanceTable.exists(address, storage_options) or _is_of_earlier_format(address)
+
+    @classmethod
+    def create(
+        cls,
+        location: str | os.PathLike[str],
+        *,
+        model: ModelReference,
+        num_frames: int | None,
+        codec: str = "float16",
+        merge_similarity: float | None = None,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> Index:
+        """Makes an empty index, and its folder if need be.
+
+        Args:
+            location: a folder, or an address in object storage such as `s3://bucket/name`.
+            model: which weights will make the vectors.
+            num_frames: frames that will be sampled from each video; None for as many as there are.
+            codec: how tokens are stored, one of `codecs.CODEC_NAMES`; a smaller one loses a little of each score.
+            merge_similarity: cosine from which tokens of a video that are neighbours in time are merged into one,
+                above 0 and at most 1; None to store them all.
+            storage_options: LanceDB's options for object storage, such as `endpoint` or `region`; what is not
+                given comes from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on).
+
+        Raises:
+            IndexStoreError: there is an index already, or the location cannot be written.
+            ValueError: there is no such codec, or `merge_similarity` is out of range.
+        """
+        address = os.fspath(location)
+        if cls.exists(address, storage_options=storage_options):
+            raise IndexStoreError(f"there is an index in {address} already; open it or choose another folder")
+        if merge_similarity is not None and not 0.0 < merge_similarity <= 1.0:
+            raise ValueError(f"merge_similarity must be above 0 and at most 1, got {merge_similarity}")
+        header = IndexHeader(model, num_frames, token_codec(codec).name, merge_similarity)
+        return cls(LanceTable.create(address, empty_schema(header), storage_options))
+
+    @classmethod
+    def open(
+        cls,
+        location: str | os.PathLike[str],
+        *,
+        model: ModelReference | None = None,
+        hold_tokens: bool = False,
+        storage_options: Mapping[str, str] | None = None,
+    ) -> Index:
+        """Opens an index.
+
+        Args:
+            location: its folder or address.
+            model: the model that will be used with it, checked against the one that made it.
+            hold_tokens: hold the tokens of all videos in memory, three bytes a number, where a search scores
+                candidates only: for a process that searches a large index many times. The first search reads them
+                all, and the first after a commit what is new.
+            storage_options: as `create`.
+
+        Raises:
+            ModelMismatchError: it was made by another model or another revision.
+            IndexStoreError: there is no index, or it is damaged or of another schema version.
+        """
+        address = os.fspath(location)
+        if not LanceTable.exists(address, storage_options):
+            if _is_of_earlier_format(address):
+                raise IndexStoreError(
+                    f"the index in {address} was made by an earlier version; remove it or choose another folder, and "
+                    "index the videos again"
+                )
+            raise IndexStoreError(f"there is no index in {address}; make one with `video-colbert index`")
+        index = cls(LanceTable.open(address, storage_options), hold_tokens=hold_tokens)
+        if model is not None:
+            index.check_model(model)
+        return index
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How the last search chose its number of candidates; None where it scored all videos, or there was none."""
+        searcher = self._searcher
+        return None if searcher is None or searcher.is_exact else searcher.calibration
+
+    @property
+    def codec(self) -> str:
+        """How tokens are stored, one of `codecs.CODEC_NAMES`."""
+        return self._codec.name
+
+    def check_model(self, model: ModelReference) -> None:
+        """Checks that vectors of this model can be compared with those stored.
+
+        Raises:
+            ModelMismatchError: the index was made by another model or another revision.
+        """
+        if model.revision != self.model.revision:
+            raise ModelMismatchError(
+                f"the index in {self.location} was made with {self.model}, not with {model}; use that model or "
+                "another index folder"
+            )
+
+    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+        """Adds videos in one commit; when this returns they are stored for good.
+
+        What is there already (same content and window) is left; another content at a known path and window
+        takes the old one's place. Metadata may have columns that are new to the index.
+
+        Args:
+            videos: what to know of each video, and its tokens.
+
+        Raises:
+            ModelMismatchError: tokens have another dimension or other levels than those stored.
+            IndexStoreError: the index cannot be written, or metadata does not fit its columns; what was stored
+                is as before.
+        """
+        of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
+        added = {video.id: (video, encoded) for video, encoded in of_places.values()}
+
+        def compare(snapshot: IndexSnapshot) -> tuple[VectorLayout | None, set[str], list[str]]:
+            return snapshot.layout, snapshot.known_ids(list(added)), snapshot.ids_at(of_places)
+
+        stored_layout, known, at_places = self._on_latest(compare)
+        new = [pair for video_id, pair in added.items() if video_id not in known]
+        if not new:
+            return
+        layout = common_layout([encoded for _, encoded in new], stored_layout, self.location)
+        columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
+        if stored_layout is None:
+            columns = vector_fields(layout, token_type(self._codec, layout.dimension)) + columns
+        if columns:
+            self._table.add_columns(columns)
+        replaced = [video_id for video_id in at_places if video_id not in added]
+        rows = rows_to_store(new, self._codec, self.merge_similarity, metadata_fields(self._table.schema))
+        self._table.insert(rows, replaced)
+
+    def move(self, paths: Mapping[str, str]) -> None:
+        """Records new paths of files that were moved or renamed.
+
+        What else is stored at a new path stays, since it may be about to move too, as when two files swap names.
+
+        Args:
+            paths: id of a stored video to the absolute path it has now.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        known = self._on_latest(lambda snapshot: snapshot.paths_of(list(paths)))
+        moved = {video_id: paths[video_id] for video_id, path in known.items() if path != paths[video_id]}
+        if moved:
+            self._table.set_text("path", moved)
+
+    def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
+        """Checks, before any work, that metadata can be stored here.
+
+        Raises:
+            IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name.
+        """
+        new_metadata_fields(self._table.schema, values)
+
+    def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
+        """Sets metadata of videos that are stored, in one commit.
+
+        Args:
+            values: by id, the value of each column; every id has the same columns, and None where it has no
+                value. Other columns are left as they are, and ids that are not stored passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        if not values:
+            return
+        present = [{name: value for name, value in row.items() if value is not None} for row in values.values()]
+        self._table.add_columns(new_metadata_fields(self._table.schema, present))
+        rows = metadata_to_arrow(values, metadata_fields(self._table.schema))
+        if rows.num_columns > 1:
+            self._table.set_columns(rows)
+
+    def remove(self, ids: Collection[str]) -> int:
+        """Removes videos in one commit.
+
+        Args:
+            ids: of the videos; those that are not there are passed over.
+
+        Returns:
+            The number of videos that were there.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        known = self._on_latest(lambda snapshot: snapshot.known_ids(list(ids)))
+        if known:
+            self._table.delete(sorted(known))
+        return len(known)
+
+    def search(
+        self,
+        queries: EncodedQueries,
+        *,
+        top_k: int = 10,
+        where: Filter | str | None = None,
+        level_weights: Mapping[str, float] | None = None,
+        group_windows: bool = True,
+    ) -> list[list[SearchHit]]:
+        """Finds the best videos for each query, as the latest commit left them.
+
+        Args:
+            queries: from the encoder of the model that made this index.
+            top_k: hits a query, at most.
+            where: a condition that hits must satisfy, such as "year >= 2020"; `filters.py` describes the
+                language. The best are chosen among those that satisfy it.
+            level_weights: weight of each level in the score; 1 where none is given.
+            group_windows: of the windows of one video, give the best only.
+
+        Returns:
+            For each query its hits, best first; of equal scores, the one added first.
+
+        Raises:
+            ValueError: `top_k` is below 1.
+            FilterError: the condition is not understood, or asks for a column that the index does not have.
+            ModelMismatchError: the queries have another dimension than the stored vectors.
+            IndexStoreError: the index is damaged or cannot be read.
+        """
+        if top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        condition = parse_filter(where) if isinstance(where, str) else where
+        return self._on_latest(
+            lambda snapshot: self._search(snapshot, queries, top_k, condition, level_weights, group_windows)
+        )
+
+    def calibrate(self, queries: EncodedQueries | None = None) -> Calibration:
+        """Measures how many candidates a search of this index takes to find what an exact one would, and stores it.
+
+        A search of a large index scores only candidates. Without a stored calibration each process that searches
+        measures this once, at its first search; `search.py` says how.
+
+        Args:
+            queries: queries such as users ask; by default they are made from stored tokens.
+
+        Raises:
+            ValueError: the index holds no videos.
+            IndexStoreError: the index cannot be written.
+        """
+
+        def measure(snapshot: IndexSnapshot) -> Calibration:
+            if snapshot.layout is None or not len(snapshot):
+                raise ValueError(f"the index in {self.location} holds no videos to calibrate a search on")
+            return self._searcher_of(snapshot).calibrate(snapshot.layout.levels, queries=queries)
+
+        calibration = self._on_latest(measure)
+        self._table.set_field_metadata(POOLED, calibration_metadata(calibration))
+        return calibration
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether a search scores only candidates, and no calibration is stored or the index has doubled since."""
+
+        def is_due(snapshot: IndexSnapshot) -> bool:
+            if not len(snapshot) or self._searcher_of(snapshot).is_exact:
+                return False
+            calibration = read_calibration(snapshot.table.schema)
+            return calibration is None or len(snapshot) > 2 * calibration.num_videos
+
+        return self._on_latest(is_due)
+
+    def _search(
+        self,
+        snapshot: IndexSnapshot,
+        queries: EncodedQueries,
+        top_k: int,
+        condition: Filter | None,
+        level_weights: Mapping[str, float] | None,
+        group_windows: bool,
+    ) -> list[list[SearchHit]]:
+        rows = None
+        if condition is not None:
+            check_filter(condition, filter_fields(snapshot.table.schema))
+            rows = snapshot.positions(lance_sql(condition))
+        if snapshot.layout is None or not len(snapshot):
+            return [[] for _ in queries.texts]
+        if (dimension := queries.query_embeds.shape[-1]) != snapshot.layout.dimension:
+            raise ModelMismatchError(
+                f"the index in {self.location} holds vectors of {snapshot.layout.dimension} dimensions, not of "
+                f"{dimension} like the queries"
+            )
+        return find_hits(
+            snapshot,
+            self._searcher_of(snapshot),
+            queries,
+            top_k,
+            rows=rows,
+            level_weights=level_weights,
+            group_windows=group_windows,
+        )
+
+    def _searcher_of(self, snapshot: IndexSnapshot) -> Searcher:
+        """The searcher over a version, with the calibration that is stored or was measured on an earlier one."""
+        with self._lock:
+            earlier = self._searcher
+            if earlier is None or earlier.source is not snapshot:
+                calibration = read_calibration(snapshot.table.schema)
+                if calibration is None and earlier is not None:
+                    calibration = earlier.calibration
+                # What does not fit is searched by its pooled vectors, and tokens of candidates are read when wanted.
+                limit = EXACT_LIMIT if snapshot.token_bytes() <= _MAX_HELD_BYTES else 0
+                self._searcher = Searcher(
+                    snapshot, exact_limit=limit, calibration=calibration, hold_tokens=self._hold_tokens
+                )
+                return self._searcher
+            return earlier
+
+    def _on_latest(self, read: Callable[[IndexSnapshot], _Result]) -> _Result:
+        """What `read` makes of the latest version; of the next one, if a writer cleaned that one up meanwhile."""
+        for _ in range(_VERSIONS_TRIED):
+            version = self._table.latest_version()
+            try:
+                return read(self._snapshot_of(version))
+            except IndexStoreError:
+                if self._table.latest_version() == version:
+                    raise
+        return read(self._snapshot_of(self._table.latest_version()))
+
+    def _snapshot_of(self, version: int) -> IndexSnapshot:
+        with self._lock:
+            snapshot = self._snapshot
+            if snapshot is None or snapshot.version < version:
+                snapshot = IndexSnapshot(self._table.at_version(version), self._codec, earlier=snapshot)
+                self._snapshot = snapshot
+            return snapshot
+
+
+def _is_of_earlier_format(address: str) -> bool:
+    return not is_remote(address) and (Path(address) / _EARLIER_FILE).is_file()

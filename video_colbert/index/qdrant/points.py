@@ -1,0 +1,88 @@
+"""A video as a point of a Qdrant collection: its id, its payload, its vectors."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from qdrant_client import models
+from torch import Tensor
+
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.indexed_video import IndexedVideo
+from video_colbert.index.qdrant.filters import METADATA
+from video_colbert.index.search.candidates import pool_bags
+from video_colbert.index.search.token_bags import TokenBags
+
+POOLED = "pooled"
+LEVEL_VECTORS = {"frame": "frames", "video": "video"}
+"""Name of the multivector that holds the tokens of each level."""
+
+# Numbers are sent as text with this many decimals: float16 is told apart by steps of 6e-8 at the least, so this is
+# enough to get each number back exactly, in half the bytes of its full decimal expansion.
+_DECIMALS = 8
+
+_NAMESPACE = uuid.uuid5(uuid.NAMESPACE_URL, "https://github.com/video-colbert/indexed-video")
+
+
+def point_id(video_id: str) -> str:
+    """The UUID of a video; the same for the same content and window, wherever it is uploaded from."""
+    return str(uuid.uuid5(_NAMESPACE, video_id))
+
+
+def make_point(video: IndexedVideo, encoded: EncodedVideo) -> models.PointStruct:
+    """A point with everything that is known of a video, tokens rounded to float16.
+
+    Args:
+        video: what to know of it.
+        encoded: its tokens.
+    """
+    levels = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
+    bags = {level: TokenBags.from_bags([tokens.cpu()]) for level, tokens in levels.items() if tokens is not None}
+    vectors: dict[str, Any] = {LEVEL_VECTORS[level]: _numbers(bag.tokens) for level, bag in bags.items()}
+    vectors[POOLED] = _numbers(pool_bags(bags["frame"], bags.get("video"))[0])
+    return models.PointStruct(id=point_id(video.id), vector=vectors, payload=to_payload(video))
+
+
+def to_payload(video: IndexedVideo) -> dict[str, Any]:
+    """What is known of a video, ready for JSON."""
+    return {
+        "id": video.id,
+        "path": video.path,
+        "digest": video.digest,
+        "duration": video.duration,
+        "timestamps": list(video.timestamps),
+        "start": video.start,
+        "end": video.end,
+        METADATA: dict(video.metadata),
+    }
+
+
+def from_payload(payload: Mapping[str, Any] | None, place: str) -> IndexedVideo:
+    """The video that a payload describes.
+
+    Raises:
+        IndexStoreError: it does not describe one, so another program wrote it.
+    """
+    try:
+        row = dict(payload or {})
+        return IndexedVideo(
+            path=row["path"],
+            digest=row["digest"],
+            duration=row["duration"],
+            timestamps=tuple(row["timestamps"]),
+            start=row["start"],
+            end=row["end"],
+            metadata={name: value for name, value in row[METADATA].items() if value is not None},
+        )
+    except (KeyError, TypeError) as error:
+        raise IndexStoreError(
+            f"{place} holds a point that does not describe a video ({error!r} is missing)"
+        ) from error
+
+
+def _numbers(tensor: Tensor) -> Any:
+    return np.round(tensor.numpy().astype(np.float64), _DECIMALS).tolist()

@@ -1,0 +1,98 @@
+"""A page of search results that plays the clips and jumps to the matched moments."""
+
+from __future__ import annotations
+
+import html
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from video_colbert.index.search_results import SearchResult, format_seconds
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1b1f24; }
+h2 { margin-top: 2.5rem; }
+ol { list-style: none; padding: 0; display: grid; gap: 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(16rem, 1fr)); }
+li { border: 1px solid #d0d7de; border-radius: 8px; padding: .75rem; }
+video { width: 100%; background: #000; border-radius: 4px; }
+.file { overflow-wrap: anywhere; font-weight: 600; margin: .5rem 0 0; }
+.scores { color: #57606a; font-size: .875rem; margin: 0 0 .5rem; }
+button { font: inherit; font-size: .875rem; margin: .125rem; padding: .125rem .5rem; cursor: pointer;
+  border: 1px solid #d0d7de; border-radius: 1rem; background: #f6f8fa; color: inherit; }
+@media (prefers-color-scheme: dark) {
+  body { background: #0d1117; color: #e6edf3; }
+  li, button { border-color: #30363d; }
+  button { background: #21262d; }
+  .scores { color: #8d96a0; }
+}
+"""
+_SCRIPT = """
+document.addEventListener("click", (event) => {
+  const button = event.target.closest("button[data-time]");
+  if (!button) return;
+  const video = button.closest("li").querySelector("video");
+  video.pause();
+  video.currentTime = Number(button.dataset.time);
+});
+"""
+
+
+def write_search_page(path: Path, results: Sequence[SearchResult], *, title: str = "Search results") -> None:
+    """Writes one HTML file that shows the hits of each query.
+
+    Style and script are in the page; the videos stay where they are and are linked by relative path, so the page
+    can be moved together with them. A click on a word shows the frame that it matched.
+
+    Args:
+        path: the file to write; its folder is made if need be.
+        results: queries with their hits.
+        title: heading of the page.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sections = "\n".join(_section(result, path.parent) for result in results)
+    page = (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{html.escape(title)}</h1>\n{sections}\n<script>{_SCRIPT}</script>\n</body>\n</html>\n"
+    )
+    path.write_text(page, encoding="utf-8")
+
+
+def _section(result: SearchResult, folder: Path) -> str:
+    hits = "\n".join(_hit(result, rank, folder) for rank in range(len(result.hits)))
+    return (
+        f"<section>\n<h2>{html.escape(result.query)}</h2>\n"
+        f'<p class="scores">{html.escape(result.model)}</p>\n'
+        + (f"<ol>\n{hits}\n</ol>\n" if hits else "<p>No hits.</p>\n")
+        + "</section>"
+    )
+
+
+def _hit(result: SearchResult, rank: int, folder: Path) -> str:
+    hit = result.hits[rank]
+    video_score = "" if hit.video_score is None else f" · video {hit.video_score:.4f}"
+    moments = "\n".join(
+        f'<button type="button" data-time="{moment.time:.3f}" title="similarity {moment.similarity:.3f}">'
+        f"{html.escape(moment.word)} {format_seconds(moment.time)}</button>"
+        for moment in hit.moments
+    )
+    return (
+        f'<li>\n<video controls muted preload="metadata" src="{html.escape(_link(hit.video, folder))}"></video>\n'
+        f'<p class="file">{rank + 1}. {html.escape(Path(hit.video).name)}</p>\n'
+        f'<p class="scores">{hit.score:.4f} = frame {hit.frame_score:.4f}{video_score} · '
+        f"{hit.start:.1f} to {hit.end:.1f} s</p>\n{moments}\n</li>"
+    )
+
+
+def _link(video: str, folder: Path) -> str:
+    try:
+        relative = os.path.relpath(video, folder)
+    except ValueError:  # on another drive, which no relative path reaches
+        return Path(video).absolute().as_uri()
+    return quote(Path(relative).as_posix())

@@ -1,0 +1,1 @@
+"""Scores and candidates over token bags, whatever stores them."""

@@ -26,13 +26,14 @@ from video_colbert.errors import FilterError
 
 FilterValue = str | int | float | bool
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
+KEYWORDS = frozenset(("and", "or", "not", "in", "is", "null", "true", "false"))
+"""Words of the language, in lower case, which no column can have for a name."""
 
 _OPPOSITES: dict[Operator, Operator] = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
     r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<sign><=|>=|!=|<>|[=<>(),]))"
 )
-_KEYWORDS = frozenset(("and", "or", "not", "in", "is", "null", "true", "false"))
 _MAX_DEPTH = 100
 
 
@@ -231,7 +232,7 @@ class _Parser:
 
     def _column(self) -> str:
         found = self._next
-        if found is None or found["word"] is None or found["word"].lower() in _KEYWORDS:
+        if found is None or found["word"] is None or found["word"].lower() in KEYWORDS:
             self._fail("the name of a column")
         self._advance()
         return found["word"]

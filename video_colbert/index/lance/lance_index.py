@@ -25,9 +25,6 @@ from video_colbert.index.lance.schema import (
     VectorLayout,
     calibration_metadata,
     empty_schema,
-    filter_fields,
-    metadata_fields,
-    new_metadata_fields,
     read_calibration,
     read_header,
     vector_fields,
@@ -37,6 +34,7 @@ from video_colbert.index.lance.snapshot_search import find_hits
 from video_colbert.index.lance.table import LanceTable, is_remote
 from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.lance.token_columns import token_type
+from video_colbert.index.metadata_columns import filter_fields, metadata_fields, new_metadata_fields
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.search.searcher import EXACT_LIMIT, Searcher, SearchHit
 

@@ -4,33 +4,20 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
 
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import RECORD_FIELDS, MetadataValue
+from video_colbert.index.indexed_video import RECORD_FIELDS
+from video_colbert.index.metadata_columns import VECTOR_COLUMNS
 from video_colbert.index.search.candidate_calibration import Calibration
 
 SCHEMA_VERSION = 2
 
-FRAME_TOKENS = "frame_tokens"
-VIDEO_TOKENS = "video_tokens"
-POOLED = "pooled"
+FRAME_TOKENS, VIDEO_TOKENS, POOLED = VECTOR_COLUMNS
 
-_VECTOR_COLUMNS = (FRAME_TOKENS, VIDEO_TOKENS, POOLED)
-_OWN_COLUMNS = frozenset((*(column.name for column in RECORD_FIELDS), *_VECTOR_COLUMNS))
-_KEYWORDS = frozenset(("and", "or", "not", "in", "is", "null", "true", "false"))
-_METADATA_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_METADATA_TYPES: dict[type, pa.DataType] = {
-    bool: pa.bool_(),
-    int: pa.int64(),
-    float: pa.float64(),
-    str: pa.string(),
-}
 _PREFIX = "video_colbert."
 _CALIBRATION = f"{_PREFIX}calibration"
 
@@ -151,64 +138,3 @@ def vector_fields(layout: VectorLayout, token_type: pa.DataType) -> list[pa.Fiel
     names = [FRAME_TOKENS, VIDEO_TOKENS] if layout.has_video_level else [FRAME_TOKENS]
     pooled = pa.list_(pa.float16(), layout.dimension * len(names))
     return [*(pa.field(name, pa.list_(token_type)) for name in names), pa.field(POOLED, pooled)]
-
-
-def metadata_fields(schema: pa.Schema) -> list[pa.Field]:
-    """The metadata columns of an index."""
-    return [column for column in schema if column.name not in _OWN_COLUMNS]
-
-
-def filter_fields(schema: pa.Schema) -> list[pa.Field]:
-    """The columns that a search can filter by: metadata, and what is known of every video."""
-    lists = (*_VECTOR_COLUMNS, "timestamps")
-    return [column for column in schema if column.name not in lists]
-
-
-def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
-    """The metadata columns that these values need and an index does not have yet.
-
-    A column of numbers takes whole numbers too; one of whole numbers, which it is if all its first values are, takes
-    no others.
-
-    Args:
-        schema: of the index.
-        values: metadata of the videos to add.
-
-    Raises:
-        IndexStoreError: a name is no identifier or is taken, or a value's type is not that of its column.
-    """
-    known = {column.name: column.type for column in schema}
-    types: dict[str, list[pa.DataType]] = {}
-    new = []
-    for name, value in (item for row in values for item in row.items()):
-        if not _METADATA_NAME.fullmatch(name) or name.lower() in _KEYWORDS:
-            words = ", ".join(sorted(_KEYWORDS))
-            raise IndexStoreError(f"metadata cannot be named {name!r}; use letters, digits and _, and not {words}")
-        if name in _OWN_COLUMNS:
-            raise IndexStoreError(f"metadata cannot be named {name!r}, which is a column of every index")
-        if type(value) not in _METADATA_TYPES:
-            raise IndexStoreError(
-                f"metadata {name!r} must be text, a number, or true or false, got {value!r} ({type(value).__name__})"
-            )
-        if isinstance(value, int) and not -(2**63) <= value < 2**63:
-            raise IndexStoreError(f"metadata {name!r} is too large a number for an index: {value}")
-        found = types.setdefault(name, [])
-        if (kind := _METADATA_TYPES[type(value)]) not in found:
-            found.append(kind)
-    for name, found in types.items():
-        # Lance turns no column of whole numbers into one of numbers later; the other way round nothing is lost.
-        if known.get(name) == pa.float64() and set(found) <= {pa.int64(), pa.float64()}:
-            continue
-        kinds = set(found) | ({known[name]} if name in known else set())
-        if len(kinds) > 1 and (name in known or kinds != {pa.int64(), pa.float64()}):
-            raise IndexStoreError(
-                f"metadata {name!r} must be of one type in all videos of an index, got "
-                f"{' and '.join(sorted(map(_type_name, kinds)))}"
-            )
-        if name not in known:
-            new.append(pa.field(name, kinds.pop() if len(kinds) == 1 else pa.float64()))
-    return new
-
-
-def _type_name(kind: pa.DataType) -> str:
-    return {pa.bool_(): "true or false", pa.int64(): "whole numbers", pa.float64(): "numbers"}.get(kind, "text")

@@ -18,12 +18,12 @@ from video_colbert.index.lance.schema import (
     POOLED,
     VIDEO_TOKENS,
     VectorLayout,
-    metadata_fields,
     read_layout,
 )
 from video_colbert.index.lance.table import TableVersion
 from video_colbert.index.lance.token_codecs import TokenCodec
 from video_colbert.index.lance.token_columns import bags_from_arrow, vectors_from_arrow
+from video_colbert.index.metadata_columns import metadata_fields
 from video_colbert.index.search.token_bags import TokenBags
 
 Place = tuple[str, float | None, float | None]

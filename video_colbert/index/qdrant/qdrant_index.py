@@ -14,7 +14,7 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import Filter, check_filter, parse_filter
 from video_colbert.index.hits import SearchHit
 from video_colbert.index.indexed_video import RECORD_FIELDS, IndexedVideo, MetadataValue
-from video_colbert.index.lance.schema import filter_fields, new_metadata_fields
+from video_colbert.index.metadata_columns import filter_fields, new_metadata_fields
 from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, scroll_points, set_payload
 from video_colbert.index.qdrant.collection import (
     CollectionDescription,

@@ -1,0 +1,80 @@
+"""The metadata columns of an index: their names, their types, and those that new values need."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+import pyarrow as pa
+
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.filters import KEYWORDS
+from video_colbert.index.indexed_video import RECORD_FIELDS, MetadataValue
+
+VECTOR_COLUMNS = ("frame_tokens", "video_tokens", "pooled")
+"""The columns that hold vectors, where an index is a table."""
+
+_OWN_COLUMNS = frozenset((*(column.name for column in RECORD_FIELDS), *VECTOR_COLUMNS))
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
+
+
+def metadata_fields(schema: pa.Schema) -> list[pa.Field]:
+    """The metadata columns of an index."""
+    return [column for column in schema if column.name not in _OWN_COLUMNS]
+
+
+def filter_fields(schema: pa.Schema) -> list[pa.Field]:
+    """The columns that a search can filter by: metadata, and what is known of every video."""
+    lists = (*VECTOR_COLUMNS, "timestamps")
+    return [column for column in schema if column.name not in lists]
+
+
+def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
+    """The metadata columns that these values need and an index does not have yet.
+
+    A column of numbers takes whole numbers too; one of whole numbers, which it is if all its first values are, takes
+    no others.
+
+    Args:
+        schema: of the index.
+        values: metadata of the videos to add.
+
+    Raises:
+        IndexStoreError: a name is no identifier or is taken, or a value's type is not that of its column.
+    """
+    known = {column.name: column.type for column in schema}
+    types: dict[str, list[pa.DataType]] = {}
+    new = []
+    for name, value in (item for row in values for item in row.items()):
+        if not _NAME.fullmatch(name) or name.lower() in KEYWORDS:
+            words = ", ".join(sorted(KEYWORDS))
+            raise IndexStoreError(f"metadata cannot be named {name!r}; use letters, digits and _, and not {words}")
+        if name in _OWN_COLUMNS:
+            raise IndexStoreError(f"metadata cannot be named {name!r}, which is a column of every index")
+        if type(value) not in _TYPES:
+            raise IndexStoreError(
+                f"metadata {name!r} must be text, a number, or true or false, got {value!r} ({type(value).__name__})"
+            )
+        if isinstance(value, int) and not -(2**63) <= value < 2**63:
+            raise IndexStoreError(f"metadata {name!r} is too large a number for an index: {value}")
+        found = types.setdefault(name, [])
+        if (kind := _TYPES[type(value)]) not in found:
+            found.append(kind)
+    for name, found in types.items():
+        # Lance turns no column of whole numbers into one of numbers later; the other way round nothing is lost.
+        if known.get(name) == pa.float64() and set(found) <= {pa.int64(), pa.float64()}:
+            continue
+        kinds = set(found) | ({known[name]} if name in known else set())
+        if len(kinds) > 1 and (name in known or kinds != {pa.int64(), pa.float64()}):
+            raise IndexStoreError(
+                f"metadata {name!r} must be of one type in all videos of an index, got "
+                f"{' and '.join(sorted(map(_type_name, kinds)))}"
+            )
+        if name not in known:
+            new.append(pa.field(name, kinds.pop() if len(kinds) == 1 else pa.float64()))
+    return new
+
+
+def _type_name(kind: pa.DataType) -> str:
+    return {pa.bool_(): "true or false", pa.int64(): "whole numbers", pa.float64(): "numbers"}.get(kind, "text")

@@ -15,8 +15,8 @@ from pathlib import Path
 from accelerate.utils import set_seed
 from tqdm import tqdm
 
+from video_colbert.console import ExitCode
 from video_colbert.errors import VideoColBERTError
-from video_colbert.exit_codes import ExitCode
 from video_colbert.training.accelerator_setup import build_accelerator
 from video_colbert.training.arguments import TrainingArguments, parse_arguments
 from video_colbert.training.checkpoints import (

@@ -28,7 +28,7 @@ from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.evaluation.metrics import pairwise_discrimination
 from video_colbert.evaluation.retrieval import encode_split, evaluate_split
 from video_colbert.index.results_page import write_search_page
-from video_colbert.index.search_results import SearchResult, format_table
+from video_colbert.index.search_results import SearchHits
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
 REPOSITORY = Path(__file__).parents[1]
@@ -143,9 +143,9 @@ def search_folder(encoder: VideoColBERTEncoder, videos: Path, queries: Sequence[
     index = Index.create(output / "index", model=encoder.reference, num_frames=encoder.num_frames)
     report = index_videos(index, encoder, find_video_files([videos]).files)
     hits = index.search(encoder.encode_queries(queries), top_k=3)
-    results = [SearchResult(query, encoder.reference.name, found) for query, found in zip(queries, hits, strict=True)]
+    results = [SearchHits(query, encoder.reference.name, found) for query, found in zip(queries, hits, strict=True)]
     for result in results:
-        print(f'\n"{result.query}"\n{format_table(result)}')
+        print(f'\n"{result.query}"\n{result.as_table()}')
     page = output / "search.html"
     write_search_page(page, results, title="Video-ColBERT demo")
     print(f"\nThe same with the clips: {page}")

@@ -61,9 +61,10 @@ def test_json_has_the_documented_fields(
     assert result["model"] == str(checkpoint_folder)
     assert [hit["rank"] for hit in result["hits"]] == [1, 2]
     for hit in result["hits"]:
-        scores = ["score", "frame_score", "video_score"]
-        assert list(hit) == ["rank", "video", "start", "end", *scores, "moments"]
-        assert hit["score"] == pytest.approx(hit["frame_score"] + hit["video_score"], abs=1e-6)
+        fields = ["rank", "video", "start", "end", "score", "level_scores", "ranges", "moments", "sources"]
+        assert list(hit) == fields
+        assert list(hit["level_scores"]) == ["frame", "video"]
+        assert hit["score"] == pytest.approx(sum(hit["level_scores"].values()), abs=1e-6)
         assert (hit["start"], hit["end"]) == (0.0, 3.0)
         assert [moment["word"] for moment in hit["moments"]] == ["a", "red", "circle", "grows"]
         assert all(moment.keys() == {"word", "time", "similarity"} for moment in hit["moments"])
@@ -92,15 +93,14 @@ def test_table_shows_rank_file_scores_and_moments(
     assert "<video" in (tmp_path / "page.html").read_text()
 
 
-def test_zero_shot_search_gives_one_moment_and_no_video_score(
+def test_zero_shot_search_gives_one_moment_and_no_video_level(
     tmp_path: Path, videos: Path, clip_backbone_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run(capsys, "index", videos, "--model", clip_backbone_folder, "--index", tmp_path / "index")
     code, out, _ = run(capsys, "search", "a red circle", "--index", tmp_path / "index", "--json")
     assert code == 0
     for hit in json.loads(out)["hits"]:
-        assert hit["video_score"] is None
-        assert hit["score"] == hit["frame_score"]
+        assert hit["level_scores"] == {"frame": hit["score"]}
         assert [moment["word"] for moment in hit["moments"]] == ["a red circle"]
         assert hit["moments"][0]["similarity"] == pytest.approx(hit["score"], abs=1e-6)
 

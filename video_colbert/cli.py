@@ -10,9 +10,8 @@ from collections.abc import Sequence
 
 from video_colbert import __version__
 from video_colbert.commands import evaluate, index, prepare, publish, publish_dataset, search, verify
-from video_colbert.console import write_notice
+from video_colbert.console import ExitCode, write_notice
 from video_colbert.errors import VideoColBERTError
-from video_colbert.exit_codes import ExitCode
 
 _COMMANDS = (index, search, evaluate, prepare, publish, publish_dataset, verify)
 

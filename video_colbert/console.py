@@ -1,6 +1,16 @@
-"""The one place that writes for the user: results to standard output, the rest to standard error."""
+"""What the command line tells its user: results on standard output, the rest on standard error, and exit codes."""
 
 import sys
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit codes; besides these, argparse's own 2 for a command line that is not understood."""
+
+    OK = 0
+    FAILED = 1
+    SOME_BAD = 3
+    INTERRUPTED = 130
 
 
 def write_result(text: str) -> None:

@@ -64,7 +64,7 @@ def test_windows_are_given_one_a_video_or_all(run_command: RunCommand, index: Pa
 
 def test_json_has_the_fields_that_programs_know_and_no_others(run_command: RunCommand, index: Path) -> None:
     [hit] = hits(run_command, index, "--top-k", "1")
-    assert list(hit) == ["rank", "video", "start", "end", "score", "frame_score", "video_score", "moments"]
+    assert list(hit) == ["rank", "video", "start", "end", "score", "level_scores", "ranges", "moments", "sources"]
 
 
 def test_number_of_candidates_is_reported_where_not_all_videos_are_scored(

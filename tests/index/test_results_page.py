@@ -4,7 +4,7 @@ from urllib.parse import unquote
 
 from video_colbert.index import Moment, SearchHit
 from video_colbert.index.results_page import write_search_page
-from video_colbert.index.search_results import SearchResult, format_seconds, format_table
+from video_colbert.index.search_results import SearchHits
 
 
 class Page(HTMLParser):
@@ -26,17 +26,17 @@ class Page(HTMLParser):
         return [attributes[name] for found, attributes in self.tags if found == tag and name in attributes]
 
 
-def result(video: Path, *, query: str = "a dog", word: str = "dog") -> SearchResult:
+def result(video: Path | str, *, query: str = "a dog", word: str = "dog") -> SearchHits:
     hit = SearchHit(
+        rank=1,
         video=str(video),
         start=0.0,
         end=75.0,
         score=0.7,
-        frame_score=0.3,
-        video_score=0.4,
+        level_scores={"frame": 0.3, "video": 0.4},
         moments=(Moment(word, 62.5, 0.25),),
     )
-    return SearchResult(query, "some/model", [hit])
+    return SearchHits(query, "some/model", [hit])
 
 
 def test_videos_are_linked_relative_to_the_page_with_odd_names_quoted(tmp_path: Path) -> None:
@@ -71,21 +71,14 @@ def test_text_of_users_is_escaped(tmp_path: Path) -> None:
 
 
 def test_page_needs_nothing_from_the_network(tmp_path: Path) -> None:
-    write_search_page(tmp_path / "page.html", [result(tmp_path / "a.mp4"), SearchResult("nothing", "m", [])])
+    write_search_page(tmp_path / "page.html", [result(tmp_path / "a.mp4"), SearchHits("nothing", "m")])
     text = (tmp_path / "page.html").read_text()
     assert "http" not in text
     assert "No hits." in text
 
 
-def test_table_of_no_hits_says_so() -> None:
-    assert format_table(SearchResult("x", "m", [])) == "No hits."
-
-
-def test_seconds_carry_into_minutes() -> None:
-    assert [format_seconds(value) for value in (0, 9.96, 59.96, 61.24, 3600)] == [
-        "0:00.0",
-        "0:10.0",
-        "1:00.0",
-        "1:01.2",
-        "60:00.0",
-    ]
+def test_a_video_at_a_url_is_linked_by_its_url(tmp_path: Path) -> None:
+    url = "https://videos.example/a b.mp4?x=1&y=ü"
+    write_search_page(tmp_path / "page.html", [result(url)])
+    [link] = Page((tmp_path / "page.html").read_text()).attributes("video", "src")
+    assert link == "https://videos.example/a%20b.mp4?x=1&y=%C3%BC"

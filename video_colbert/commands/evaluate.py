@@ -16,9 +16,8 @@ from video_colbert.commands.dataset_arguments import (
     dataset_errors,
 )
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
-from video_colbert.console import write_notice, write_result
+from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import DatasetError
-from video_colbert.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import BadVideo
@@ -145,7 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
         write_result(_comparison(compare_with_report(Path(arguments.compare), split, ranks), arguments.compare))
     if arguments.report is not None:
         from video_colbert.evaluation.failures import worst_failures
-        from video_colbert.evaluation.report import EvaluationReport, write_report
+        from video_colbert.evaluation.report import EvaluationReport
+        from video_colbert.evaluation.report_page import write_report
 
         gallery = [video for video in videos if isinstance(video, EncodedVideo)]
         failures = worst_failures(encoder, split, gallery, ranks["sum"].text_to_video, number=arguments.failures)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
-from video_colbert.console import write_notice, write_result
+from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import IndexStoreError, MetadataError
-from video_colbert.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import BadVideo

@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from video_colbert.commands.dataset_arguments import BENCHMARKS, VIDEO_FOLDER, add_data_arguments, dataset_errors
 from video_colbert.commands.model_arguments import positive_int
-from video_colbert.console import write_notice, write_result
+from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import DatasetError
-from video_colbert.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from video_colbert.dataset_builders import Verification

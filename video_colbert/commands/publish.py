@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from video_colbert.console import write_notice, write_result
-from video_colbert.exit_codes import ExitCode
+from video_colbert.console import ExitCode, write_notice, write_result
 
 NAME = "publish"
 HELP = "publish a checkpoint on the Hugging Face Hub"

@@ -13,8 +13,7 @@ from video_colbert.commands.dataset_arguments import (
     add_data_arguments,
     dataset_errors,
 )
-from video_colbert.console import write_result
-from video_colbert.exit_codes import ExitCode
+from video_colbert.console import ExitCode, write_result
 
 NAME = "publish-dataset"
 HELP = "publish a benchmark's annotations as a data set on the Hugging Face Hub"

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
-from video_colbert.console import write_notice, write_result
-from video_colbert.exit_codes import ExitCode
+from video_colbert.console import ExitCode, write_notice, write_result
 
 if TYPE_CHECKING:
     from video_colbert.index import Calibration
@@ -46,7 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     from video_colbert.index import Index, open_index
     from video_colbert.index.results_page import write_search_page
-    from video_colbert.index.search_results import SearchResult, format_table
+    from video_colbert.index.search_results import SearchHits
 
     # Opened first, since that takes no time and says which model to load.
     index = open_index(arguments.index)
@@ -66,8 +65,8 @@ def run(arguments: argparse.Namespace) -> int:
     )[0]
     if isinstance(index, Index) and index.calibration is not None:
         write_notice(_candidates(index.calibration, arguments.top_k, len(index)))
-    result = SearchResult(arguments.query, index.model.name, hits)
-    write_result(json.dumps(result.as_dict(), indent=2) if arguments.json else format_table(result))
+    result = SearchHits(arguments.query, index.model.name, hits)
+    write_result(json.dumps(result.as_dict(), indent=2) if arguments.json else result.as_table())
     if arguments.html is not None:
         write_search_page(arguments.html, [result])
         write_notice(f"Wrote {arguments.html}.")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from video_colbert.console import write_result
-from video_colbert.exit_codes import ExitCode
+from video_colbert.console import ExitCode, write_result
 
 NAME = "verify"
 HELP = "check that a checkpoint gives the scores it was published with"

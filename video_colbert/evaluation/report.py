@@ -1,4 +1,4 @@
-"""An evaluation as a folder: `report.json` with everything, and a page to read."""
+"""All that is known of an evaluation, as `report.json` has it, and its comparison with another one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ from video_colbert.evaluation.significance import PairedDifference, paired_diffe
 from video_colbert.evaluation.two_way_ranks import TwoWayCounts
 
 REPORT_FILE = "report.json"
-PAGE_FILE = "report.html"
 _FORMAT = 1
 _COUNTS = ("better", "tied_negatives", "tied_positives", "tied_before")
 
@@ -84,20 +83,6 @@ class EvaluationReport:
             "failures": [failure.as_dict() for failure in self.failures],
             "bad": [asdict(bad) for bad in split.bad],
         }
-
-
-def write_report(directory: Path, report: EvaluationReport) -> None:
-    """Writes `report.json` and `report.html` into a folder, which is made if need be.
-
-    Raises:
-        OSError: a file cannot be written.
-    """
-    from video_colbert.evaluation.report_page import report_page
-
-    directory.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(report.as_dict(), indent=1)
-    (directory / REPORT_FILE).write_text(content + "\n", encoding="utf-8")
-    (directory / PAGE_FILE).write_text(report_page(report), encoding="utf-8")
 
 
 def compare_with_report(

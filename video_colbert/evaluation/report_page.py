@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import html
+import json
 from collections.abc import Sequence
+from pathlib import Path
 
 from video_colbert.evaluation.failures import Failure, MatchedVideo
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.report import REPORT_FILE, EvaluationReport
 from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
 from video_colbert.evaluation.svg_plots import rank_plot, score_plot
-from video_colbert.index.search_results import format_seconds
+from video_colbert.index.display import format_seconds
 
+PAGE_FILE = "report.html"
 _MOST_QUERIES = 2000
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 72rem; padding: 0 1rem; color: #1b1f24; }
@@ -36,6 +39,22 @@ figcaption { font-size: .8rem; }
   svg .title { fill: #e6edf3; } th, td, svg, .failure { border-color: #30363d; }
 }
 """
+
+
+def write_report(directory: Path, report: EvaluationReport) -> None:
+    """Writes `report.json` and `report.html` into a folder, which is made if need be.
+
+    Args:
+        directory: the folder.
+        report: what is known of the evaluation.
+
+    Raises:
+        OSError: a file cannot be written.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    content = json.dumps(report.as_dict(), indent=1)
+    (directory / REPORT_FILE).write_text(content + "\n", encoding="utf-8")
+    (directory / PAGE_FILE).write_text(report_page(report), encoding="utf-8")
 
 
 def report_page(report: EvaluationReport) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.index.display import format_seconds, short_name
 
 # A frame belongs to a word's range while the similarity has fallen by no more than this share of the way from the
 # word's largest similarity to its smallest.
@@ -48,30 +50,53 @@ class MomentRange:
     words: tuple[str, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class SearchHit:
     """One video, or window of a video, found by a query.
 
     Attributes:
-        video: path of the file.
+        rank: where it stands among the query's hits, from 1.
+        video: path of the file, or its URL.
         start: where the window starts, in seconds.
         end: where it ends, in seconds.
         score: weighted sum of the levels that the model scores by.
-        frame_score: MeanMaxSim over the frame tokens.
-        video_score: MeanMaxSim over the video tokens; None for a model without the video level.
+        level_scores: the score of each level.
         moments: for each word of the query, in its order, the frame it matched best; none for a model that makes
             one vector of all frames.
         ranges: the parts of the video in which words match best, merged, in order of time; none likewise.
+
+    Example:
+        >>> moments = (Moment("dog", 1.2, 0.4), Moment("ball", 3.4, 0.3))
+        >>> SearchHit(1, "a.mp4", 0.0, 9.5, 0.412, {"frame": 0.412}, moments)
+        0.412 a.mp4 0:00.0-0:09.5 "dog" 0:01.2 "ball" 0:03.4
     """
 
+    rank: int
     video: str
     start: float
     end: float
     score: float
-    frame_score: float
-    video_score: float | None
+    level_scores: Mapping[str, float] = field(hash=False)
     moments: tuple[Moment, ...]
     ranges: tuple[MomentRange, ...] = ()
+
+    def __repr__(self) -> str:
+        moments = "".join(f' "{moment.word}" {format_seconds(moment.time)}' for moment in self.moments)
+        window = f"{format_seconds(self.start)}-{format_seconds(self.end)}"
+        return f"{self.score:.3f} {short_name(self.video)} {window}{moments}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """What `search --json` writes of a hit; programs rely on these names.
+
+        `sources` is for levels that are made of text: what was read or heard. Levels of pictures have none.
+        """
+        return {
+            **{name: getattr(self, name) for name in ("rank", "video", "start", "end", "score")},
+            "level_scores": dict(self.level_scores),
+            "ranges": [{**asdict(part), "words": list(part.words)} for part in self.ranges],
+            "moments": [asdict(moment) for moment in self.moments],
+            "sources": [],
+        }
 
 
 def find_moments(

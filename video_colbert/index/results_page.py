@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import html
-import os
 from collections.abc import Sequence
 from pathlib import Path
-from urllib.parse import quote
 
-from video_colbert.index.search_results import SearchResult, format_seconds
+from video_colbert.index.display import format_seconds, link_to
+from video_colbert.index.hits import SearchHit
+from video_colbert.index.search_results import SearchHits
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1b1f24; }
@@ -39,7 +39,7 @@ document.addEventListener("click", (event) => {
 """
 
 
-def write_search_page(path: Path, results: Sequence[SearchResult], *, title: str = "Search results") -> None:
+def write_search_page(path: Path, results: Sequence[SearchHits], *, title: str = "Search results") -> None:
     """Writes one HTML file that shows the hits of each query.
 
     Style and script are in the page; the videos stay where they are and are linked by relative path, so the page
@@ -64,8 +64,8 @@ def write_search_page(path: Path, results: Sequence[SearchResult], *, title: str
     path.write_text(page, encoding="utf-8")
 
 
-def _section(result: SearchResult, folder: Path) -> str:
-    hits = "\n".join(_hit(result, rank, folder) for rank in range(len(result.hits)))
+def _section(result: SearchHits, folder: Path) -> str:
+    hits = "\n".join(_hit(hit, folder) for hit in result)
     return (
         f"<section>\n<h2>{html.escape(result.query)}</h2>\n"
         f'<p class="scores">{html.escape(result.model)}</p>\n'
@@ -74,25 +74,15 @@ def _section(result: SearchResult, folder: Path) -> str:
     )
 
 
-def _hit(result: SearchResult, rank: int, folder: Path) -> str:
-    hit = result.hits[rank]
-    video_score = "" if hit.video_score is None else f" · video {hit.video_score:.4f}"
+def _hit(hit: SearchHit, folder: Path) -> str:
+    levels = " · ".join(f"{html.escape(level)} {score:.4f}" for level, score in hit.level_scores.items())
     moments = "\n".join(
         f'<button type="button" data-time="{moment.time:.3f}" title="similarity {moment.similarity:.3f}">'
         f"{html.escape(moment.word)} {format_seconds(moment.time)}</button>"
         for moment in hit.moments
     )
     return (
-        f'<li>\n<video controls muted preload="metadata" src="{html.escape(_link(hit.video, folder))}"></video>\n'
-        f'<p class="file">{rank + 1}. {html.escape(Path(hit.video).name)}</p>\n'
-        f'<p class="scores">{hit.score:.4f} = frame {hit.frame_score:.4f}{video_score} · '
-        f"{hit.start:.1f} to {hit.end:.1f} s</p>\n{moments}\n</li>"
+        f'<li>\n<video controls muted preload="metadata" src="{html.escape(link_to(hit.video, folder))}"></video>\n'
+        f'<p class="file">{hit.rank}. {html.escape(Path(hit.video).name)}</p>\n'
+        f'<p class="scores">{hit.score:.4f} = {levels} · {hit.start:.1f} to {hit.end:.1f} s</p>\n{moments}\n</li>'
     )
-
-
-def _link(video: str, folder: Path) -> str:
-    try:
-        relative = os.path.relpath(video, folder)
-    except ValueError:  # on another drive, which no relative path reaches
-        return Path(video).absolute().as_uri()
-    return quote(Path(relative).as_posix())

@@ -1,68 +1,52 @@
-"""The result of a search as data for programs and as a table for people."""
+"""The hits of a query as a list that programs, terminals and notebooks can show."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
-from video_colbert.index.search.searcher import SearchHit
-
-# What programs read, which stays as it is when hits come to tell more.
-_FIELDS_OF_A_HIT = ("video", "start", "end", "score", "frame_score", "video_score", "moments")
+from video_colbert.index.display import format_seconds, short_name
+from video_colbert.index.hits import SearchHit
 
 
-@dataclass(frozen=True)
-class SearchResult:
-    """One query with its hits.
+class SearchHits(list[SearchHit]):
+    """The hits of one query, best first.
 
-    Attributes:
+    Args:
         query: the text that was searched for.
         model: Hub id or folder of the model.
         hits: best first.
+
+    Attributes:
+        query: as given.
+        model: as given.
     """
 
-    query: str
-    model: str
-    hits: Sequence[SearchHit]
+    def __init__(self, query: str, model: str, hits: Iterable[SearchHit] = ()) -> None:
+        super().__init__(hits)
+        self.query = query
+        self.model = model
+
+    def __repr__(self) -> str:
+        return "\n".join(map(repr, self)) or f"no hits for {self.query!r}"
 
     def as_dict(self) -> dict[str, Any]:
-        """Query, model and hits, each hit with its rank, ready for JSON."""
-        hits = [
-            {"rank": rank, **{name: value for name, value in asdict(hit).items() if name in _FIELDS_OF_A_HIT}}
-            for rank, hit in enumerate(self.hits, start=1)
-        ]
-        return {"query": self.query, "model": self.model, "hits": hits}
+        """Query, model and hits, ready for JSON."""
+        return {"query": self.query, "model": self.model, "hits": [hit.as_dict() for hit in self]}
 
-
-def format_table(result: SearchResult) -> str:
-    """A table of rank, file, scores and matched moments, for a terminal."""
-    if not result.hits:
-        return "No hits."
-    lines = [f"{'rank':>4}  {'score':>7}  {'frame':>7}  {'video':>7}  {'seconds':>15}  file"]
-    for rank, hit in enumerate(result.hits, start=1):
-        video_score = "-" if hit.video_score is None else f"{hit.video_score:.4f}"
-        window = f"{hit.start:.1f} - {hit.end:.1f}"
-        lines.append(
-            f"{rank:>4}  {hit.score:>7.4f}  {hit.frame_score:>7.4f}  {video_score:>7}  {window:>15}  "
-            f"{_shortest_path(hit.video)}"
-        )
-        moments = ", ".join(f"{moment.word} at {format_seconds(moment.time)}" for moment in hit.moments)
-        lines.append(f"{'':>6}{moments}")
-    return "\n".join(lines)
-
-
-def format_seconds(seconds: float) -> str:
-    """Seconds as minutes and seconds with one decimal, such as 1:02.5."""
-    minutes, rest = divmod(round(seconds, 1), 60)
-    return f"{int(minutes)}:{rest:04.1f}"
-
-
-def _shortest_path(path: str) -> str:
-    try:
-        relative = os.path.relpath(path)
-    except ValueError:  # on another drive
-        return path
-    return path if relative.startswith(os.pardir) else str(Path(relative))
+    def as_table(self) -> str:
+        """A table of rank, scores, window, file and matched moments, for a terminal."""
+        if not self:
+            return "No hits."
+        levels = list(self[0].level_scores)
+        head = "".join(f"  {name:>7}" for name in ("score", *levels))
+        lines = [f"{'rank':>4}{head}  {'seconds':>15}  file"]
+        for hit in self:
+            scores = "".join(
+                f"  {score:>7.4f}" for score in (hit.score, *(hit.level_scores[level] for level in levels))
+            )
+            window = f"{hit.start:.1f} - {hit.end:.1f}"
+            lines.append(f"{hit.rank:>4}{scores}  {window:>15}  {short_name(hit.video)}")
+            moments = ", ".join(f"{moment.word} at {format_seconds(moment.time)}" for moment in hit.moments)
+            lines.append(f"{'':>6}{moments}")
+        return "\n".join(lines)

@@ -13,8 +13,8 @@ from accelerate.utils import gather_object
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from video_colbert.console import ExitCode
 from video_colbert.errors import VideoColBERTError
-from video_colbert.exit_codes import ExitCode
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.checkpoints import TrainingState
 from video_colbert.training.contrastive_step import Batch, StepLoss

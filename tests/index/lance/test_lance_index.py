@@ -53,7 +53,8 @@ def test_search_scores_equal_the_formula_for_videos_of_different_lengths(tmp_pat
         expected.sort(reverse=True)
         assert [hit.video for hit in hits] == [path for *_, path in expected]
         for hit, (score, frame, whole, _) in zip(hits, expected, strict=True):
-            assert (hit.score, hit.frame_score, hit.video_score) == pytest.approx((score, frame, whole), abs=1e-5)
+            assert hit.score == pytest.approx(score, abs=1e-5)
+            assert hit.level_scores == pytest.approx({"frame": frame, "video": whole}, abs=1e-5)
 
 
 def test_blocks_change_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -86,8 +87,7 @@ def test_model_without_video_level_has_no_video_score(tmp_path: Path) -> None:
     index = Index.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4", has_video_level=False)])
     hit = Index.open(tmp_path).search(make_queries(levels=("frame",)))[0][0]
-    assert hit.video_score is None
-    assert hit.score == hit.frame_score
+    assert hit.level_scores == {"frame": hit.score}
 
 
 def test_equal_scores_keep_the_order_of_adding(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_tokens_are_scored_as_the_codec_stored_them(tmp_path: Path, codec: str) 
     index.add(stored)
     queries = make_queries()
     for row, hits in enumerate(Index.open(tmp_path).search(queries)):
-        scores = {hit.video: hit.frame_score for hit in hits}
+        scores = {hit.video: hit.level_scores["frame"] for hit in hits}
         for video, encoded in stored:
             decoded = token_codec(codec).decode(token_codec(codec).encode(encoded.frame_embeds), WIDTH)
             expected = mean_max_sim_by_loops(queries.query_embeds[row], queries.query_mask[row], decoded)
@@ -290,7 +290,7 @@ def test_merged_tokens_keep_the_times_of_what_they_stand_for(tmp_path: Path) -> 
     [stored] = Index.open(tmp_path).videos
     assert stored.timestamps == pytest.approx((0.5, 1.5, 2.0, 2.5))
     [[hit]] = index.search(make_queries(1))
-    assert hit.frame_score == pytest.approx(
+    assert hit.level_scores["frame"] == pytest.approx(
         mean_max_sim_by_loops(make_queries(1).query_embeds[0], make_queries(1).query_mask[0], same), abs=1e-3
     )
 

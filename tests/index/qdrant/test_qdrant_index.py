@@ -67,8 +67,8 @@ def test_fifty_queries_give_the_hits_of_the_local_index(where: str, tmp_path: Pa
     for ours, theirs in zip(found, expected, strict=True):
         assert [hit.video for hit in ours] == [hit.video for hit in theirs]
         for mine, other in zip(ours, theirs, strict=True):
-            for name in ("score", "frame_score", "video_score"):
-                assert getattr(mine, name) == pytest.approx(getattr(other, name), abs=1e-6)
+            assert mine.score == pytest.approx(other.score, abs=1e-6)
+            assert mine.level_scores == pytest.approx(other.level_scores, abs=1e-6)
             assert mine.moments == other.moments
             assert mine.ranges == other.ranges
     client.close()
@@ -110,7 +110,7 @@ def test_a_model_without_the_video_level_is_scored_by_its_frames(client: QdrantC
     found = make_index(client, videos).search(queries, top_k=5)
     for row, hits in enumerate(found):
         assert_equals(hits, scores_by_loops(queries, row, videos, {"frame": 1.0})[:5])
-        assert all(hit.video_score is None for hit in hits)
+        assert all(hit.level_scores == {"frame": hit.score} for hit in hits)
 
 
 def test_only_the_nearest_pooled_vectors_are_scored_by_their_tokens(client: QdrantClient) -> None:

@@ -50,7 +50,7 @@ def find_hits(
         del top
     chosen = [places[:top_k] for places in chosen]
     return [
-        [_hit(queries, query, top, place, videos[query][place]) for place in places]
+        [_hit(queries, query, top, place, videos[query][place], rank) for rank, place in enumerate(places, start=1)]
         for query, places in enumerate(chosen)
     ]
 
@@ -63,15 +63,16 @@ def _best_of_each(windows: Sequence[IndexedVideo]) -> list[int]:
     return list(first.values())
 
 
-def _hit(queries: EncodedQueries, query: int, top: TopRows, place: int, video: IndexedVideo) -> SearchHit:
+def _hit(queries: EncodedQueries, query: int, top: TopRows, place: int, video: IndexedVideo, rank: int) -> SearchHit:
     frame_embeds = top.frames[query].bag(place)
+    levels = {"frame": top.frame_scores, "video": top.video_scores}
     return SearchHit(
+        rank=rank,
         video=video.path,
         start=video.start or 0.0,
         end=video.duration if video.end is None else video.end,
         score=float(top.scores[query, place]),
-        frame_score=float(top.frame_scores[query, place]),
-        video_score=None if top.video_scores is None else float(top.video_scores[query, place]),
+        level_scores={level: float(scores[query, place]) for level, scores in levels.items() if scores is not None},
         moments=find_moments(queries, query, frame_embeds, video.timestamps),
         ranges=find_ranges(queries, query, frame_embeds, video.timestamps),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -162,20 +163,22 @@ class CollectionSearcher:
         scores = score_bags(
             query, bags["frame"], bags.get("video"), level_weights=request.level_weights, dtype=torch.float64
         )
+        levels = {"frame": scores.frame_scores, "video": scores.video_scores}
         hits = [
             SearchHit(
+                rank=0,
                 video=video.path,
                 start=video.start or 0.0,
                 end=video.duration if video.end is None else video.end,
                 score=float(scores.scores[0, place]),
-                frame_score=float(scores.frame_scores[0, place]),
-                video_score=None if scores.video_scores is None else float(scores.video_scores[0, place]),
+                level_scores={level: float(of[0, place]) for level, of in levels.items() if of is not None},
                 moments=find_moments(query, 0, tokens["frame"], video.timestamps),
                 ranges=find_ranges(query, 0, tokens["frame"], video.timestamps),
             )
             for place, (video, tokens) in enumerate(stored)
         ]
-        return sorted(hits, key=lambda hit: (-hit.score, hit.video, hit.start))[: request.top_k]
+        best = sorted(hits, key=lambda hit: (-hit.score, hit.video, hit.start))[: request.top_k]
+        return [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(best, start=1)]
 
 
 def counted_tokens(queries: EncodedQueries, row: int) -> Tensor:

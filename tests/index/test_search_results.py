@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from video_colbert.index import Moment, MomentRange, SearchHit
+from video_colbert.index.search_results import SearchHits
+
+
+def hit(rank: int, video: str, score: float, **fields: object) -> SearchHit:
+    moments = (Moment("dog", 1.2, 0.4), Moment("ball", 63.4, 0.3))
+    given = {"start": 0.0, "end": 75.25, "level_scores": {"frame": score}, "moments": moments, **fields}
+    return SearchHit(rank=rank, video=video, score=score, **given)  # type: ignore[arg-type]
+
+
+def test_a_hit_is_one_line_of_score_file_window_and_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = '0.412 a.mp4 0:00.0-1:15.2 "dog" 0:01.2 "ball" 1:03.4'
+    found = hit(1, str(tmp_path / "a.mp4"), 0.4117)
+    assert str(found) == repr(found) == line
+    assert str(hit(1, "https://x.org/a.mp4", 0.5, moments=())) == "0.500 https://x.org/a.mp4 0:00.0-1:15.2"
+
+
+def test_hits_are_a_list_that_shows_a_line_each() -> None:
+    hits = SearchHits("a dog", "some/model", [hit(1, "/v/a.mp4", 0.5), hit(2, "/v/b.mp4", 0.25)])
+    assert hits == [hit(1, "/v/a.mp4", 0.5), hit(2, "/v/b.mp4", 0.25)]
+    assert repr(hits).splitlines() == [str(each) for each in hits]
+    assert repr(SearchHits("a dog", "some/model")) == "no hits for 'a dog'"
+
+
+def test_dictionary_has_the_fields_that_programs_rely_on() -> None:
+    ranges = (MomentRange(1.0, 1.5, ("dog",)),)
+    found = SearchHits("a dog", "some/model", [hit(1, "/v/a.mp4", 0.5, ranges=ranges)]).as_dict()
+    assert found == {
+        "query": "a dog",
+        "model": "some/model",
+        "hits": [
+            {
+                "rank": 1,
+                "video": "/v/a.mp4",
+                "start": 0.0,
+                "end": 75.25,
+                "score": 0.5,
+                "level_scores": {"frame": 0.5},
+                "ranges": [{"start": 1.0, "end": 1.5, "words": ["dog"]}],
+                "moments": [
+                    {"word": "dog", "time": 1.2, "similarity": 0.4},
+                    {"word": "ball", "time": 63.4, "similarity": 0.3},
+                ],
+                "sources": [],
+            }
+        ],
+    }
+
+
+def test_table_has_a_column_for_each_level_and_shows_urls_whole() -> None:
+    hits = SearchHits("a dog", "m", [hit(1, "http://x.org/a.mp4", 0.7, level_scores={"frame": 0.3, "video": 0.4})])
+    head, row, moments = hits.as_table().splitlines()
+    assert head.split() == ["rank", "score", "frame", "video", "seconds", "file"]
+    assert row.split() == ["1", "0.7000", "0.3000", "0.4000", "0.0", "-", "75.2", "http://x.org/a.mp4"]
+    assert moments.strip() == "dog at 0:01.2, ball at 1:03.4"
+    assert SearchHits("x", "m").as_table() == "No hits."

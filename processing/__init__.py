@@ -2,6 +2,7 @@
 
 from transformers import AutoProcessor
 
+from .decoding_settings import DecodingSettings
 from .frame_sampling import FrameSampling, sampling_generator
 from .processing_video_colbert import VideoColBERTProcessor
 from .query_tokens import QueryWord
@@ -17,6 +18,7 @@ AutoProcessor.register(VideoColBERTProcessor, VideoColBERTProcessor, exist_ok=Tr
 
 __all__ = [
     "DecodedVideo",
+    "DecodingSettings",
     "FrameSampling",
     "OpenVideoFile",
     "QueryWord",

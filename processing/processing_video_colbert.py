@@ -12,7 +12,8 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from .query_tokens import QueryWord, cut_ids, query_words, sentence_windows, token_ids
-from .video_processing_video_colbert import Video, VideoColBERTVideoProcessor
+from .video_batches import Video
+from .video_processing_video_colbert import VideoColBERTVideoProcessor
 
 logger = logging.getLogger(__name__)
 

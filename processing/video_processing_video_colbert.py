@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Sequence
-from typing import Any, TypeAlias, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,22 +11,18 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 
-from .frame_sampling import FRAME_SAMPLINGS, FrameSampling
-from .video_decoding import DecodedVideo, DecodingBackend, decode_video
-from .video_sources import ChannelOrder, VideoSource
-
-Video: TypeAlias = VideoSource | DecodedVideo
+from .decoding_settings import DecodingSettings
+from .frame_sampling import FrameSampling
+from .keyword_arguments import refuse_unknown_keywords
+from .video_batches import Video, VideoMetadata, described, for_each, padded, video_list
+from .video_decoding import DecodingBackend
+from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs, replaced_settings, size_by_name
+from .video_sources import ChannelOrder
 
 # PIL's numbers for its filters, which image processors' configs hold, and torch's names of the same filters.
 _INTERPOLATION_MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
-
-
-class VideoColBERTVideosKwargs(VideosKwargs, total=False):  # type: ignore[call-arg] # a TypedDict, unseen by mypy
-    """What `VideoColBERTVideoProcessor` takes beyond the library's own video arguments."""
-
-    sampling: FrameSampling
-    source_fps: float
-    backend: DecodingBackend
+# What the library stores in a processor's config beside the processor's own fields.
+_LIBRARY_FIELDS = ("auto_map", "processor_class", "image_processor_type", "video_processor_type")
 
 
 class VideoColBERTVideoProcessor(VideoProcessorMixin):
@@ -37,17 +33,20 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
     resizes an image that loses much more height than width in another order than torchvision and its own earlier
     versions do: there, portrait frames that SigLIP makes square differ by a few levels at hard edges.)
 
+    Every argument may be replaced for one call or by `from_pretrained`, by its name.
+
     Args:
         num_frames: How many frames of a video to take, T. Shorter videos are padded with zeros and a mask.
             `None` takes all that `sampling` gives and pads to the longest video of a batch.
-        sampling: `"uniform"`, `"segment_random"` or `"fps"`; see `decode_video`.
-        fps: Frames a second, with `sampling="fps"`.
+        sampling: `"uniform"`, `"segment_random"` or `"fps"`; see `decode_video`. `None` means `"fps"` where `fps` is
+            given and `"uniform"` else.
+        fps: Frames a second to take, with `sampling="fps"`.
         source_fps: Frames a second in folders and arrays of frames, neither of which says it.
         do_resize: Whether to resize.
-        size: `{"shortest_edge": n}` keeps the proportions (CLIP), `{"height": h, "width": w}` does not (SigLIP).
+        size: `{"shortest_edge": n}`, or n, keeps the proportions (CLIP), `{"height": h, "width": w}` not (SigLIP).
         resample: PIL's number of the filter: 0 nearest, 2 bilinear, 3 bicubic.
         do_center_crop: Whether to cut out the centre.
-        crop_size: `{"height": h, "width": w}` of the centre.
+        crop_size: `{"height": h, "width": w}` of the centre, or n for a square.
         do_rescale: Whether to multiply by `rescale_factor`.
         rescale_factor: What brings 0 to 255 to the range of mean and standard deviation.
         do_normalize: Whether to subtract the mean and divide by the standard deviation.
@@ -57,6 +56,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         **kwargs: What the library itself stores in a processor's config.
 
     Raises:
+        TypeError: An argument has an unknown name.
         ValueError: An argument is out of range.
     """
 
@@ -66,14 +66,14 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
     def __init__(
         self,
         num_frames: int | None = 12,
-        sampling: FrameSampling = "uniform",
+        sampling: FrameSampling | None = None,
         fps: float | None = None,
         source_fps: float = 1.0,
         do_resize: bool = True,
-        size: dict[str, int] | None = None,
+        size: int | dict[str, int] | None = None,
         resample: int = 3,
         do_center_crop: bool = True,
-        crop_size: dict[str, int] | None = None,
+        crop_size: int | dict[str, int] | None = None,
         do_rescale: bool = True,
         rescale_factor: float = 1 / 255,
         do_normalize: bool = True,
@@ -82,19 +82,21 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         backend: DecodingBackend = "pyav",
         **kwargs: object,
     ) -> None:
+        unknown = [name for name in kwargs if name not in _LIBRARY_FIELDS]
+        refuse_unknown_keywords(unknown, _FIELDS, type(self).__name__, SETTINGS_ADVICE)
         kwargs.pop("video_processor_type", None)
         super().__init__(**kwargs)
         # Every field is an instance attribute, so that every field is saved: a default that changes here
         # cannot change an old checkpoint.
         self.num_frames = num_frames
-        self.sampling = sampling
+        self.sampling: FrameSampling = ("uniform" if fps is None else "fps") if sampling is None else sampling
         self.fps = fps
         self.source_fps = source_fps
         self.do_resize = do_resize
-        self.size = {"shortest_edge": 224} if size is None else dict(size)
+        self.size = size_by_name(224 if size is None else size, "size")
         self.resample = int(resample)
         self.do_center_crop = do_center_crop
-        self.crop_size = {"height": 224, "width": 224} if crop_size is None else dict(crop_size)
+        self.crop_size = size_by_name(224 if crop_size is None else crop_size, "crop_size")
         self.do_rescale = do_rescale
         self.rescale_factor = rescale_factor
         self.do_normalize = do_normalize
@@ -102,6 +104,47 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         self.image_std = list(image_std)
         self.backend = backend
         self._validate()
+
+    @property
+    def decoding(self) -> DecodingSettings:
+        """How videos are decoded for this processor, wherever they are: here, in an index, in training."""
+        return DecodingSettings(self.num_frames, self.sampling, self.fps, self.source_fps, self.backend)
+
+    @classmethod
+    def from_dict(cls, video_processor_dict: dict[str, Any], **kwargs: Any) -> "VideoColBERTVideoProcessor":
+        """Makes a processor of saved fields.
+
+        Args:
+            video_processor_dict: What `to_dict` returns.
+            **kwargs: Settings in place of saved ones.
+
+        Returns:
+            A processor; with `return_unused_kwargs`, also the arguments that are no settings.
+
+        Raises:
+            TypeError: An argument has an unknown name.
+            ValueError: A setting is out of range.
+        """
+        saved = {
+            name: value
+            for name, value in video_processor_dict.items()
+            if name in _FIELDS or name not in VideosKwargs.__annotations__
+        }
+        # Saved beside another sampling it never had an effect.
+        if saved.get("sampling", "fps") != "fps":
+            saved["fps"] = None
+        given = {name: value for name, value in kwargs.items() if name in VideoColBERTVideosKwargs.__annotations__}
+        others = {name: value for name, value in kwargs.items() if name not in given}
+        returns_others = others.pop("return_unused_kwargs", False)
+        processor = cls(**replaced_settings(saved, given))
+        if returns_others:
+            return processor, others  # type: ignore[return-value] # the library's own way
+        # With an underscore, the library's Auto classes tell each other how they were called.
+        named = [name for name in others if not name.startswith("_") and name != "trust_remote_code"]
+        refuse_unknown_keywords(
+            named, VideoColBERTVideosKwargs.__annotations__, f"{cls.__name__}.from_dict", SETTINGS_ADVICE
+        )
+        return processor
 
     def to_dict(self) -> dict[str, Any]:
         """Returns every field, also those that are `None`: a missing one would come back as the default.
@@ -112,17 +155,24 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         fields = {name: getattr(self, name) for name in _FIELDS}
         return {**fields, **super().to_dict()}
 
+    def with_settings(self, **settings: Any) -> "VideoColBERTVideoProcessor":
+        """Returns a processor of other settings.
+
+        Args:
+            **settings: Arguments of the constructor in place of this processor's own; `None` leaves one as it is, but
+                for `num_frames` and `fps`, of which it is a value. `fps` alone means `sampling="fps"`;
+                `do_sample_frames=False` takes all frames.
+
+        Raises:
+            TypeError: An argument has an unknown name.
+            ValueError: A setting is out of range.
+        """
+        known = VideoColBERTVideosKwargs.__annotations__
+        refuse_unknown_keywords(settings, known, type(self).__name__, SETTINGS_ADVICE)
+        return type(self)(**replaced_settings(self.to_dict(), settings))
+
     def _validate(self) -> None:
-        if self.num_frames is not None and self.num_frames < 1:
-            raise ValueError(f"num_frames is {self.num_frames}; it must be at least 1, or None for all frames")
-        if self.sampling not in FRAME_SAMPLINGS:
-            raise ValueError(f"sampling is {self.sampling!r}; it must be one of {', '.join(FRAME_SAMPLINGS)}")
-        if self.backend not in get_args(DecodingBackend):
-            raise ValueError(f"backend is {self.backend!r}; it must be one of {', '.join(get_args(DecodingBackend))}")
-        if set(self.size) not in ({"shortest_edge"}, {"height", "width"}):
-            raise ValueError(f"size is {self.size}; it must hold shortest_edge, or height and width")
-        if set(self.crop_size) != {"height", "width"}:
-            raise ValueError(f"crop_size is {self.crop_size}; it must hold height and width")
+        _ = self.decoding  # raises its own errors
         if self.resample not in _INTERPOLATION_MODES:
             raise ValueError(f"resample is {self.resample}; it must be 0 (nearest), 2 (bilinear) or 3 (bicubic)")
         if len(self.image_mean) != 3 or len(self.image_std) != 3 or 0 in self.image_std:
@@ -137,14 +187,13 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         *,
         start: float | Sequence[float | None] | None = None,
         end: float | Sequence[float | None] | None = None,
-        num_frames: int | None = None,
-        sampling: FrameSampling | None = None,
-        fps: float | None = None,
         generator: np.random.Generator | Sequence[np.random.Generator] | None = None,
-        source_fps: float | None = None,
         input_data_format: ChannelOrder | None = None,
+        video_metadata: VideoMetadata | Sequence[VideoMetadata] | None = None,
+        device: str | torch.device | None = None,
         return_timestamps: bool = False,
         return_tensors: str | None = "pt",
+        **settings: Any,
     ) -> BatchFeature:
         """Decodes videos and prepares their frames.
 
@@ -156,14 +205,13 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
                 whose frames is sampled.
             start: Window start in seconds, included; one for all videos, or a list of B.
             end: Window end in seconds, excluded; one for all videos, or a list of B.
-            num_frames: Instead of the processor's own.
-            sampling: Instead of the processor's own.
-            fps: Instead of the processor's own.
             generator: For `"segment_random"`: one for all videos, or a list of B.
-            source_fps: Instead of the processor's own.
             input_data_format: The channel order of arrays whose shape leaves it open.
+            video_metadata: Of arrays of frames, such as `transformers.video_utils.load_video` returns: their `fps`.
+            device: Where frames are normalised and returned.
             return_timestamps: Whether to return the times of the frames.
-            return_tensors: `"pt"` or `"np"`.
+            return_tensors: `"pt"`, `"np"`, or `None` for lists of B.
+            **settings: Settings in place of the processor's own, as `with_settings` takes them.
 
         Returns:
             `pixel_values_videos`, float32 `[B, T, 3, H, W]`, zero where there is no frame; `video_mask`, bool
@@ -172,41 +220,39 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
 
         Raises:
             VideoDecodingError: A video cannot be decoded.
+            TypeError: A setting has an unknown name.
             ValueError: An argument is out of range, or a list has another length than `videos`.
         """
-        batch = _as_batch(videos)
-        sampling = self.sampling if sampling is None else sampling
-        # The processor's own fps stands for the processor's own sampling.
-        fps = self.fps if fps is None and sampling == "fps" else fps
-        num_frames = self.num_frames if num_frames is None else num_frames
+        if return_tensors not in ("pt", "np", None):
+            raise ValueError(f"return_tensors is {return_tensors!r}; it must be 'pt', 'np' or None")
+        own = self.with_settings(**settings) if settings else self
+        batch = video_list(videos)
+        if video_metadata is not None:
+            all_metadata = for_each(video_metadata, len(batch), "video_metadata")
+            batch = [
+                described(video, metadata, input_data_format)
+                for video, metadata in zip(batch, all_metadata, strict=True)
+            ]
         decoded = [
-            decode_video(
-                video,
-                num_frames,
-                start=video_start,
-                end=video_end,
-                sampling=sampling,
-                fps=fps,
-                generator=video_generator,
-                source_fps=self.source_fps if source_fps is None else source_fps,
-                input_data_format=input_data_format,
-                backend=self.backend,
+            own.decoding.decode(
+                video, start=video_start, end=video_end, generator=draw, input_data_format=input_data_format
             )
-            for video, video_start, video_end, video_generator in zip(
+            for video, video_start, video_end, draw in zip(
                 batch,
-                _for_each(start, len(batch), "start"),
-                _for_each(end, len(batch), "end"),
-                _for_each(generator, len(batch), "generator"),
+                for_each(start, len(batch), "start"),
+                for_each(end, len(batch), "end"),
+                for_each(generator, len(batch), "generator"),
                 strict=True,
             )
         ]
-        length = num_frames or max(len(video.frames) for video in decoded)
-        pixel_values, mask = self._pad([self.prepare_frames(video.frames) for video in decoded], length)
+        length = own.num_frames or max(len(video.frames) for video in decoded)
+        pixels = [own.normalize(own.resize_and_crop(video.frames).to(device)) for video in decoded]
+        pixel_values, mask = padded(pixels, length)
         data: dict[str, Any] = {"pixel_values_videos": pixel_values, "video_mask": mask}
         if return_tensors == "np":
-            data = {name: tensor.numpy() for name, tensor in data.items()}
-        elif return_tensors not in ("pt", None):
-            raise ValueError(f"return_tensors is {return_tensors!r}; it must be 'pt' or 'np'")
+            data = {name: tensor.cpu().numpy() for name, tensor in data.items()}
+        elif return_tensors is None:
+            data = {"pixel_values_videos": list(pixel_values), "video_mask": mask.tolist()}
         if return_timestamps:
             data["timestamps"] = [video.timestamps for video in decoded]
         return BatchFeature(data)
@@ -276,39 +322,6 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         if height <= width:
             return short, int(short * width / height)
         return int(short * height / width), short
-
-    @staticmethod
-    def _pad(videos: list[torch.Tensor], length: int) -> tuple[torch.Tensor, torch.Tensor]:
-        shapes = {tuple(video.shape[1:]) for video in videos}
-        if len(shapes) > 1:
-            raise ValueError(
-                f"the videos of a batch have frames of several sizes after resizing: {sorted(shapes)}; "
-                "set do_center_crop, or a size of height and width"
-            )
-        pixel_values = torch.zeros(len(videos), length, *shapes.pop())
-        mask = torch.zeros(len(videos), length, dtype=torch.bool)
-        for row, video in enumerate(videos):
-            pixel_values[row, : len(video)] = video
-            mask[row, : len(video)] = True
-        return pixel_values, mask
-
-
-def _as_batch(videos: Video | Sequence[Video]) -> list[Video]:
-    if isinstance(videos, list | tuple):
-        if not videos:
-            raise ValueError("videos is an empty list; give at least one video")
-        return list(videos)
-    if isinstance(videos, np.ndarray | torch.Tensor) and videos.ndim == 5:
-        return list(videos)
-    return [videos]  # type: ignore[list-item] # bytes and str are sequences too, but each is one video
-
-
-def _for_each(value: object, length: int, name: str) -> list[Any]:
-    if not isinstance(value, list | tuple | np.ndarray):
-        return [value] * length
-    if len(value) != length:
-        raise ValueError(f"{name} lists {len(value)} values for {length} videos")
-    return list(value)
 
 
 _FIELDS = tuple(

@@ -14,9 +14,9 @@ from PIL import Image
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_clip
-from video_colbert.encoding import clip_decoding
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.processing import DecodingSettings
 
 CAPTIONS = ["a red circle grows", "a blue circle rests", "a man <b>rides</b> & waits", "a red square turns", "it runs"]
 
@@ -133,7 +133,7 @@ def test_second_run_with_a_cache_decodes_nothing_and_finds_the_same(
     def refuse(*_: object, **__: object) -> None:
         raise AssertionError("a video was decoded")
 
-    monkeypatch.setattr(clip_decoding, "decode_video", refuse)
+    monkeypatch.setattr(DecodingSettings, "decode", refuse)
     code, second, err = run_command(*command)
     assert (code, second) == (0, first)
     assert "5 of 5 videos were read from the cache" in err

@@ -12,7 +12,7 @@ from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import load_pretrained
 from video_colbert.errors import EncodingError, ModelLoadError
-from video_colbert.processing import decode_video
+from video_colbert.processing import DecodingSettings, decode_video
 
 
 @pytest.fixture(scope="module")
@@ -103,12 +103,12 @@ def test_bad_files_are_reported_in_their_place_and_the_rest_is_encoded(
 def test_unexpected_error_of_one_file_does_not_end_the_stream(
     encoder: VideoColBERTEncoder, clips: list[VideoClip], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def decode(source: Path, *arguments: object, **options: object) -> object:
+    def decode(settings: DecodingSettings, source: Path, **options: object) -> object:
         if source == clips[1].source:
             raise RuntimeError("a decoder's own bug")
         return decode_video(source, 3)
 
-    monkeypatch.setattr("video_colbert.encoding.clip_decoding.decode_video", decode)
+    monkeypatch.setattr(DecodingSettings, "decode", decode)
     results = list(encoder.encode_videos(clips))
     assert results[1] == BadVideo(str(clips[1].source), "RuntimeError: a decoder's own bug")
     assert len(good([result for place, result in enumerate(results) if place != 1])) == 3

@@ -156,6 +156,29 @@ def test_cached_frames_are_chosen_as_decoded_ones(
         assert first == contents(plain[0, position] for position in range(NUM_VIDEOS))
 
 
+def test_a_processor_that_samples_by_a_clock_does_so_in_training_too(
+    rows: Rows, clip_backbone_folder: Path, tmp_path: Path
+) -> None:
+    processor = VideoColBERTProcessor.from_backbone(clip_backbone_folder, num_frames=8, fps=2.0)
+    expected = processor.video_processor.resize_and_crop(
+        decode_video(rows[0]["video"], 8, sampling="fps", fps=2.0).frames
+    )
+    cache = FrameCache(tmp_path / "cache", 10**8)
+    for options in ({}, {"cache": cache, "cache_frames_per_segment": 2}):
+        dataset = VideoTextDataset(rows, processor, **options)
+        assert torch.equal(dataset[0, 0].pixels, expected)
+
+
+def test_without_a_number_of_frames_a_batch_is_as_long_as_its_longest_video(
+    rows: Rows, clip_backbone_folder: Path
+) -> None:
+    processor = VideoColBERTProcessor.from_backbone(clip_backbone_folder, query_length=16, num_frames=None, fps=1.0)
+    dataset = VideoTextDataset(rows, processor)
+    examples = [dataset[0, position] for position in range(3)]
+    batch = TrainingCollator(processor)(examples)
+    assert batch["video_mask"].sum(1).tolist() == [len(example.pixels) for example in examples]
+
+
 def test_video_that_changed_is_decoded_again(processor: VideoColBERTProcessor, tmp_path: Path, rows: Rows) -> None:
     path = write_video(tmp_path / "clip.mp4", num_frames=20)
     row = {**rows[0], "video": {"path": str(path), "bytes": None}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from video_colbert.encoding.encoded import BadVideo, VideoClip
-from video_colbert.processing import OpenVideoFile, VideoColBERTVideoProcessor, VideoDecodingError, decode_video
+from video_colbert.processing import OpenVideoFile, VideoColBERTVideoProcessor, VideoDecodingError
 from video_colbert.processing.video_sources import source_name
 
 logger = logging.getLogger(__name__)
@@ -64,19 +64,11 @@ class ClipDecoder:
             clip: what to decode.
             opened: its file, where that is at hand already; an `OpenVideoFile` is decoded by PyAV.
         """
-        name, settings = clip_name(clip), self.video_processor
+        name = clip_name(clip)
         try:
-            video = decode_video(
-                clip.source if opened is None else opened,
-                self.num_frames,
-                start=clip.start,
-                end=clip.end,
-                sampling=settings.sampling,
-                fps=settings.fps,
-                source_fps=settings.source_fps,
-                backend=settings.backend,
-            )
-            pixels: Tensor = settings.resize_and_crop(video.frames)
+            decoding = replace(self.video_processor.decoding, num_frames=self.num_frames)
+            video = decoding.decode(clip.source if opened is None else opened, start=clip.start, end=clip.end)
+            pixels: Tensor = self.video_processor.resize_and_crop(video.frames)
         except VideoDecodingError as error:
             return BadVideo(name, error.reason)
         # A file from anywhere must not end a run of a million others, whatever a decoder makes of it.

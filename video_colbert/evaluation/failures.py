@@ -17,7 +17,7 @@ from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.retrieval import EncodedSplit
 from video_colbert.index.search.searcher import Moment, find_moments
-from video_colbert.processing import VideoDecodingError, decode_video
+from video_colbert.processing import VideoDecodingError
 from video_colbert.processing.video_sources import source_name
 
 _THUMBNAIL_HEIGHT = 120
@@ -125,17 +125,8 @@ def _matched(
 
 
 def _thumbnails(encoder: VideoColBERTEncoder, video: EncodedVideo, times: set[float]) -> dict[str, str]:
-    settings = encoder.processor.video_processor
-    decoded = decode_video(
-        video.clip.source,
-        encoder.num_frames,
-        start=video.clip.start,
-        end=video.clip.end,
-        sampling=settings.sampling,
-        fps=settings.fps,
-        source_fps=settings.source_fps,
-        backend=settings.backend,
-    )
+    decoding = encoder.processor.video_processor.decoding
+    decoded = decoding.decode(video.clip.source, start=video.clip.start, end=video.clip.end)
     return {
         f"{time:.3f}": _data_uri(frame)
         for frame, time in zip(decoded.frames, decoded.timestamps.tolist(), strict=True)

@@ -3,7 +3,7 @@
 import hashlib
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
-from video_colbert.processing import (
-    DecodedVideo,
-    FrameSampling,
-    VideoColBERTProcessor,
-    VideoDecodingError,
-    decode_video,
-    sampling_generator,
-)
+from video_colbert.processing import DecodedVideo, VideoColBERTProcessor, VideoDecodingError, sampling_generator
 from video_colbert.training.arguments import CaptionSampling, TrainingArguments
 from video_colbert.training.frame_cache import FrameCache
 
@@ -67,7 +60,8 @@ class VideoTextDataset(Dataset[Example | NoExample]):
         processor: Decides the frames.
         seed: The run's seed.
         caption_sampling: `"random"` takes one caption a video an epoch, `"all"` makes every pair an example.
-        random_frames: Whether to take a random frame of each segment rather than its middle.
+        random_frames: Whether to take a random frame of each segment rather than its middle; of a processor whose
+            sampling is `"fps"`, the frames are those of its clock, always.
         max_bad_share: Share of the videos that one example may find bad before it gives up.
         cache: Where decoded frames are kept.
         cache_frames_per_segment: Frames kept of each segment, for random ones to be drawn from.
@@ -138,54 +132,37 @@ class VideoTextDataset(Dataset[Example | NoExample]):
         return NoExample(bad_videos)
 
     def _pixels(self, row: dict[str, Any], generator: np.random.Generator) -> Tensor:
-        settings = self.video_processor
-        num_frames = settings.num_frames
-        sampling: FrameSampling = "segment_random" if self.random_frames else "uniform"
+        decoding = self.video_processor.decoding
+        if self.random_frames and decoding.sampling == "uniform":
+            decoding = replace(decoding, sampling="segment_random")
         if self.cache is None:
-            video = decode_video(
-                row["video"],
-                num_frames,
-                start=row["start"],
-                end=row["end"],
-                sampling=sampling,
-                generator=generator,
-                source_fps=settings.source_fps,
-                backend=settings.backend,
-            )
-            pixels: Tensor = settings.resize_and_crop(video.frames)
+            video = decoding.decode(row["video"], start=row["start"], end=row["end"], generator=generator)
+            pixels: Tensor = self.video_processor.resize_and_crop(video.frames)
             return pixels
-        video = self._cached_video(row)
-        if self.cache_frames_per_segment > 1:
-            video = decode_video(video, num_frames, sampling=sampling, generator=generator)
+        video = self._cached_video(row, self.cache)
+        if self.cache_frames_per_segment > 1 and decoding.sampling != "fps":
+            video = decoding.decode(video, generator=generator)
         return torch.from_numpy(video.frames).permute(0, 3, 1, 2)
 
-    def _cached_video(self, row: dict[str, Any]) -> DecodedVideo:
-        assert self.cache is not None  # noqa: S101 - for the type checker; the caller has looked
-        settings = self.video_processor
-        key = self.cache.key(
-            row["video"],
-            {
-                "num_frames": settings.num_frames * self.cache_frames_per_segment,
-                "start": row["start"],
-                "end": row["end"],
-                "resize": [settings.do_resize, settings.size, settings.resample],
-                "crop": [settings.do_center_crop, settings.crop_size],
-                "source_fps": settings.source_fps,
-            },
-        )
-        video = self.cache.get(key)
+    def _cached_video(self, row: dict[str, Any], cache: FrameCache) -> DecodedVideo:
+        processor, decoding = self.video_processor, self.video_processor.decoding
+        if decoding.sampling != "fps" and decoding.num_frames is not None:
+            num_frames = decoding.num_frames * self.cache_frames_per_segment
+            decoding = replace(decoding, sampling="uniform", num_frames=num_frames)
+        settings = {
+            "decoding": asdict(decoding),
+            "start": row["start"],
+            "end": row["end"],
+            "resize": [processor.do_resize, processor.size, processor.resample],
+            "crop": [processor.do_center_crop, processor.crop_size],
+        }
+        key = cache.key(row["video"], settings)
+        video = cache.get(key)
         if video is None:
-            decoded = decode_video(
-                row["video"],
-                settings.num_frames * self.cache_frames_per_segment,
-                start=row["start"],
-                end=row["end"],
-                source_fps=settings.source_fps,
-                backend=settings.backend,
-            )
-            frames = settings.resize_and_crop(decoded.frames).permute(0, 2, 3, 1).contiguous().numpy()
+            decoded = decoding.decode(row["video"], start=row["start"], end=row["end"])
+            frames = processor.resize_and_crop(decoded.frames).permute(0, 2, 3, 1).contiguous().numpy()
             video = DecodedVideo(frames, decoded.timestamps, decoded.duration)
-            self.cache.put(key, video)
+            cache.put(key, video)
         return video
 
 
@@ -240,8 +217,8 @@ class TrainingCollator:
         if len(examples) < len(found):
             return {"video_ids": [], "bad_videos": bad_videos}
         inputs = dict(self.processor.process_queries([example.caption for example in examples]))
-        num_frames = self.processor.video_processor.num_frames
         lengths = torch.tensor([len(example.pixels) for example in examples])
+        num_frames = self.processor.video_processor.num_frames or int(lengths.max())
         # In a worker, torch's own collation writes where the main process reads, without a copy between.
         pixels = default_collate([_padded(example.pixels, num_frames) for example in examples])
         return {

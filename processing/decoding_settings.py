@@ -1,0 +1,82 @@
+"""Which frames of a video are decoded, and how: the one object that every decoder of a model's videos is given."""
+
+from dataclasses import dataclass, fields
+from typing import get_args
+
+import numpy as np
+
+from .frame_sampling import FRAME_SAMPLINGS, FrameSampling
+from .video_decoding import DecodedVideo, DecodingBackend, decode_video
+from .video_sources import ChannelOrder, VideoSource
+from .video_stream import OpenVideoFile
+
+
+@dataclass(frozen=True)
+class DecodingSettings:
+    """All that [`decode_video`] asks for beside the video and its window.
+
+    `VideoColBERTVideoProcessor.decoding` makes one of a processor's fields; encoding, training and evaluation decode
+    with that.
+
+    Attributes:
+        num_frames: How many frames of a video to take at most; `None` takes all that `sampling` gives.
+        sampling: `"uniform"`, `"segment_random"` or `"fps"`; see [`decode_video`].
+        fps: Frames a second, with `sampling="fps"`.
+        source_fps: Frames a second in folders and arrays of frames, neither of which says it.
+        backend: What decodes: `"pyav"` or `"torchcodec"`.
+
+    Raises:
+        ValueError: A value is out of range.
+
+    Example:
+        video = DecodingSettings(num_frames=12).decode("a.mp4", start=3.0, end=9.0)
+    """
+
+    num_frames: int | None = 12
+    sampling: FrameSampling = "uniform"
+    fps: float | None = None
+    source_fps: float = 1.0
+    backend: DecodingBackend = "pyav"
+
+    def __post_init__(self) -> None:
+        if self.num_frames is not None and self.num_frames < 1:
+            raise ValueError(f"num_frames is {self.num_frames}; it must be at least 1, or None for all frames")
+        if self.sampling not in FRAME_SAMPLINGS:
+            raise ValueError(f"sampling is {self.sampling!r}; it must be one of {', '.join(FRAME_SAMPLINGS)}")
+        if self.backend not in get_args(DecodingBackend):
+            raise ValueError(f"backend is {self.backend!r}; it must be one of {', '.join(get_args(DecodingBackend))}")
+        if self.fps is not None and self.sampling != "fps":
+            raise ValueError(f"fps is {self.fps}, but sampling is {self.sampling!r}; fps belongs to sampling='fps'")
+
+    def decode(
+        self,
+        source: VideoSource | DecodedVideo | OpenVideoFile,
+        *,
+        start: float | None = None,
+        end: float | None = None,
+        generator: np.random.Generator | None = None,
+        input_data_format: ChannelOrder | None = None,
+    ) -> DecodedVideo:
+        """Decodes a video by these settings.
+
+        Args:
+            source: Whatever [`decode_video`] takes.
+            start: Start of a window in seconds, included.
+            end: End of the window in seconds, excluded.
+            generator: The randomness of `sampling="segment_random"`.
+            input_data_format: The channel order of an array whose shape leaves it open.
+
+        Returns:
+            The frames.
+
+        Raises:
+            VideoDecodingError: As [`decode_video`], like the other errors.
+        """
+        return decode_video(
+            source,
+            start=start,
+            end=end,
+            generator=generator,
+            input_data_format=input_data_format,
+            **{field.name: getattr(self, field.name) for field in fields(self)},
+        )

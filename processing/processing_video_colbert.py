@@ -5,13 +5,12 @@ import os
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
 
-import torch
 from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedTokenizerBase
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 from transformers.video_processing_utils import VideoProcessorMixin
 
-from .query_tokens import QueryWord, cut_ids, query_words, sentence_windows, token_ids
+from .query_tokens import QueryWord, TokenizedQueries, sentence_windows, tokenize
 from .video_batches import Video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
 
@@ -56,7 +55,7 @@ class VideoColBERTProcessor(ProcessorMixin):
         super().__init__(video_processor, tokenizer)
         if query_windows not in (None, "sentences"):
             raise ValueError(f"query_windows is {query_windows!r}; it must be None or 'sentences'")
-        shortest = len(token_ids(tokenizer, [""])[0]) + _CHARACTER_TOKENS
+        shortest = len(tokenize(tokenizer, [""])[0].ids) + _CHARACTER_TOKENS
         if query_length < shortest:
             raise ValueError(
                 f"query_length is {query_length}; with this tokenizer's special tokens it must be at least {shortest}"
@@ -168,11 +167,30 @@ class VideoColBERTProcessor(ProcessorMixin):
         """
         return self.video_processor(videos, **arguments)
 
-    def process_queries(self, texts: str | Sequence[str], return_tensors: str | None = "pt") -> BatchFeature:
-        """Tokenizes captions and pads them on the right.
+    def tokenize_queries(self, texts: str | Sequence[str]) -> TokenizedQueries:
+        """Tokenizes captions once, for all that is asked of them: the model's inputs, words, what is cut.
 
         Args:
             texts: One caption or a list of B.
+
+        Returns:
+            What `process_queries` takes in place of the captions.
+
+        Example:
+            queries = processor.tokenize_queries(["a dog runs"])
+            inputs, words = processor.process_queries(queries), queries.words
+        """
+        captions = [self._windows(caption) for caption in _as_captions(texts)]
+        pieces = iter(tokenize(self.tokenizer, [piece for caption in captions for piece in caption]))
+        return TokenizedQueries([[next(pieces) for _ in caption] for caption in captions], self.query_length)
+
+    def process_queries(
+        self, texts: str | Sequence[str] | TokenizedQueries, return_tensors: str | None = "pt"
+    ) -> BatchFeature:
+        """Tokenizes captions and pads them on the right.
+
+        Args:
+            texts: One caption or a list of B, or what `tokenize_queries` made of them.
             return_tensors: `"pt"` or `"np"`.
 
         Returns:
@@ -180,22 +198,10 @@ class VideoColBERTProcessor(ProcessorMixin):
             `[B, L]`; with `query_windows`, `[B, W, L]`, W the most windows of a caption, all masked where a
             caption has fewer.
         """
-        captions = _as_captions(texts)
-        pieces = [self._windows(caption) for caption in captions]
-        ids = iter(token_ids(self.tokenizer, [piece for caption in pieces for piece in caption]))
-        shape = (len(captions), max(map(len, pieces)), self.query_length)
-        input_ids = torch.full(shape, self.query_pad_token_id, dtype=torch.long)
-        attention_mask = torch.zeros(shape, dtype=torch.long)
-        num_cut = 0
-        for row, caption in enumerate(pieces):
-            for window in range(len(caption)):
-                whole = next(ids)
-                kept = cut_ids(self.tokenizer, whole, self.query_length)
-                num_cut += len(kept) < len(whole)
-                input_ids[row, window, : len(kept)] = torch.tensor(kept)
-                attention_mask[row, window, : len(kept)] = 1
-        if num_cut:
-            self._warn_of_truncation(num_cut, len(captions))
+        queries = texts if isinstance(texts, TokenizedQueries) else self.tokenize_queries(texts)
+        if queries.truncated:
+            self._warn_of_truncation(len(queries.truncated), len(queries.windows))
+        input_ids, attention_mask = queries.padded(self.query_pad_token_id)
         data = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self.query_windows is None:
             data = {name: tensor[:, 0] for name, tensor in data.items()}
@@ -212,10 +218,7 @@ class VideoColBERTProcessor(ProcessorMixin):
         Returns:
             Indices of captions of more than `query_length` tokens; none with `query_windows`.
         """
-        if self.query_windows is not None:
-            return []
-        lengths = map(len, token_ids(self.tokenizer, _as_captions(texts)))
-        return [index for index, length in enumerate(lengths) if length > self.query_length]
+        return self.tokenize_queries(texts).truncated
 
     def query_words(self, texts: str | Sequence[str]) -> list[list[QueryWord]]:
         """Finds the tokens of each word, to say which frame a word matched.
@@ -227,14 +230,7 @@ class VideoColBERTProcessor(ProcessorMixin):
             B lists of words. Positions count a query's Lq = W L tokens, windows one after another. Special and
             pad tokens, punctuation and symbols belong to no word; words that were cut off are left out.
         """
-        return [
-            [
-                QueryWord(word.word, [window * self.query_length + position for position in word.token_positions])
-                for window, piece in enumerate(self._windows(caption))
-                for word in query_words(self.tokenizer, piece, self.query_length)
-            ]
-            for caption in _as_captions(texts)
-        ]
+        return self.tokenize_queries(texts).words
 
     @property
     def model_input_names(self) -> list[str]:

@@ -5,6 +5,7 @@ import string
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from transformers import PreTrainedTokenizerBase
 
 # A sentence ends at its mark and the space behind it (Chinese and Japanese marks have none), or at a line's end.
@@ -28,38 +29,129 @@ class QueryWord:
     token_positions: list[int]
 
 
-def token_ids(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[list[int]]:
+@dataclass(frozen=True)
+class TokenizedText:
+    """A text's tokens in full, neither cut nor padded.
+
+    Attributes:
+        text: The text.
+        ids: Its tokens, special ones included.
+        spans: Where in the text each token comes from; `None` from a tokenizer that cannot tell (a slow one).
+        num_closing: How many special tokens the tokenizer puts behind every text.
+        tokenizer: What made the tokens.
+    """
+
+    text: str
+    ids: list[int]
+    spans: list[tuple[int, int]] | None
+    num_closing: int
+    tokenizer: PreTrainedTokenizerBase
+
+    def cut(self, length: int) -> list[int]:
+        """Cuts the tokens to a length, keeping the special ones at the end.
+
+        CLIP's pooled vector is that of its end-of-text token, so a cut caption keeps it.
+
+        Args:
+            length: The most tokens to keep.
+
+        Returns:
+            `ids` itself where it is short enough.
+        """
+        if len(self.ids) <= length:
+            return self.ids
+        return self.ids[: length - self.num_closing] + self.ids[len(self.ids) - self.num_closing :]
+
+    def words(self, length: int) -> list[QueryWord]:
+        """Finds the tokens of each word, once the text is cut to a length.
+
+        Special tokens, punctuation and symbols belong to no word, and a word that was cut off is left out.
+
+        Args:
+            length: As `cut` takes it.
+
+        Returns:
+            Words in their order, each with at least one token. They are named as the text has them; where the
+            tokenizer cannot tell (SigLIP's SentencePiece), as its pieces spell them.
+        """
+        words = _words_by_pieces(self) if self.spans is None else _words_by_spans(self.text, self.spans)
+        kept = min(len(self.ids), length) - self.num_closing
+        words = [QueryWord(word.word, [p for p in word.token_positions if p < kept]) for word in words]
+        return [word for word in words if word.token_positions]
+
+
+@dataclass(frozen=True)
+class TokenizedQueries:
+    """Captions as tokens, from which the model's inputs and the words come.
+
+    Attributes:
+        windows: The windows of each of B captions; one each unless captions are split into sentences.
+        length: Tokens of a window, L.
+    """
+
+    windows: list[list[TokenizedText]]
+    length: int
+
+    @property
+    def truncated(self) -> list[int]:
+        """Indices of the captions that are longer than their windows and so are cut."""
+        return [
+            index
+            for index, caption in enumerate(self.windows)
+            if any(len(window.ids) > self.length for window in caption)
+        ]
+
+    @property
+    def words(self) -> list[list[QueryWord]]:
+        """The words of each caption; positions count its W L tokens, windows one after another."""
+        return [
+            [
+                QueryWord(word.word, [window * self.length + position for position in word.token_positions])
+                for window, tokenized in enumerate(caption)
+                for word in tokenized.words(self.length)
+            ]
+            for caption in self.windows
+        ]
+
+    def padded(self, pad_token_id: int) -> tuple[torch.Tensor, torch.Tensor]:
+        """Pads each window on the right.
+
+        Args:
+            pad_token_id: The token that fills a window.
+
+        Returns:
+            `[B, W, L]` int64 ids, and a mask that is 1 on the captions' own tokens, special ones included.
+        """
+        shape = (len(self.windows), max(map(len, self.windows)), self.length)
+        input_ids = torch.full(shape, pad_token_id, dtype=torch.long)
+        attention_mask = torch.zeros(shape, dtype=torch.long)
+        for row, caption in enumerate(self.windows):
+            for window, tokenized in enumerate(caption):
+                kept = tokenized.cut(self.length)
+                input_ids[row, window, : len(kept)] = torch.tensor(kept)
+                attention_mask[row, window, : len(kept)] = 1
+        return input_ids, attention_mask
+
+
+def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[TokenizedText]:
     """Tokenizes texts in full, special tokens included.
 
     Args:
         tokenizer: A `transformers` tokenizer.
         texts: Captions.
-
-    Returns:
-        Ids of each text, neither cut nor padded.
     """
+    # The empty text shows which special tokens stand around every text.
     # verbose=False: that a text is longer than the tower is said by the caller, once.
-    encoded = tokenizer(list(texts), padding=False, truncation=False, verbose=False)
-    return [list(ids) for ids in encoded["input_ids"]]
-
-
-def cut_ids(tokenizer: PreTrainedTokenizerBase, ids: list[int], query_length: int) -> list[int]:
-    """Cuts a query to its length, keeping the special tokens at its end.
-
-    CLIP's pooled vector is that of its end-of-text token, so a cut caption keeps it.
-
-    Args:
-        tokenizer: What made `ids`.
-        ids: A query in full.
-        query_length: The most tokens to keep.
-
-    Returns:
-        `ids` itself where it is short enough.
-    """
-    if len(ids) <= query_length:
-        return ids
-    closing = _num_closing_tokens(tokenizer, ids)
-    return ids[: query_length - closing] + ids[len(ids) - closing :]
+    encoded = tokenizer(
+        [*texts, ""], padding=False, truncation=False, verbose=False, return_offsets_mapping=tokenizer.is_fast
+    )
+    *ids, template = (list(of_text) for of_text in encoded["input_ids"])
+    spans = encoded["offset_mapping"] if tokenizer.is_fast else [None] * len(ids)
+    special = set(tokenizer.all_special_ids)
+    return [
+        TokenizedText(text, of_text, of_spans, _num_closing_tokens(of_text, template, special), tokenizer)
+        for text, of_text, of_spans in zip(texts, ids, spans, strict=False)
+    ]
 
 
 def sentence_windows(tokenizer: PreTrainedTokenizerBase, text: str, query_length: int) -> list[str]:
@@ -80,36 +172,8 @@ def sentence_windows(tokenizer: PreTrainedTokenizerBase, text: str, query_length
     return [piece for sentence in sentences or [""] for piece in _fitting_pieces(tokenizer, sentence, query_length)]
 
 
-def query_words(tokenizer: PreTrainedTokenizerBase, text: str, query_length: int) -> list[QueryWord]:
-    """Finds the tokens of each word of a query that is cut to its length.
-
-    Special tokens, punctuation and symbols belong to no word, and a word that was cut off is left out.
-
-    Args:
-        tokenizer: A `transformers` tokenizer. A fast one gives the caption's own words; a slow one (SigLIP's
-            SentencePiece) gives what its pieces spell.
-        text: A caption.
-        query_length: Tokens of the query.
-
-    Returns:
-        Words in their order, each with at least one token.
-    """
-    if tokenizer.is_fast:
-        encoded = tokenizer(text, padding=False, truncation=False, verbose=False, return_offsets_mapping=True)
-        words = _words_by_offsets(text, encoded["offset_mapping"])
-        ids = list(encoded["input_ids"])
-    else:
-        ids = token_ids(tokenizer, [text])[0]
-        words = _words_by_pieces(tokenizer, text, ids)
-    kept = min(len(ids), query_length) - _num_closing_tokens(tokenizer, ids)
-    words = [QueryWord(word.word, [p for p in word.token_positions if p < kept]) for word in words]
-    return [word for word in words if word.token_positions]
-
-
-def _num_closing_tokens(tokenizer: PreTrainedTokenizerBase, ids: list[int]) -> int:
-    """How many special tokens the tokenizer puts behind every text."""
-    template = token_ids(tokenizer, [""])[0]
-    special = set(tokenizer.all_special_ids)
+def _num_closing_tokens(ids: Sequence[int], template: Sequence[int], special: set[int]) -> int:
+    """How many of the special tokens behind an empty text stand behind this one."""
     closing = 0
     while closing < min(len(template), len(ids)):
         token = template[-1 - closing]
@@ -139,13 +203,13 @@ def _fitting_pieces(tokenizer: PreTrainedTokenizerBase, text: str, query_length:
 
 
 def _fits(tokenizer: PreTrainedTokenizerBase, text: str, query_length: int) -> bool:
-    return len(token_ids(tokenizer, [text])[0]) <= query_length
+    return len(tokenize(tokenizer, [text])[0].ids) <= query_length
 
 
-def _words_by_offsets(text: str, offsets: list[tuple[int, int]]) -> list[QueryWord]:
+def _words_by_spans(text: str, spans_of_tokens: Sequence[tuple[int, int]]) -> list[QueryWord]:
     spans = [match.span() for match in _WORD.finditer(text)]
     positions: list[list[int]] = [[] for _ in spans]
-    for position, (start, end) in enumerate(offsets):
+    for position, (start, end) in enumerate(spans_of_tokens):
         # A token may carry the space before its word.
         first = start + len(text[start:end]) - len(text[start:end].lstrip())
         for word, (word_start, word_end) in enumerate(spans):
@@ -156,7 +220,8 @@ def _words_by_offsets(text: str, offsets: list[tuple[int, int]]) -> list[QueryWo
     ]
 
 
-def _words_by_pieces(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[int]) -> list[QueryWord]:
+def _words_by_pieces(tokenized: TokenizedText) -> list[QueryWord]:
+    tokenizer, ids = tokenized.tokenizer, tokenized.ids
     special = set(tokenizer.all_special_ids) - {tokenizer.unk_token_id}
     words: list[QueryWord] = []
     for position, (token, piece) in enumerate(zip(ids, tokenizer.convert_ids_to_tokens(ids), strict=True)):
@@ -168,7 +233,7 @@ def _words_by_pieces(tokenizer: PreTrainedTokenizerBase, text: str, ids: list[in
         words[-1] = QueryWord(spelled, [*words[-1].token_positions, position])
     # SigLIP's tokenizer drops punctuation and then splits at spaces, so that the words can be named as the
     # caption spells them; where that does not add up, the pieces' own spelling stands.
-    written = [word for word in text.split() if word.strip(string.punctuation)]
+    written = [word for word in tokenized.text.split() if word.strip(string.punctuation)]
     if len(written) == len(words):
         words = [
             QueryWord(name.strip(string.punctuation), word.token_positions)

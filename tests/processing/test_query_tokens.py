@@ -3,9 +3,18 @@ from itertools import pairwise
 import pytest
 from transformers import GemmaTokenizer, PreTrainedTokenizerBase
 
-from video_colbert.processing.query_tokens import cut_ids, query_words, sentence_windows, token_ids
+from video_colbert.processing.query_tokens import QueryWord, sentence_windows, tokenize
 
 CAPTION = "A red square moves left, then a blue star's edge grows."
+
+
+def token_ids(tokenizer: PreTrainedTokenizerBase, texts: list[str]) -> list[list[int]]:
+    return [tokenized.ids for tokenized in tokenize(tokenizer, texts)]
+
+
+def query_words(tokenizer: PreTrainedTokenizerBase, text: str, length: int) -> list[QueryWord]:
+    [tokenized] = tokenize(tokenizer, [text])
+    return tokenized.words(length)
 
 
 @pytest.fixture(params=["clip", "siglip"])
@@ -14,9 +23,9 @@ def tokenizer(request: pytest.FixtureRequest) -> PreTrainedTokenizerBase:
 
 
 def test_a_cut_query_keeps_its_end_of_text_token(tokenizer: PreTrainedTokenizerBase) -> None:
-    [ids] = token_ids(tokenizer, [CAPTION])
-    assert cut_ids(tokenizer, ids, len(ids)) == ids
-    assert cut_ids(tokenizer, ids, 8) == [*ids[:7], tokenizer.eos_token_id]
+    [tokenized] = tokenize(tokenizer, [CAPTION])
+    assert tokenized.cut(len(tokenized.ids)) == tokenized.ids
+    assert tokenized.cut(8) == [*tokenized.ids[:7], tokenizer.eos_token_id]
 
 
 def test_clip_begins_with_its_start_token_and_siglip_with_none(

@@ -13,7 +13,7 @@ import pytest
 from tests.video_files import write_clip
 from video_colbert.index import Index
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 CLIPS = 120
 KILLS = 10
 

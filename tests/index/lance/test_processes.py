@@ -14,7 +14,7 @@ from tests.index.index_processes import ReaderReport, add_all, content_of, read_
 from tests.index.made_videos import MODEL, make_queries
 from video_colbert.index import Index
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 # LanceDB runs threads, which do not survive a fork.
 SPAWN = multiprocessing.get_context("spawn")
 

@@ -1,8 +1,9 @@
 """Conditions on what is known of a video, such as `year >= 2020 and genre in ('news', 'sport')`.
 
 A condition is parsed into a small tree without negations, which a store translates into its own language. As in SQL,
-a video without a value satisfies no comparison with that column, neither `=` nor `!=`; `is null` finds it. Negations
-are resolved while parsing, `not (a = 1 or b > 2)` into `a != 1 and b <= 2`, which says the same in that logic.
+a video without a value satisfies no comparison with that column, neither `=` nor `!=`; `is null` finds it. A value
+that is not a number (NaN) is no value. Negations are resolved while parsing, `not (a = 1 or b > 2)` into
+`a != 1 and b <= 2`, which says the same in that logic.
 
     condition   := conjunction ("or" conjunction)*
     conjunction := negation ("and" negation)*
@@ -10,31 +11,32 @@ are resolved while parsing, `not (a = 1 or b > 2)` into `a != 1 and b <= 2`, whi
     predicate   := column ("=" | "!=" | "<>" | "<" | "<=" | ">" | ">=") value
                  | column ["not"] "in" "(" value ("," value)* ")"
                  | column "is" ["not"] "null"
+    column      := name | "any name"
     value       := number | 'text' ('' stands for ') | true | false
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NoReturn
-
-import pyarrow as pa
 
 from video_colbert.errors import FilterError
 
 FilterValue = str | int | float | bool
 Operator = Literal["=", "!=", "<", "<=", ">", ">="]
-KEYWORDS = frozenset(("and", "or", "not", "in", "is", "null", "true", "false"))
-"""Words of the language, in lower case, which no column can have for a name."""
 
+_KEYWORDS = frozenset(("and", "or", "not", "in", "is", "null", "true", "false"))
 _OPPOSITES: dict[Operator, Operator] = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
 _TOKEN = re.compile(
-    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)"
-    r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|(?P<sign><=|>=|!=|<>|[=<>(),]))"
+    r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
+    r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|\"(?P<quoted>[^\"]+)\"|(?P<sign><=|>=|!=|<>|[=<>(),]))"
 )
 _MAX_DEPTH = 100
+# No whole number of more digits fits an index.
+_MAX_DIGITS = 19
+# Characters of a filter that a message repeats.
+_SHOWN = 80
 
 
 @dataclass(frozen=True)
@@ -85,87 +87,13 @@ def parse_filter(text: str) -> Filter:
     """Parses a condition.
 
     Args:
-        text: in the language above; keywords in any case.
+        text: in the language above; keywords in any case. A column whose name is no plain word, or is a keyword,
+            stands in double quotes.
 
     Raises:
         FilterError: it is none; the message says where.
     """
     return _Parser(text).parse()
-
-
-def filter_columns(condition: Filter) -> set[str]:
-    """The columns that a condition asks for."""
-    if isinstance(condition, AllOf | AnyOf):
-        return set().union(*map(filter_columns, condition.parts))
-    return {condition.column}
-
-
-def check_filter(condition: Filter, fields: Sequence[pa.Field]) -> None:
-    """Checks that a condition asks for columns that are there, and compares them with values of their type.
-
-    Args:
-        condition: what to check.
-        fields: the columns that can be asked for.
-
-    Raises:
-        FilterError: a column is not there, which names those that are; or a value is of another type.
-    """
-    if isinstance(condition, AllOf | AnyOf):
-        for part in condition.parts:
-            check_filter(part, fields)
-        return
-    types = {field.name: field.type for field in fields}
-    if condition.column not in types:
-        raise FilterError(
-            f"there is no column {condition.column!r} to filter by; there are {', '.join(sorted(types))}"
-        )
-    kind = types[condition.column]
-    if isinstance(condition, NullCheck):
-        return
-    for value in condition.values if isinstance(condition, Membership) else (condition.value,):
-        if not _is_comparable(kind, value):
-            raise FilterError(f"column {condition.column!r} holds {_kind_name(kind)}, not {value!r}")
-    if kind == pa.bool_() and isinstance(condition, Comparison) and condition.operator not in ("=", "!="):
-        raise FilterError(f"column {condition.column!r} holds true or false; compare it with = or !=")
-
-
-def lance_sql(condition: Filter) -> str:
-    """The condition in the SQL that Lance understands; `check_filter` it first, which lets only known columns pass."""
-    if isinstance(condition, AllOf | AnyOf):
-        word = " AND " if isinstance(condition, AllOf) else " OR "
-        return "(" + word.join(map(lance_sql, condition.parts)) + ")"
-    column = f"`{condition.column}`"
-    negation = "NOT " if not isinstance(condition, Comparison) and condition.negated else ""
-    if isinstance(condition, NullCheck):
-        return f"{column} IS {negation}NULL"
-    if isinstance(condition, Membership):
-        return f"{column} {negation}IN ({', '.join(map(_literal, condition.values))})"
-    return f"{column} {condition.operator} {_literal(condition.value)}"
-
-
-def sql_text(text: str) -> str:
-    """A text as an SQL literal."""
-    return "'" + text.replace("'", "''") + "'"
-
-
-def _literal(value: FilterValue) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return sql_text(value) if isinstance(value, str) else repr(value)
-
-
-def _is_comparable(kind: pa.DataType, value: FilterValue) -> bool:
-    if isinstance(value, bool):
-        return bool(kind == pa.bool_())
-    if isinstance(value, str):
-        return bool(kind == pa.string())
-    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
-
-
-def _kind_name(kind: pa.DataType) -> str:
-    if kind == pa.bool_():
-        return "true or false"
-    return "text" if kind == pa.string() else "numbers"
 
 
 class _Parser:
@@ -232,10 +160,11 @@ class _Parser:
 
     def _column(self) -> str:
         found = self._next
-        if found is None or found["word"] is None or found["word"].lower() in KEYWORDS:
+        name: str | None = None if found is None else found["quoted"] or found["word"]
+        if found is None or name is None or (found["word"] and name.lower() in _KEYWORDS):
             self._fail("the name of a column")
         self._advance()
-        return found["word"]
+        return name
 
     def _value(self) -> FilterValue:
         found = self._next
@@ -244,18 +173,18 @@ class _Parser:
         if self._accept("false"):
             return False
         if found is None or (found["text"] is None and found["number"] is None):
-            self._fail("a number, a 'text', true or false")
+            self._fail("a number, a 'text', true or false; texts stand in single quotes")
         self._advance()
         text: str | None = found["text"]
         return self._number(found["number"]) if text is None else text[1:-1].replace("''", "'")
 
     def _number(self, digits: str) -> int | float:
-        if digits.lstrip("+-").isdigit():
-            if abs(whole := int(digits)) < 2**63:
+        if (unsigned := digits.lstrip("+-")).isdigit():
+            if len(unsigned.lstrip("0")) <= _MAX_DIGITS and -(2**63) <= (whole := int(digits)) < 2**63:
                 return whole
         elif (number := float(digits)) not in (float("inf"), float("-inf")):
             return number
-        raise FilterError(f"the number {digits} is too large for a filter")
+        raise FilterError(f"the number {_shortened(digits)} is too large for a filter")
 
     def _peek(self) -> str | None:
         """The next word or sign, words in lower case; None for a value and at the end."""
@@ -276,15 +205,14 @@ class _Parser:
     def _advance(self) -> None:
         if self._next is not None:
             self._place = self._next.end()
-        rest = self._text[self._place :]
         self._next = _TOKEN.match(self._text, self._place)
-        if self._next is None and rest.strip():
+        if self._next is None and self._text[self._place :].strip():
             self._fail("a column, a value or an operator; texts stand in single quotes")
 
     def _fail(self, expected: str) -> NoReturn:
         rest = self._text[self._place :].strip()
-        where = f"at {rest!r}" if rest else "at its end"
-        raise FilterError(f"the filter {self._text!r} is not understood {where}: expected {expected}")
+        where = f"at {_shortened(rest)!r}" if rest else "at its end"
+        raise FilterError(f"the filter {_shortened(self._text)!r} is not understood {where}: expected {expected}")
 
 
 def _joined(kind: type[AllOf] | type[AnyOf], parts: list[Filter]) -> Filter:
@@ -292,3 +220,7 @@ def _joined(kind: type[AllOf] | type[AnyOf], parts: list[Filter]) -> Filter:
     if len(parts) == 1:
         return parts[0]
     return kind(tuple(leaf for part in parts for leaf in (part.parts if isinstance(part, kind) else (part,))))
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.filters import KEYWORDS
 from video_colbert.index.indexed_video import RECORD_FIELDS, MetadataValue
 
 VECTOR_COLUMNS = ("frame_tokens", "video_tokens", "pooled")
 """The columns that hold vectors, where an index is a table."""
 
 _OWN_COLUMNS = frozenset((*(column.name for column in RECORD_FIELDS), *VECTOR_COLUMNS))
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# What quotes a name in a filter, and what Lance takes for a column within a column.
+_NOT_IN_NAMES = frozenset('"`.')
 _TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
@@ -41,15 +40,16 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
         values: metadata of the videos to add.
 
     Raises:
-        IndexStoreError: a name is no identifier or is taken, or a value's type is not that of its column.
+        IndexStoreError: a name cannot be a column's or is taken, or a value's type is not that of its column.
     """
     known = {column.name: column.type for column in schema}
     types: dict[str, list[pa.DataType]] = {}
     new = []
     for name, value in (item for row in values for item in row.items()):
-        if not _NAME.fullmatch(name) or name.lower() in KEYWORDS:
-            words = ", ".join(sorted(KEYWORDS))
-            raise IndexStoreError(f"metadata cannot be named {name!r}; use letters, digits and _, and not {words}")
+        if not name.strip() or not name.isprintable() or _NOT_IN_NAMES & set(name):
+            raise IndexStoreError(
+                f'metadata cannot be named {name!r}; use letters, digits, spaces and signs other than ", ` and .'
+            )
         if name in _OWN_COLUMNS:
             raise IndexStoreError(f"metadata cannot be named {name!r}, which is a column of every index")
         if type(value) not in _TYPES:

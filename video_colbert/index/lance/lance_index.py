@@ -16,8 +16,10 @@ from typing import TypeVar
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
-from video_colbert.index.filters import Filter, check_filter, lance_sql, parse_filter
+from video_colbert.index.filter_values import resolve_filter
+from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue, metadata_to_arrow
+from video_colbert.index.lance.filters import to_lance_filter
 from video_colbert.index.lance.rows import common_layout, rows_to_store
 from video_colbert.index.lance.schema import (
     POOLED,
@@ -366,8 +368,8 @@ class Index:
     ) -> list[list[SearchHit]]:
         rows = None
         if condition is not None:
-            check_filter(condition, filter_fields(snapshot.table.schema))
-            rows = snapshot.positions(lance_sql(condition))
+            fields = filter_fields(snapshot.table.schema)
+            rows = snapshot.positions(to_lance_filter(resolve_filter(condition, fields), fields))
         if snapshot.layout is None or not len(snapshot):
             return [[] for _ in queries.texts]
         if (dimension := queries.query_embeds.shape[-1]) != snapshot.layout.dimension:

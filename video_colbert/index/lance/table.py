@@ -21,8 +21,8 @@ from lancedb.db import DBConnection
 from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.filters import sql_text
 from video_colbert.index.lance.errors import reading, writing
+from video_colbert.index.lance.filters import sql_text
 
 logger = logging.getLogger(__name__)
 

@@ -46,14 +46,19 @@ def add_columns(client: QdrantClient, location: QdrantLocation, columns: Sequenc
     """Records new metadata columns and has the server index their values; repeating it changes nothing."""
     kinds = {column.name: str(column.type) for column in columns}
     for name, kind in kinds.items():
-        client.create_payload_index(location.collection, f"{METADATA}.{name}", _INDEXES[kind])
+        client.create_payload_index(location.collection, metadata_key(name), _INDEXES[kind])
     if kinds:
         recorded = {f"{_COLUMN_PREFIX}{name}": kind for name, kind in kinds.items()}
         client.update_collection(location.collection, metadata=recorded)
 
 
+def metadata_key(column: str) -> str:
+    """Where a payload holds a metadata column; in quotes, a name may have spaces and signs."""
+    return f'{METADATA}."{column}"'
+
+
 def to_qdrant_filter(condition: Filter) -> models.Filter:
-    """The condition as Qdrant's filter; `check_filter` it first, which lets only known columns and their types pass.
+    """The condition as Qdrant's filter; `resolve_filter` it first, which lets only known columns and their types pass.
 
     Raises:
         FilterError: it asks for an order of texts, which Qdrant does not have.
@@ -62,7 +67,7 @@ def to_qdrant_filter(condition: Filter) -> models.Filter:
         return models.Filter(must=[to_qdrant_filter(part) for part in condition.parts])
     if isinstance(condition, AnyOf):
         return models.Filter(should=[to_qdrant_filter(part) for part in condition.parts])
-    key = condition.column if condition.column in _RECORD_NAMES else f"{METADATA}.{condition.column}"
+    key = condition.column if condition.column in _RECORD_NAMES else metadata_key(condition.column)
     is_empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
     if isinstance(condition, NullCheck):
         return models.Filter(must_not=[is_empty]) if condition.negated else models.Filter(must=[is_empty])

@@ -11,7 +11,8 @@ from qdrant_client import QdrantClient
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.filters import Filter, check_filter, parse_filter
+from video_colbert.index.filter_values import resolve_filter
+from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.hits import SearchHit
 from video_colbert.index.indexed_video import RECORD_FIELDS, IndexedVideo, MetadataValue
 from video_colbert.index.metadata_columns import filter_fields, new_metadata_fields
@@ -275,8 +276,7 @@ class QdrantIndex:
         with clear_errors(self.location):
             allowed = None
             if condition is not None:
-                check_filter(condition, filter_fields(self._columns()))
-                allowed = to_qdrant_filter(condition)
+                allowed = to_qdrant_filter(resolve_filter(condition, filter_fields(self._columns())))
             request = SearchRequest(top_k, allowed, level_weights, group_windows)
             return CollectionSearcher(self._client, self._place, self._description).search(queries, request)
 

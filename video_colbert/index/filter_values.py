@@ -1,0 +1,112 @@
+"""Conditions on videos with each value in the type of the column that it is compared with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pyarrow as pa
+
+from video_colbert.errors import FilterError
+from video_colbert.index.filters import AllOf, AnyOf, Comparison, Filter, FilterValue, Membership, NullCheck
+
+# What a column of whole numbers can hold.
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+
+
+def resolve_filter(condition: Filter, fields: Sequence[pa.Field]) -> Filter:
+    """The same condition with values of their columns' types, ready for a store to translate.
+
+    Whole numbers are compared exactly: `year >= 2019.5` becomes `year >= 2020`, and `year = 2019.5` becomes a
+    condition that no video satisfies.
+
+    Args:
+        condition: what to resolve.
+        fields: the columns that can be asked for.
+
+    Raises:
+        FilterError: a column is not there, which names those that are; or a value is of another type, or nothing that
+            could be compared with.
+    """
+    if isinstance(condition, AllOf | AnyOf):
+        return replace(condition, parts=tuple(resolve_filter(part, fields) for part in condition.parts))
+    types = {field.name: field.type for field in fields}
+    if condition.column not in types:
+        raise FilterError(
+            f"there is no column {condition.column!r} to filter by; there are {', '.join(sorted(types))}"
+        )
+    kind = types[condition.column]
+    if isinstance(condition, NullCheck):
+        return condition
+    for value in condition.values if isinstance(condition, Membership) else (condition.value,):
+        _check_value(condition.column, kind, value)
+    if kind == pa.bool_() and isinstance(condition, Comparison) and condition.operator not in ("=", "!="):
+        raise FilterError(f"column {condition.column!r} holds true or false; compare it with = or !=")
+    if pa.types.is_integer(kind):
+        return _of_whole_numbers(condition)
+    return _of_numbers(condition) if pa.types.is_floating(kind) else condition
+
+
+def _check_value(column: str, kind: pa.DataType, value: FilterValue) -> None:
+    if not _is_comparable(kind, value):
+        raise FilterError(f"column {column!r} holds {_kind_name(kind)}, not {value!r}")
+    if isinstance(value, float) and math.isnan(value):
+        raise FilterError(f"column {column!r} cannot be compared with NaN; `is null` finds it")
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise FilterError(f"column {column!r} cannot be compared with {value!r}, which is no Unicode") from error
+
+
+def _of_whole_numbers(condition: Comparison | Membership) -> Filter:
+    """A condition on a column of whole numbers whose values are such as it can hold."""
+    column = condition.column
+    always, never = NullCheck(column, negated=True), AllOf((NullCheck(column), NullCheck(column, negated=True)))
+    if isinstance(condition, Membership):
+        values = tuple(int(value) for value in condition.values if _is_whole(value))
+        if not values:
+            return always if condition.negated else never
+        return replace(condition, values=values)
+    value, operator = condition.value, condition.operator
+    if _is_whole(value):
+        return replace(condition, value=int(value))
+    if operator in ("=", "!="):
+        return never if operator == "=" else always
+    assert not isinstance(value, str)  # noqa: S101 - checked above
+    is_upper_bound = operator in ("<", "<=")
+    if not _SMALLEST <= value <= _LARGEST:
+        return always if is_upper_bound == (value > 0) else never
+    return (
+        Comparison(column, "<=", math.floor(value)) if is_upper_bound else Comparison(column, ">=", math.ceil(value))
+    )
+
+
+def _of_numbers(condition: Comparison | Membership) -> Filter:
+    """A condition on a column of numbers whose values are such numbers."""
+    try:
+        if isinstance(condition, Membership):
+            return replace(condition, values=tuple(map(float, condition.values)))
+        return replace(condition, value=float(condition.value))
+    except OverflowError as error:
+        raise FilterError(f"a number that column {condition.column!r} is compared with is too large") from error
+
+
+def _is_whole(value: FilterValue) -> bool:
+    """Whether a column of whole numbers can hold a number."""
+    return not isinstance(value, str) and _SMALLEST <= value <= _LARGEST and int(value) == value
+
+
+def _is_comparable(kind: pa.DataType, value: FilterValue) -> bool:
+    if isinstance(value, bool):
+        return bool(kind == pa.bool_())
+    if isinstance(value, str):
+        return bool(kind == pa.string())
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _kind_name(kind: pa.DataType) -> str:
+    if kind == pa.bool_():
+        return "true or false"
+    return "text" if kind == pa.string() else "numbers"

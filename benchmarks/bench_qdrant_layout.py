@@ -2,7 +2,7 @@
 
 6,000 videos of 12 frame and 14 video tokens, 512 numbers, in 200 clusters; 20 queries of 32 tokens, rounded to
 float16 as the engine rounds them. The engine is Qdrant Edge with one search thread, asked with the very queries that
-`qdrant_index.py` sends. A figure is taken for tokens in float16 alone, and with an int8 or a 4-bit copy, from which
+`QdrantIndex` sends. A figure is taken for tokens in float16 alone, and with an int8 or a 4-bit copy, from which
 the engine then scores. Recall@10 is against the exact two-level score: in the engine's order, and after the 40 best
 were scored again from float16, as `QdrantIndex.search` does. Targets: float16 scores equal the formula to 1e-4; the
 bytes of tokens and pooled vectors are within 3 % of those that `size_cluster.py` calculates with; recall after
@@ -25,7 +25,7 @@ from torch.nn.functional import normalize
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.index import IndexedVideo
 from video_colbert.index.qdrant.points import make_point, point_id
-from video_colbert.index.qdrant.query import score_query
+from video_colbert.index.qdrant.search import score_query
 from video_colbert.modeling_video_colbert import mean_max_sim
 
 VIDEOS, FRAME_TOKENS, VIDEO_TOKENS, DIM, QUERIES, QUERY_TOKENS, CLUSTERS = 6000, 12, 14, 512, 20, 32, 200
@@ -111,9 +111,8 @@ def measure_layout(layout: str | None, frames: Tensor, videos: Tensor, queries: 
         for query in queries:
             for candidates in (FEW, MANY):
                 request = score_query(
-                    query,
+                    {"frame": query, "video": query},
                     weights={"frame": 1.0, "video": 1.0},
-                    levels=("frame", "video"),
                     candidates=candidates,
                     limit=RESCORED,
                     where=None,
@@ -130,7 +129,7 @@ def measure_layout(layout: str | None, frames: Tensor, videos: Tensor, queries: 
 
 def sizes_of_parts(folder: Path) -> dict[str, float]:
     """Bytes a video on disk, by part of a segment, without the write-ahead log."""
-    parts = {"tokens": "vector_storage-frames vector_storage-video", "pooled": "vector_storage-pooled"}
+    parts = {"tokens": "vector_storage-frame_tokens vector_storage-video_tokens", "pooled": "vector_storage-pooled"}
     parts |= {"graph": "vector_index-pooled", "payload": "payload_storage", "ids": "id_tracker"}
     sizes = dict.fromkeys(parts, 0.0)
     for path in folder.rglob("*"):

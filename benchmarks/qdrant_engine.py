@@ -13,7 +13,7 @@ MULTIVECTOR = qdrant_edge.MultiVectorConfig(qdrant_edge.MultiVectorComparator.Ma
 
 
 def create_shard(folder: Path, dim: int, token_quantization: str | None, *, threads: int) -> qdrant_edge.EdgeShard:
-    """An empty shard laid out as `qdrant_collection.create_collection` lays out a collection of two levels.
+    """An empty shard laid out as `QdrantCollection` lays out a collection of two levels.
 
     Args:
         folder: an empty folder.
@@ -44,7 +44,7 @@ def create_shard(folder: Path, dim: int, token_quantization: str | None, *, thre
 
     pooled = qdrant_edge.EdgeVectorParams(2 * dim, qdrant_edge.Distance.Dot, datatype=half, quantization_config=copy)
     config = qdrant_edge.EdgeConfig(
-        vectors={"pooled": pooled, "frames": tokens(), "video": tokens()},
+        vectors={"pooled": pooled, "frame_tokens": tokens(), "video_tokens": tokens()},
         # A server builds the graph of a large segment; here a small one shall have it too.
         optimizers=qdrant_edge.EdgeOptimizersConfig(indexing_threshold=1000),
         max_search_threads=threads,

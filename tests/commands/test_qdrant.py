@@ -24,7 +24,8 @@ def test_a_collection_is_indexed_and_searched_like_a_folder(
     metadata.write_text(json.dumps({"video": str(videos / "clip1.mp4"), "year": 2020}) + "\n")
     results = []
     with serve() as server:
-        for location in (str(tmp_path / "index"), f"qdrant://127.0.0.1:{server.port}/videos"):
+        on_server, in_folder = f"qdrant://127.0.0.1:{server.port}/videos", f"qdrant+local://{tmp_path}/qdrant"
+        for location in (str(tmp_path / "index"), on_server, in_folder):
             index = ["index", str(videos), "--model", str(checkpoint_folder), "--index", location]
             assert main([*index, "--metadata", str(metadata)]) == 0
             assert "3 added" in capsys.readouterr().out
@@ -37,8 +38,8 @@ def test_a_collection_is_indexed_and_searched_like_a_folder(
             for condition in ([], ["--where", "year = 2020"]):
                 assert main(["search", "a red circle", "--index", location, "--json", *condition]) == 0
                 results.append(json.loads(capsys.readouterr().out))
-    assert [len(result["hits"]) for result in results] == [3, 1, 3, 1]
-    assert results[:2] == results[2:]
+    assert [len(result["hits"]) for result in results] == [3, 1] * 3
+    assert results[:2] == results[2:4] == results[4:]
 
 
 def test_a_server_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
@@ -46,3 +47,11 @@ def test_a_server_that_is_not_there_is_one_line(capsys: pytest.CaptureFixture[st
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1
     assert "qdrant://127.0.0.1:1/videos: the Qdrant server cannot be reached" in lines[0]
+
+
+@pytest.mark.parametrize("secret", ["?api_key=SECRET", "#SECRET", "?SECRET"])
+def test_a_key_in_the_address_is_never_printed(secret: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["search", "a red circle", "--index", f"qdrant://127.0.0.1:1/videos{secret}"]) == 1
+    captured = capsys.readouterr()
+    assert "qdrant://127.0.0.1:1/videos:" in captured.err
+    assert "SECRET" not in captured.out + captured.err

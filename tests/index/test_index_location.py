@@ -22,7 +22,11 @@ def test_a_folder_and_a_collection_are_used_alike(tmp_path: Path, monkeypatch: p
     videos, queries = make_videos(20), make_queries(3)
     found = []
     with serve() as server:
-        for location, kind in ((str(tmp_path / "index"), Index), (f"qdrant://127.0.0.1:{server.port}/x", QdrantIndex)):
+        for location, kind in (
+            (str(tmp_path / "index"), Index),
+            (f"qdrant://127.0.0.1:{server.port}/x", QdrantIndex),
+            (f"qdrant+local://{tmp_path}/qdrant", QdrantIndex),
+        ):
             assert not index_exists(location)
             with pytest.raises(IndexStoreError, match="there is no index"):
                 open_index(location)
@@ -36,7 +40,7 @@ def test_a_folder_and_a_collection_are_used_alike(tmp_path: Path, monkeypatch: p
             assert (len(index), index.num_frames, index.model) == (20, 12, MODEL)
             assert index.location.startswith(location)
             found.append(index.search(queries, top_k=5))
-    assert found[0] == found[1]
+    assert found[0] == found[1] == found[2]
 
 
 def test_without_the_client_a_collection_says_what_to_install_and_a_folder_works(tmp_path: Path) -> None:

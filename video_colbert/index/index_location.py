@@ -21,7 +21,7 @@ def index_exists(location: str | os.PathLike[str]) -> bool:
     """Whether there is an index.
 
     Args:
-        location: a folder, `s3://bucket/name`, or `qdrant://host:6333/collection`.
+        location: a folder, `s3://bucket/name`, `qdrant://host:6333/collection` or `qdrant+local:///folder`.
 
     Raises:
         IndexStoreError: the location is not valid or cannot be reached.

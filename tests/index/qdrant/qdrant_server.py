@@ -23,6 +23,7 @@ class QdrantServer:
     Attributes:
         port: where it listens on this machine.
         requests: how often each method and path was asked for, failed ones included.
+        bodies: the last body of each.
         drops: uploads whose connection is closed without an answer before one is answered again.
         half_done: whether such an upload was carried out all the same.
         status: an HTTP status to answer everything with; None for proper answers.
@@ -30,6 +31,7 @@ class QdrantServer:
 
     def __init__(self) -> None:
         self.requests: Counter[str] = Counter()
+        self.bodies: dict[str, Any] = {}
         self.drops = 0
         self.half_done = False
         self.status: int | None = None
@@ -54,7 +56,11 @@ class QdrantServer:
                 vectors: Any = config.vectors
                 return local.create_collection(name, vectors_config=vectors, metadata=config.metadata)
             case "PATCH", "":
-                return local.update_collection(name, metadata=models.UpdateCollection.model_validate(body).metadata)
+                change = models.UpdateCollection.model_validate(body)
+                return local.update_collection(name, metadata=change.metadata, vectors_config=change.vectors)
+            case "PUT", vector if vector.startswith("vectors/"):
+                created = models.DenseVectorNameConfig.model_validate(body)
+                return local.create_vector_name(name, vector.removeprefix("vectors/"), created)
             case "PUT", "points":
                 return local.upsert(name, models.PointsList.model_validate(body).points)
             case "POST", "points":
@@ -93,8 +99,10 @@ class QdrantServer:
                 length = int(self.headers.get("Content-Length") or 0)
                 text = self.rfile.read(length)
                 with server.lock:
+                    body = json.loads(text) if text else None
                     server.requests[f"{self.command} {path}"] += 1
-                    self._respond(path, json.loads(text) if text else None)
+                    server.bodies[f"{self.command} {path}"] = body
+                    self._respond(path, body)
 
             def _respond(self, path: str, body: Any) -> None:
                 is_upload = self.command == "PUT" and path.endswith("/points")

@@ -3,13 +3,15 @@ from __future__ import annotations
 import socket
 import warnings
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+from qdrant_client import models
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos
 from tests.index.qdrant.qdrant_server import QdrantServer, serve
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.qdrant import upload
+from video_colbert.index.qdrant import changes
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
 pytestmark = pytest.mark.filterwarnings(
@@ -20,7 +22,7 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[QdrantServer]:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(upload, "_PAUSES", (0.01, 0.01))
+    monkeypatch.setattr(changes, "_PAUSES", (0.01, 0.01))
     with serve() as server:
         yield server
 
@@ -42,6 +44,43 @@ def test_over_the_network_hits_are_those_of_the_local_mode(server: QdrantServer)
     assert opened.remove([videos[1][0].id]) == 1
     assert len(opened) == 39
     assert "/new/path.mp4" in {video.path for video in opened.videos}
+
+
+def test_an_index_exists_once_it_is_made(server: QdrantServer) -> None:
+    assert not QdrantIndex.exists(address(server))
+    QdrantIndex.create(address(server), model=MODEL, num_frames=12)
+    assert QdrantIndex.exists(address(server))
+    assert QdrantIndex.open(address(server), model=MODEL).search(make_queries(2)) == [[], []]
+
+
+def test_the_layout_is_as_the_address_asks(server: QdrantServer) -> None:
+    options = "?shards=6&replicas=2&write_consistency=2&quantization=int8&token_quantization=4bit&on_disk=true"
+    index = QdrantIndex.create(address(server, options), model=MODEL, num_frames=12)
+    collection = server.bodies["PUT /collections/videos"]
+    shards = (collection[name] for name in ("shard_number", "replication_factor", "write_consistency_factor"))
+    assert tuple(shards) == (6, 2, 2)
+    placed = []
+    update = server.local.update_collection
+
+    def recorded(name: str, **changes: Any) -> bool:
+        placed.append(changes["vectors_config"])
+        return update(name, **changes)
+
+    server.local.update_collection = recorded  # type: ignore[method-assign]
+    index.add(make_videos(2))
+    assert {
+        name: vector.size for name, vector in server.local.get_collection("videos").config.params.vectors.items()
+    } == {"pooled": 32, "frame_tokens": 16, "video_tokens": 16}
+    [vectors] = [config for config in placed if config]
+    assert set(vectors) == {"pooled", "frame_tokens", "video_tokens"}
+    for name in ("frame_tokens", "video_tokens"):
+        made = server.bodies[f"PUT /collections/videos/vectors/{name}"]["dense"]
+        assert (made["multivector_config"], made["datatype"]) == ({"comparator": "max_sim"}, "float16")
+        assert vectors[name].hnsw_config.m == 0
+        assert vectors[name].memory == models.Memory.COLD
+        assert vectors[name].quantization_config.turbo.bits == models.TurboQuantBitSize.BITS4
+    assert vectors["pooled"].quantization_config.scalar.memory == models.Memory.PINNED
+    assert len(QdrantIndex.open(address(server, options))) == 2
 
 
 def test_a_batch_of_queries_is_one_request_for_scores_and_one_for_tokens(server: QdrantServer) -> None:

@@ -115,7 +115,8 @@ def test_hits_are_those_of_a_scan_of_the_videos_that_satisfy_the_condition(
         local.search(queries, top_k=60, where=where),
         strict=True,
     ):
-        assert found == [hit for hit in hits if hit.video in expected]
+        kept = [hit for hit in hits if hit.video in expected]
+        assert found == [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(kept, start=1)]
         assert [hit.video for hit in found] == [hit.video for hit in stored]
 
 
@@ -194,3 +195,34 @@ def test_a_condition_that_cannot_be_answered_is_refused(
     with pytest.raises(FilterError) as raised:
         both[0].search(make_queries(1), where=where)
     assert message in str(raised.value)
+
+
+def test_large_whole_numbers_are_compared_exactly_or_not_at_all(client: QdrantClient) -> None:
+    numbers = [2**53, 2**53 + 1, 2**53 + 2, -(2**63), 2**63 - 1]
+    index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
+    videos = [
+        (dataclasses.replace(video, metadata={"serial number": number}), encoded)
+        for number, (video, encoded) in zip(numbers, make_videos(5), strict=True)
+    ]
+    index.add(videos)
+    for number, (video, _) in zip(numbers, videos, strict=True):
+        [hits] = index.search(make_queries(1), where=f'"serial number" = {number}')
+        assert [hit.video for hit in hits] == [video.path]
+    [hits] = index.search(make_queries(1), where=f'"serial number" > {2**53}')
+    assert {hit.video for hit in hits} == {videos[row][0].path for row in (1, 2, 4)}
+    with pytest.raises(FilterError, match=r"cannot compare whole numbers beyond 2\*\*53 by >; use =, != or in"):
+        index.search(make_queries(1), where=f'"serial number" > {2**53 + 1}')
+
+
+def test_nan_is_no_value(client: QdrantClient) -> None:
+    index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
+    values = [float("nan"), 1.0, 2.5]
+    videos = [
+        (dataclasses.replace(video, metadata={"rating": value}), encoded)
+        for value, (video, encoded) in zip(values, make_videos(3), strict=True)
+    ]
+    index.add(videos)
+    index.set_metadata({videos[2][0].id: {"rating": float("nan")}})
+    for where, rows in (("rating >= 0", [1]), ("rating != 1", []), ("rating is null", [0, 2])):
+        [hits] = index.search(make_queries(1), where=where)
+        assert {hit.video for hit in hits} == {videos[row][0].path for row in rows}, where

@@ -9,7 +9,7 @@ import pytest
 from benchmarks.qdrant_engine import create_shard, search, upsert
 from tests.index.made_clusters import make_queries, make_videos, mean_max_sim_by_loops
 from video_colbert.index.qdrant.points import make_point, point_id
-from video_colbert.index.qdrant.query import score_query
+from video_colbert.index.qdrant.search import score_query
 
 
 @pytest.mark.parametrize("weights", [{"frame": 1.0, "video": 1.0}, {"frame": 0.3, "video": 2.0}, {"video": 1.0}])
@@ -22,7 +22,7 @@ def test_the_engine_gives_the_weighted_sum_of_mean_max_sim(weights: dict[str, fl
     for row in range(len(queries.texts)):
         query, mask = queries.query_embeds[row], queries.query_mask[row]
         request = score_query(
-            query[mask], weights=weights, levels=("frame", "video"), candidates=100, limit=10, where=None
+            {"frame": query[mask], "video": query[mask]}, weights=weights, candidates=100, limit=10, where=None
         )
         exact = {}
         for video, encoded in videos:

@@ -11,7 +11,7 @@ from qdrant_client import QdrantClient, models
 from tests.index.made_clusters import MODEL, make_queries, make_videos, mean_max_sim_by_loops
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.pretrained import ModelReference
-from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.errors import FilterError, IndexStoreError, ModelMismatchError
 from video_colbert.index import Index, IndexedVideo
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 from video_colbert.index.search.searcher import SearchHit
@@ -56,9 +56,7 @@ def assert_equals(hits: list[SearchHit], expected: list[tuple[float, str]]) -> N
     assert [hit.score for hit in hits] == pytest.approx([score for score, _ in expected], abs=1e-5)
 
 
-@pytest.mark.parametrize("where", ["memory", "folder"])
-def test_fifty_queries_give_the_hits_of_the_local_index(where: str, tmp_path: Path) -> None:
-    client = QdrantClient(":memory:") if where == "memory" else QdrantClient(path=str(tmp_path / "qdrant"))
+def test_fifty_queries_give_the_hits_of_the_local_index(client: QdrantClient, tmp_path: Path) -> None:
     videos, queries = make_videos(150), make_queries(50)
     local = Index.create(tmp_path / "local", model=MODEL, num_frames=12)
     local.add(videos)
@@ -71,20 +69,19 @@ def test_fifty_queries_give_the_hits_of_the_local_index(where: str, tmp_path: Pa
             assert mine.level_scores == pytest.approx(other.level_scores, abs=1e-6)
             assert mine.moments == other.moments
             assert mine.ranges == other.ranges
-    client.close()
 
 
 def test_the_servers_own_scores_are_the_weighted_sum_of_mean_max_sim(client: QdrantClient) -> None:
-    from video_colbert.index.qdrant.query import score_query
+    from video_colbert.index.qdrant.search import score_query
 
     videos, queries = make_videos(60), make_queries(5)
     make_index(client, videos)
     weights = {"frame": 0.4, "video": 1.6}
     for row in range(5):
+        tokens = queries.query_embeds[row][queries.query_mask[row]]
         request = score_query(
-            queries.query_embeds[row][queries.query_mask[row]],
+            {"frame": tokens, "video": tokens},
             weights=weights,
-            levels=("frame", "video"),
             candidates=60,
             limit=10,
             where=None,
@@ -203,9 +200,9 @@ def test_content_that_is_stored_under_another_path_leaves_what_is_at_the_new_one
 def test_an_interrupted_upload_goes_on_with_what_is_missing(
     client: QdrantClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from video_colbert.index.qdrant import upload
+    from video_colbert.index.qdrant import changes
 
-    monkeypatch.setattr(upload, "_CHUNK", 8)
+    monkeypatch.setattr(changes, "_CHUNK", 8)
     videos = make_videos(30)
     upload, sent = client.upload_points, []
 
@@ -274,9 +271,9 @@ def test_another_model_or_revision_is_refused_and_both_are_named(client: QdrantC
 
 def test_tokens_of_another_size_are_refused_and_both_sizes_are_named(client: QdrantClient) -> None:
     index = make_index(client, make_videos(2))
-    with pytest.raises(ModelMismatchError, match="holds tokens of 16 numbers, not of 24"):
+    with pytest.raises(ModelMismatchError, match="holds frame tokens of 16 numbers, not of 24"):
         index.add(make_videos(1, dim=24, seed=3))
-    with pytest.raises(ModelMismatchError, match="holds tokens of 16 numbers, not of 24"):
+    with pytest.raises(ModelMismatchError, match="holds frame tokens of 16 numbers, not of 24"):
         index.search(make_queries(1, dim=24))
     assert len(index) == 2
 
@@ -299,23 +296,42 @@ def test_queries_for_a_level_that_is_not_stored_are_refused(client: QdrantClient
         index.search(make_queries(1))
 
 
-def test_a_refused_first_upload_leaves_no_collection(client: QdrantClient) -> None:
+def test_a_refused_first_upload_leaves_the_index_empty(client: QdrantClient) -> None:
     index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
     with pytest.raises(ModelMismatchError):
         index.add([*make_videos(2), *make_videos(1, dim=24, seed=3)])
     [(video, encoded)] = make_videos(1)
-    with pytest.raises(IndexStoreError, match="metadata cannot be named 'a-b'"):
-        index.add([(dataclasses.replace(video, metadata={"a-b": 1}), encoded)])
-    assert not QdrantIndex.exists(URI, client=client)
+    with pytest.raises(IndexStoreError, match=r"metadata cannot be named 'a\.b'"):
+        index.add([(dataclasses.replace(video, metadata={"a.b": 1}), encoded)])
+    assert len(index) == 0
+    index.add(make_videos(2, dim=24))
+    assert len(QdrantIndex.open(URI, client=client)) == 2
 
 
 def test_two_writers_that_begin_together_share_the_collection(client: QdrantClient) -> None:
-    first, second = (QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client) for _ in range(2))
+    first = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
+    second = QdrantIndex.open(URI, model=MODEL, client=client)
     first.add(make_videos(4))
     second.add(make_videos(6))
     assert len(first) == len(second) == 6
     other = QdrantIndex.open(URI, client=client)
     assert {video.id for video in other.videos} == {video.id for video, _ in make_videos(6)}
+
+
+def test_an_interrupted_first_upload_goes_on(client: QdrantClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
+    update = client.update_collection
+
+    def interrupted(name: str, **changes: object) -> bool:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client, "update_collection", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        index.add(make_videos(3))
+    monkeypatch.setattr(client, "update_collection", update)
+    assert QdrantIndex.open(URI, client=client).search(make_queries(1)) == [[]]
+    index.add(make_videos(3))
+    assert len(QdrantIndex.open(URI, client=client).search(make_queries(1))[0]) == 3
 
 
 def test_opening_what_is_not_there_says_how_to_make_it(client: QdrantClient) -> None:
@@ -340,33 +356,8 @@ def test_a_collection_of_another_program_is_refused(client: QdrantClient) -> Non
 def test_another_schema_version_is_refused(client: QdrantClient) -> None:
     make_index(client, make_videos(1))
     client.update_collection("videos", metadata={"video_colbert_schema_version": 99})
-    with pytest.raises(IndexStoreError, match="schema version 99, this release reads 1"):
+    with pytest.raises(IndexStoreError, match="schema version 99, this release reads 2"):
         QdrantIndex.open(URI, client=client)
-
-
-def test_the_layout_is_as_the_address_asks(client: QdrantClient) -> None:
-    created: dict[str, object] = {}
-    make = client.create_collection
-
-    def create(name: str, **options: object) -> bool:
-        created.update(options)
-        return make(name, **options)  # type: ignore[arg-type]
-
-    client.create_collection = create  # type: ignore[method-assign]
-    options = "shards=6&replicas=2&write_consistency=2&quantization=int8&token_quantization=4bit&on_disk=true"
-    make_index(client, make_videos(2), f"{URI}?{options}")
-    assert (created["shard_number"], created["replication_factor"], created["write_consistency_factor"]) == (6, 2, 2)
-    vectors = created["vectors_config"]
-    assert isinstance(vectors, dict)
-    assert set(vectors) == {"pooled", "frames", "video"}
-    for name in ("frames", "video"):
-        assert vectors[name].hnsw_config.m == 0
-        assert vectors[name].multivector_config.comparator == models.MultiVectorComparator.MAX_SIM
-        assert vectors[name].memory == models.Memory.COLD
-        assert vectors[name].quantization_config.turbo.bits == models.TurboQuantBitSize.BITS4
-    assert vectors["pooled"].size == 32
-    assert vectors["pooled"].quantization_config.scalar.memory == models.Memory.PINNED
-    assert QdrantIndex.open(f"{URI}?{options}", client=client).num_frames == 12
 
 
 def test_options_that_differ_from_the_collections_are_refused(client: QdrantClient) -> None:
@@ -382,12 +373,32 @@ def test_an_older_server_is_refused(client: QdrantClient, monkeypatch: pytest.Mo
         QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
 
 
-def test_an_index_without_videos_finds_nothing(client: QdrantClient) -> None:
-    index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
-    assert len(index) == 0
-    assert index.videos == ()
+def test_an_index_exists_once_it_is_made_and_an_empty_one_finds_nothing(client: QdrantClient) -> None:
+    assert not QdrantIndex.exists(URI, client=client)
+    QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
+    assert QdrantIndex.exists(URI, client=client)
+    index = QdrantIndex.open(URI, model=MODEL, client=client)
+    assert (index.model, index.num_frames, len(index), index.videos) == (MODEL, 12, 0, ())
     assert index.search(make_queries(2)) == [[], []]
     assert index.remove(["x"]) == 0
+    index.move({"x": "/y.mp4"})
+    with pytest.raises(FilterError, match="there is no column 'size'"):
+        index.search(make_queries(1), where="size > 1")
+
+
+def test_an_index_that_was_opened_empty_finds_what_another_added(client: QdrantClient) -> None:
+    writer = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
+    reader = QdrantIndex.open(URI, model=MODEL, client=client)
+    writer.add(make_videos(3))
+    assert len(reader.search(make_queries(1))[0]) == 3
+
+
+def test_a_closed_index_says_so(client: QdrantClient) -> None:
+    index = make_index(client, make_videos(1))
+    index.close()
+    with pytest.raises(IndexStoreError, match="the index at qdrant://host:6333/videos is closed; open it again"):
+        len(index)
+    assert client.collection_exists("videos")
 
 
 @pytest.mark.parametrize(

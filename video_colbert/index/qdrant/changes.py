@@ -1,88 +1,93 @@
-"""Reading, changing and removing points that are stored in a Qdrant collection."""
+"""Changes of a Qdrant collection: what is uploaded, set and removed.
+
+An upload is repeated after a lost connection, and sends only what is missing.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import logging
+import time
+from collections.abc import Collection, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
+from tqdm import tqdm
 
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo
-from video_colbert.index.qdrant.location import QdrantLocation
-from video_colbert.index.qdrant.points import point_id
+from video_colbert.index.qdrant.collection import QdrantCollection, pages
+from video_colbert.index.qdrant.errors import is_transient
+from video_colbert.index.qdrant.points import make_point, point_id, tokens_by_level
 
-# Records or operations in one request.
-_PAGE = 500
+logger = logging.getLogger(__name__)
+
+# Videos between two looks at what is there; an interrupted upload repeats at most these.
+_CHUNK = 512
+# A server refuses requests over 32 MB unless it is told otherwise; a number is about 12 characters.
+_REQUEST_BYTES = 8 * 2**20
+_BYTES_A_NUMBER = 12
+# The client tries a failed request again at once; a machine that restarts needs longer.
+_PAUSES = (1.0, 2.0, 4.0, 8.0, 16.0)
 
 
-def stored_points(client: QdrantClient, location: QdrantLocation, points: Sequence[str]) -> set[str]:
-    """Those of the points that are in the collection."""
-    found: set[str] = set()
-    for page in _pages(points):
-        records = client.retrieve(location.collection, page, with_payload=False, with_vectors=False)
-        found.update(str(record.id) for record in records)
-    return found
+def upload_videos(collection: QdrantCollection, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+    """Uploads the videos whose ids are not in the collection yet; each is acknowledged only once it can be found.
 
-
-def scroll_points(
-    client: QdrantClient, location: QdrantLocation, where: models.Filter | None, payload: bool | list[str]
-) -> Iterator[models.Record]:
-    """All points that satisfy a condition, without vectors, page by page.
+    Running again after an interruption uploads what is missing.
 
     Args:
-        client: of the server.
-        location: the collection.
-        where: the condition; None for all points.
-        payload: whether their payload is wanted, or which parts of it.
+        collection: where to; its location says how many processes upload.
+        videos: what to know of each, and its tokens.
+
+    Raises:
+        IndexStoreError: the uploading processes stopped again and again.
+        Exception: the client's own, after half a minute of failures or where trying again is of no use.
     """
-    offset: Any = None
-    while True:
-        records, offset = client.scroll(
-            location.collection, scroll_filter=where, limit=_PAGE, offset=offset, with_payload=payload
-        )
-        yield from records
-        if offset is None:
-            return
+    waiting = iter(videos)
+    with tqdm(
+        total=len(videos), desc="uploading", unit="video", disable=None if len(videos) > _CHUNK else True
+    ) as bar:
+        while chunk := list(islice(waiting, _CHUNK)):
+            _upload_chunk(collection, chunk)
+            bar.update(len(chunk))
 
 
-def set_payload(
-    client: QdrantClient, location: QdrantLocation, values: Mapping[str, dict[str, Any]], part: str | None = None
-) -> None:
+def set_payload(collection: QdrantCollection, values: Mapping[str, dict[str, Any]], part: str | None = None) -> None:
     """Sets values in the payloads of those videos that are stored; what else is in them stays.
 
     Args:
-        client: of the server.
-        location: the collection.
+        collection: where.
         values: by id of a video.
         part: the part of the payload to set them in; None for the payload itself.
     """
     by_point = {point_id(video_id): row for video_id, row in values.items()}
-    there = sorted(stored_points(client, location, list(by_point)))
-    for page in _pages(there):
+    for page in pages(sorted(collection.stored(list(by_point)))):
         operations = [
             models.SetPayloadOperation(
                 set_payload=models.SetPayload(payload=by_point[point], points=[point], key=part)
             )
             for point in page
         ]
-        client.batch_update_points(location.collection, operations)
+        collection.client.batch_update_points(collection.name, operations)
 
 
-def remove_videos(client: QdrantClient, location: QdrantLocation, ids: Collection[str]) -> int:
+def remove_videos(collection: QdrantCollection, ids: Collection[str]) -> int:
     """Removes videos by id; returns how many of them were there."""
-    there = sorted(stored_points(client, location, [point_id(video_id) for video_id in ids]))
-    for page in _pages(there):
-        client.delete(location.collection, models.PointIdsList(points=list(page)))
+    there = sorted(collection.stored([point_id(video_id) for video_id in ids]))
+    for page in pages(there):
+        collection.client.delete(collection.name, models.PointIdsList(points=list(page)))
     return len(there)
 
 
-def remove_replaced(client: QdrantClient, location: QdrantLocation, videos: Sequence[IndexedVideo]) -> None:
+def remove_replaced(collection: QdrantCollection, videos: Sequence[IndexedVideo]) -> None:
     """Removes other contents from the places (path and window) of videos that are stored there."""
     ids = {(video.path, video.start, video.end): video.id for video in videos}
-    for page in _pages(sorted({video.path for video in videos})):
+    for page in pages(sorted({video.path for video in videos})):
         where = models.Filter(must=[models.FieldCondition(key="path", match=models.MatchAny(any=list(page)))])
         stored: dict[tuple[str, float | None, float | None], list[str]] = {}
-        for record in scroll_points(client, location, where, ["id", "path", "start", "end"]):
+        for record in collection.scroll(where, ["id", "path", "start", "end"]):
             row = record.payload or {}
             stored.setdefault((row["path"], row["start"], row["end"]), []).append(row["id"])
         # Content that is stored under another path is not at its new one yet, so it replaces nothing there.
@@ -93,9 +98,40 @@ def remove_replaced(client: QdrantClient, location: QdrantLocation, videos: Sequ
             for other in others
             if other != ids[place]
         ]
-        remove_videos(client, location, replaced)
+        remove_videos(collection, replaced)
 
 
-def _pages(names: Sequence[str]) -> Iterator[Sequence[str]]:
-    for first in range(0, len(names), _PAGE):
-        yield names[first : first + _PAGE]
+def _upload_chunk(collection: QdrantCollection, chunk: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+    for pause in (*_PAUSES, None):
+        try:
+            there = collection.stored([point_id(video.id) for video, _ in chunk])
+            missing = [(video, encoded) for video, encoded in chunk if point_id(video.id) not in there]
+            if missing:
+                collection.client.upload_points(
+                    collection.name,
+                    (make_point(video, encoded) for video, encoded in missing),
+                    batch_size=_batch_size([encoded for _, encoded in missing]),
+                    parallel=collection.location.parallel,
+                    wait=True,
+                )
+            return
+        except RuntimeError as error:
+            # How the client reports that one of its uploading processes failed.
+            if pause is None:
+                raise IndexStoreError(f"{collection.location}: the uploading processes stopped ({error})") from error
+            _wait(collection, pause, error)
+        except Exception as error:
+            if pause is None or not is_transient(error):
+                raise
+            _wait(collection, pause, error)
+
+
+def _wait(collection: QdrantCollection, pause: float, error: Exception) -> None:
+    logger.warning("Upload to %s was interrupted (%s); trying again in %g s.", collection.location, error, pause)
+    time.sleep(pause)
+
+
+def _batch_size(videos: Sequence[EncodedVideo]) -> int:
+    """Videos a request, so that the largest of them would fit as often."""
+    largest = max(sum(tokens.numel() for tokens in tokens_by_level(encoded).values()) for encoded in videos)
+    return min(64, max(1, _REQUEST_BYTES // (_BYTES_A_NUMBER * largest)))

@@ -1,24 +1,40 @@
-"""How a Qdrant collection of videos is laid out, and what it says of itself."""
+"""A Qdrant collection of videos: the connection to it, what it says of itself, and its points."""
 
 from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
+import pyarrow as pa
 from qdrant_client import QdrantClient, models
 
 from video_colbert.encoding.pretrained import ModelReference
-from video_colbert.errors import IndexStoreError, ModelMismatchError
-from video_colbert.index.qdrant.errors import API_KEY_VARIABLE
-from video_colbert.index.qdrant.location import CollectionOptions, QdrantLocation, Quantization
-from video_colbert.index.qdrant.points import LEVEL_VECTORS, POOLED
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.indexed_video import RECORD_FIELDS
+from video_colbert.index.qdrant.errors import clear_errors
+from video_colbert.index.qdrant.layout import vector_configs, vector_placements
+from video_colbert.index.qdrant.local_folder import LocalFolder, holds_collections, open_folder
+from video_colbert.index.qdrant.location import API_KEY_VARIABLE, CollectionOptions, QdrantLocation
+from video_colbert.index.qdrant.points import metadata_key
 
-COLLECTION_SCHEMA_VERSION = 1
+COLLECTION_SCHEMA_VERSION = 2
 
 # The first server that knows the memory placements; an older one would silently ignore them.
 _OLDEST_SERVER = (1, 20)
+# Records or operations in one request.
+_PAGE = 500
+_COLUMN_PREFIX = "column:"
+_COLUMN_TYPES = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
+_PAYLOAD_INDEXES = {
+    "string": models.PayloadSchemaType.KEYWORD,
+    "int64": models.PayloadSchemaType.INTEGER,
+    "double": models.PayloadSchemaType.FLOAT,
+    "bool": models.PayloadSchemaType.BOOL,
+}
 
 
 @dataclass(frozen=True)
@@ -28,19 +44,243 @@ class CollectionDescription:
     Attributes:
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
-        levels: "frame", or "frame" and "video".
-        dim: numbers in a token.
         options: how it is laid out.
+        dimensions: numbers in a token, by level; empty until the first videos are stored.
+        columns: what is known of each video: the columns of every index, and metadata.
     """
 
     model: ModelReference
     num_frames: int | None
-    levels: tuple[str, ...]
-    dim: int
     options: CollectionOptions
+    dimensions: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    columns: pa.Schema = pa.schema(RECORD_FIELDS)  # noqa: RUF009 (a schema cannot be changed)
 
 
-def connect(location: QdrantLocation) -> QdrantClient:
+class QdrantCollection:
+    """One collection, on a server or in a folder in local mode.
+
+    Args:
+        location: where it is, and the options of the connection.
+        client: a client to use in place of one made from the location; closing it is left to its owner.
+
+    Raises:
+        IndexStoreError: a folder is in use by another process, or cannot be opened.
+
+    Attributes:
+        location: as given.
+        name: its name on the server.
+    """
+
+    def __init__(self, location: QdrantLocation, client: QdrantClient | None = None) -> None:
+        self.location = location
+        self.name = location.collection
+        self._folder: LocalFolder | None = None
+        self._is_owner = client is None
+        if client is None and location.folder is not None:
+            self._folder = open_folder(location.folder)
+            client = self._folder.client
+        self._client: QdrantClient | None = client or _connect(location)
+
+    @classmethod
+    def find(cls, location: QdrantLocation, client: QdrantClient | None = None) -> QdrantCollection:
+        """The connection to a collection that should be there; for this no folder is made.
+
+        Raises:
+            IndexStoreError: there is no such folder; otherwise as `QdrantCollection`.
+        """
+        if client is None and location.folder is not None and not holds_collections(location.folder):
+            raise _no_index(location)
+        return cls(location, client)
+
+    @staticmethod
+    def is_there(location: QdrantLocation, client: QdrantClient | None = None) -> bool:
+        """Whether there is a collection of this name; a folder that is not there is not made.
+
+        Raises:
+            IndexStoreError: the server cannot be reached, or a folder is in use by another process.
+        """
+        if client is None and location.folder is not None and not holds_collections(location.folder):
+            return False
+        collection = QdrantCollection(location, client)
+        try:
+            with collection.operation():
+                return collection.exists()
+        finally:
+            collection.close()
+
+    @property
+    def client(self) -> QdrantClient:
+        """The client that requests go through.
+
+        Raises:
+            IndexStoreError: the collection is closed.
+        """
+        if self._client is None:
+            raise IndexStoreError(f"the index at {self.location} is closed; open it again")
+        return self._client
+
+    @contextmanager
+    def operation(self) -> Iterator[None]:
+        """Requests that belong together: errors become sentences, and local mode serves one thread at a time."""
+        alone: AbstractContextManager[Any] = nullcontext() if self._folder is None else self._folder.lock
+        with alone, clear_errors(str(self.location)):
+            yield
+
+    def check_server(self) -> None:
+        """Checks that the server knows everything that is asked of it.
+
+        Raises:
+            IndexStoreError: it is too old.
+        """
+        version = self.client.info().version
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+        if self.location.folder is None and numbers < _OLDEST_SERVER:
+            needed = ".".join(map(str, _OLDEST_SERVER))
+            raise IndexStoreError(f"{self.location}: the server is Qdrant {version}; {needed} or later is needed")
+
+    def exists(self) -> bool:
+        """Whether there is a collection of this name."""
+        return self.client.collection_exists(self.name)
+
+    def create(self, description: CollectionDescription) -> None:
+        """Makes the collection, without vectors: the first videos tell their sizes.
+
+        Args:
+            description: what it will say of itself.
+
+        Raises:
+            IndexStoreError: there is one already.
+        """
+        if self.exists():
+            raise IndexStoreError(f"there is a collection at {self.location} already; open it or choose another name")
+        options = description.options
+        self.client.create_collection(
+            self.name,
+            vectors_config={},
+            shard_number=options.shards,
+            replication_factor=options.replicas,
+            write_consistency_factor=options.write_consistency,
+            metadata={
+                "video_colbert_schema_version": COLLECTION_SCHEMA_VERSION,
+                "model": description.model.name,
+                "revision": description.model.revision,
+                "num_frames": description.num_frames,
+                "options": dataclasses.asdict(options),
+                "dimensions": [],
+            },
+        )
+        # What is stored at a path is looked up with every upload.
+        self._index_payload(
+            "path", models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, memory=models.Memory.COLD)
+        )
+
+    def describe(self) -> CollectionDescription:
+        """What the collection says of itself, checked against the options that the address names.
+
+        Raises:
+            IndexStoreError: there is no such collection, another program or release made it, or it has other options.
+        """
+        if not self.exists():
+            raise _no_index(self.location)
+        metadata = self.client.get_collection(self.name).config.metadata or {}
+        version = metadata.get("video_colbert_schema_version")
+        if version is None:
+            raise IndexStoreError(f"{self.location} is a collection of another program; choose another name")
+        if version != COLLECTION_SCHEMA_VERSION:
+            raise IndexStoreError(
+                f"{self.location} has schema version {version}, this release reads {COLLECTION_SCHEMA_VERSION}; index "
+                "the videos again into another collection"
+            )
+        columns = [
+            pa.field(name.removeprefix(_COLUMN_PREFIX), _COLUMN_TYPES[kind])
+            for name, kind in metadata.items()
+            if name.startswith(_COLUMN_PREFIX)
+        ]
+        description = CollectionDescription(
+            model=ModelReference(metadata["model"], metadata["revision"]),
+            num_frames=metadata["num_frames"],
+            options=CollectionOptions(**metadata["options"]),
+            dimensions=dict(metadata["dimensions"]),
+            columns=pa.schema([*RECORD_FIELDS, *columns]),
+        )
+        for name, wanted in self.location.given.items():
+            actual = getattr(description.options, name)
+            if actual != wanted:
+                raise IndexStoreError(
+                    f"{self.location} was made with {name}={actual}, not {wanted}; leave the option out or make "
+                    "another collection"
+                )
+        return description
+
+    def add_vectors(self, dimensions: Mapping[str, int], options: CollectionOptions) -> None:
+        """Makes the vectors of an empty collection; interrupted and repeated, it ends the same.
+
+        Args:
+            dimensions: numbers in a token, by level.
+            options: of the collection.
+        """
+        for name, config in vector_configs(dimensions).items():
+            self.client.create_vector_name(self.name, name, models.DenseVectorNameConfig(dense=config))
+        self.client.update_collection(self.name, vectors_config=vector_placements(dimensions, options))
+        recorded = [[level, size] for level, size in dimensions.items()]
+        self.client.update_collection(self.name, metadata={"dimensions": recorded})
+
+    def add_columns(self, columns: Sequence[pa.Field]) -> None:
+        """Records new metadata columns and has the server index their values; repeating it changes nothing."""
+        kinds = {column.name: str(column.type) for column in columns}
+        for name, kind in kinds.items():
+            self._index_payload(metadata_key(name), _PAYLOAD_INDEXES[kind])
+        if kinds:
+            recorded = {f"{_COLUMN_PREFIX}{name}": kind for name, kind in kinds.items()}
+            self.client.update_collection(self.name, metadata=recorded)
+
+    def stored(self, points: Sequence[str]) -> set[str]:
+        """Those of the points, by id, that are in the collection."""
+        found: set[str] = set()
+        for page in pages(points):
+            records = self.client.retrieve(self.name, page, with_payload=False, with_vectors=False)
+            found.update(str(record.id) for record in records)
+        return found
+
+    def scroll(self, where: models.Filter | None, payload: bool | list[str]) -> Iterator[models.Record]:
+        """All points that satisfy a condition, without vectors, page by page.
+
+        Args:
+            where: the condition; None for all points.
+            payload: whether their payload is wanted, or which parts of it.
+        """
+        offset: Any = None
+        while True:
+            records, offset = self.client.scroll(
+                self.name, scroll_filter=where, limit=_PAGE, offset=offset, with_payload=payload
+            )
+            yield from records
+            if offset is None:
+                return
+
+    def close(self) -> None:
+        """Closes the connection, if it was made here; a folder once nobody in this process uses it any more."""
+        if self._client is not None and self._is_owner and self._folder is None:
+            self._client.close()
+        self._client = self._folder = None
+
+    def _index_payload(self, key: str, schema: models.PayloadSchemaType | models.KeywordIndexParams) -> None:
+        # Local mode has no such indexes, and warns of each.
+        if self.location.folder is None:
+            self.client.create_payload_index(self.name, key, schema)
+
+
+def pages(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Names in parts that one request takes."""
+    for first in range(0, len(names), _PAGE):
+        yield names[first : first + _PAGE]
+
+
+def _no_index(location: QdrantLocation) -> IndexStoreError:
+    return IndexStoreError(f"there is no index at {location}; make one with `video-colbert index`")
+
+
+def _connect(location: QdrantLocation) -> QdrantClient:
     """A client for the server; nothing is sent yet. The API key comes from the environment alone."""
     return QdrantClient(
         host=location.host,
@@ -53,168 +293,3 @@ def connect(location: QdrantLocation) -> QdrantClient:
         # The version is checked by `check_server`, with an error in place of a warning.
         check_compatibility=False,
     )
-
-
-def check_server(client: QdrantClient, location: QdrantLocation) -> None:
-    """Checks that the server knows everything that is asked of it.
-
-    Raises:
-        IndexStoreError: it is too old.
-    """
-    version = client.info().version
-    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
-    if numbers < _OLDEST_SERVER:
-        needed = ".".join(map(str, _OLDEST_SERVER))
-        raise IndexStoreError(f"{location}: the server is Qdrant {version}; {needed} or later is needed")
-
-
-def create_collection(client: QdrantClient, location: QdrantLocation, description: CollectionDescription) -> None:
-    """Makes the collection.
-
-    The tokens have no graph: they are only ever compared with the candidates that the pooled vectors select.
-
-    Args:
-        client: of the server.
-        location: where; the name of the collection.
-        description: its layout and what it will say of itself.
-    """
-    options = description.options
-    placement = models.Memory.COLD if options.on_disk else models.Memory.CACHED
-    tokens = models.VectorParams(
-        size=description.dim,
-        distance=models.Distance.DOT,
-        datatype=models.Datatype.FLOAT16,
-        memory=placement,
-        multivector_config=models.MultiVectorConfig(comparator=models.MultiVectorComparator.MAX_SIM),
-        hnsw_config=models.HnswConfigDiff(m=0),
-        quantization_config=_quantization(options.token_quantization),
-    )
-    pooled = models.VectorParams(
-        size=description.dim * len(description.levels),
-        distance=models.Distance.DOT,
-        datatype=models.Datatype.FLOAT16,
-        # A graph search reads the pooled vectors in no order, so they are on disk only beside a copy in memory.
-        memory=placement if options.quantization else models.Memory.CACHED,
-        quantization_config=_quantization(options.quantization),
-    )
-    client.create_collection(
-        location.collection,
-        vectors_config={POOLED: pooled} | {LEVEL_VECTORS[level]: tokens for level in description.levels},
-        shard_number=options.shards,
-        replication_factor=options.replicas,
-        write_consistency_factor=options.write_consistency,
-        metadata=_to_metadata(description),
-    )
-    # What is stored at a path is looked up with every upload.
-    client.create_payload_index(
-        location.collection,
-        "path",
-        models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, memory=models.Memory.COLD),
-    )
-
-
-def read_description(client: QdrantClient, location: QdrantLocation) -> CollectionDescription:
-    """What the collection says of itself, checked against the options that the address names.
-
-    Raises:
-        IndexStoreError: there is no such collection, another program or release made it, or it has other options.
-    """
-    if not client.collection_exists(location.collection):
-        raise IndexStoreError(f"there is no index at {location}; make one with `video-colbert index`")
-    metadata = client.get_collection(location.collection).config.metadata or {}
-    version = metadata.get("video_colbert_schema_version")
-    if version is None:
-        raise IndexStoreError(f"{location} is a collection of another program; choose another name")
-    if version != COLLECTION_SCHEMA_VERSION:
-        raise IndexStoreError(
-            f"{location} has schema version {version}, this release reads {COLLECTION_SCHEMA_VERSION}; index the "
-            "videos again into another collection"
-        )
-    description = CollectionDescription(
-        model=ModelReference(metadata["model"], metadata["revision"]),
-        num_frames=metadata["num_frames"],
-        levels=tuple(metadata["levels"]),
-        dim=metadata["dim"],
-        options=CollectionOptions(**metadata["options"]),
-    )
-    for name, wanted in location.given.items():
-        actual = getattr(description.options, name)
-        if actual != wanted:
-            raise IndexStoreError(
-                f"{location} was made with {name}={actual}, not {wanted}; leave the option out or make another "
-                "collection"
-            )
-    return description
-
-
-def check_same_model(location: QdrantLocation, stored: ModelReference, model: ModelReference) -> None:
-    """Checks that vectors of a model can be compared with those stored.
-
-    Raises:
-        ModelMismatchError: they are of another model or another revision; the message names both.
-    """
-    if stored.revision != model.revision:
-        raise ModelMismatchError(
-            f"the index at {location} was made with {stored}, not with {model}; use that model or another collection"
-        )
-
-
-def check_videos_fit(
-    location: QdrantLocation, description: CollectionDescription, dim: int, levels: tuple[str, ...]
-) -> None:
-    """Checks that videos with tokens of this size, of these levels, belong into the collection.
-
-    Raises:
-        ModelMismatchError: they do not; the message names both.
-    """
-    check_queries_fit(location, description, dim, levels)
-    if levels != description.levels:
-        raise _other_levels(location, description, levels)
-
-
-def check_queries_fit(
-    location: QdrantLocation, description: CollectionDescription, dim: int, levels: tuple[str, ...]
-) -> None:
-    """Checks that queries with tokens of this size, scored by these levels, can be asked of the collection.
-
-    Raises:
-        ModelMismatchError: they cannot; the message names both.
-    """
-    if dim != description.dim:
-        raise ModelMismatchError(f"the index at {location} holds tokens of {description.dim} numbers, not of {dim}")
-    if not set(levels) <= set(description.levels):
-        raise _other_levels(location, description, levels)
-
-
-def _other_levels(
-    location: QdrantLocation, description: CollectionDescription, levels: tuple[str, ...]
-) -> ModelMismatchError:
-    held, given = (" and ".join(names) for names in (description.levels, levels))
-    return ModelMismatchError(f"the index at {location} holds the levels {held}, not {given}")
-
-
-def _to_metadata(description: CollectionDescription) -> dict[str, Any]:
-    return {
-        "video_colbert_schema_version": COLLECTION_SCHEMA_VERSION,
-        "model": description.model.name,
-        "revision": description.model.revision,
-        "num_frames": description.num_frames,
-        "levels": list(description.levels),
-        "dim": description.dim,
-        "options": dataclasses.asdict(description.options),
-    }
-
-
-def _quantization(kind: Quantization | None) -> models.QuantizationConfig | None:
-    """The compressed copy, always in memory: that is what it is for."""
-    pinned = models.Memory.PINNED
-    if kind == "int8":
-        # Without a quantile the range is that of the largest number; a few outliers would waste it.
-        scalar = models.ScalarQuantizationConfig(type=models.ScalarType.INT8, quantile=0.99, memory=pinned)
-        return models.ScalarQuantization(scalar=scalar)
-    if kind == "4bit":
-        turbo = models.TurboQuantQuantizationConfig(bits=models.TurboQuantBitSize.BITS4, memory=pinned)
-        return models.TurboQuantization(turbo=turbo)
-    if kind == "binary":
-        return models.BinaryQuantization(binary=models.BinaryQuantizationConfig(memory=pinned))
-    return None

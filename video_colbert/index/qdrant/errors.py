@@ -11,8 +11,7 @@ from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
 from video_colbert.errors import IndexStoreError
-
-API_KEY_VARIABLE = "QDRANT_API_KEY"
+from video_colbert.index.qdrant.location import API_KEY_VARIABLE
 
 _FORBIDDEN = (401, 403)
 _BUSY = (408, 425, 429)

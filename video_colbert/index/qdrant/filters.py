@@ -1,4 +1,4 @@
-"""Conditions on videos in Qdrant's own terms, and the columns that they may ask for.
+"""Conditions on videos in Qdrant's own terms.
 
 Qdrant's `must_not` is true of a video without a value, SQL's `!=` and `not in` are not: those say here, in addition,
 that there is a value.
@@ -6,62 +6,25 @@ that there is a value.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-import pyarrow as pa
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 
 from video_colbert.errors import FilterError
 from video_colbert.index.filters import AllOf, AnyOf, Comparison, Filter, FilterValue, Membership, NullCheck, Operator
 from video_colbert.index.indexed_video import RECORD_FIELDS
-from video_colbert.index.qdrant.location import QdrantLocation
+from video_colbert.index.qdrant.points import metadata_key
 
-METADATA = "metadata"
-"""Name of the part of a point's payload that holds a video's metadata."""
-
-_COLUMN_PREFIX = "column:"
-_TYPES = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
-_INDEXES = {
-    "string": models.PayloadSchemaType.KEYWORD,
-    "int64": models.PayloadSchemaType.INTEGER,
-    "double": models.PayloadSchemaType.FLOAT,
-    "bool": models.PayloadSchemaType.BOOL,
-}
+# Qdrant's ranges are of float64, which tells whole numbers apart up to here.
+_LARGEST_BOUND = 2**53
 _RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
-
-
-def read_columns(client: QdrantClient, location: QdrantLocation) -> pa.Schema:
-    """What is known of each video of a collection: the columns of every index, and its metadata."""
-    metadata = client.get_collection(location.collection).config.metadata or {}
-    columns = [
-        pa.field(name.removeprefix(_COLUMN_PREFIX), _TYPES[kind])
-        for name, kind in metadata.items()
-        if name.startswith(_COLUMN_PREFIX)
-    ]
-    return pa.schema([*RECORD_FIELDS, *columns])
-
-
-def add_columns(client: QdrantClient, location: QdrantLocation, columns: Sequence[pa.Field]) -> None:
-    """Records new metadata columns and has the server index their values; repeating it changes nothing."""
-    kinds = {column.name: str(column.type) for column in columns}
-    for name, kind in kinds.items():
-        client.create_payload_index(location.collection, metadata_key(name), _INDEXES[kind])
-    if kinds:
-        recorded = {f"{_COLUMN_PREFIX}{name}": kind for name, kind in kinds.items()}
-        client.update_collection(location.collection, metadata=recorded)
-
-
-def metadata_key(column: str) -> str:
-    """Where a payload holds a metadata column; in quotes, a name may have spaces and signs."""
-    return f'{METADATA}."{column}"'
 
 
 def to_qdrant_filter(condition: Filter) -> models.Filter:
     """The condition as Qdrant's filter; `resolve_filter` it first, which lets only known columns and their types pass.
 
     Raises:
-        FilterError: it asks for an order of texts, which Qdrant does not have.
+        FilterError: it asks for an order that Qdrant does not have: of texts, or of whole numbers beyond 2**53.
     """
     if isinstance(condition, AllOf):
         return models.Filter(must=[to_qdrant_filter(part) for part in condition.parts])
@@ -82,9 +45,9 @@ def to_qdrant_filter(condition: Filter) -> models.Filter:
 
 
 def _equal(key: str, value: FilterValue) -> models.FieldCondition:
-    if isinstance(value, bool | str):
+    if not isinstance(value, float):
         return models.FieldCondition(key=key, match=models.MatchValue(value=value))
-    # A match compares whole numbers only, a range both kinds.
+    # A match compares whole numbers only.
     return models.FieldCondition(key=key, range=models.Range(gte=value, lte=value))
 
 
@@ -92,6 +55,11 @@ def _in_order(key: str, condition: Comparison) -> models.FieldCondition:
     if isinstance(condition.value, bool | str):
         raise FilterError(
             f"a Qdrant index cannot compare texts by {condition.operator}; use =, != or in for {condition.column!r}"
+        )
+    if isinstance(condition.value, int) and abs(condition.value) > _LARGEST_BOUND:
+        raise FilterError(
+            f"a Qdrant index cannot compare whole numbers beyond 2**53 by {condition.operator}; use =, != or in for "
+            f"{condition.column!r}"
         )
     bounds: dict[Operator, str] = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
     limits: dict[str, Any] = {bounds[condition.operator]: condition.value}

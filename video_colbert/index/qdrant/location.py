@@ -2,18 +2,33 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, get_args
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, urlsplit
+from urllib.request import url2pathname
 
 from video_colbert.errors import IndexStoreError
 
 Quantization = Literal["int8", "4bit", "binary"]
 """How Qdrant compresses the copy of a vector that it searches: 8, 4 (rotated) or 1 bit a number."""
 
-SCHEMES = ("qdrant", "qdrants")
+API_KEY_VARIABLE = "QDRANT_API_KEY"
+"""The environment variable that holds the server's API key, which belongs in no address."""
+
+SERVER_SCHEMES = ("qdrant", "qdrants")
+LOCAL_SCHEME = "qdrant+local"
 DEFAULT_PORT = 6333
+
+_SERVER_FORM = "it should look like qdrant://host:6333/collection"
+_LOCAL_FORM = "it should look like qdrant+local:///folder, with three slashes before the absolute path of a folder"
+_KEY_REFUSED = (
+    f"a key does not belong in an address, nor does an @ or a #; put it in the environment variable {API_KEY_VARIABLE}"
+)
+_LOCAL_COLLECTION = "videos"
+_SECRET_NAME = re.compile(r"key|token|secret|passw|auth|credential|signature", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -25,7 +40,7 @@ class CollectionOptions:
         replicas: copies of each shard, on different machines.
         write_consistency: copies that must confirm a write before it counts as done.
         quantization: compressed copy of the pooled vectors, kept in memory; None for none.
-        token_quantization: compressed copy of the frame and video tokens, kept in memory; None for none.
+        token_quantization: compressed copy of the tokens of all levels, kept in memory; None for none.
         on_disk: whether the full vectors are read from disk rather than held in the page cache.
     """
 
@@ -39,11 +54,12 @@ class CollectionOptions:
 
 @dataclass(frozen=True)
 class QdrantLocation:
-    """A collection of a Qdrant server and how this process talks to it.
+    """A collection, on a server or in a folder, and how this process talks to it.
 
     Attributes:
-        host: name or address of any machine of the cluster.
         collection: name of the collection.
+        host: name or address of any machine of the cluster; None for a folder.
+        folder: the folder of the client's local mode; None for a server.
         port: of the HTTP interface.
         https: whether the connection is encrypted.
         grpc_port: of the gRPC interface, which then carries vectors; None to use HTTP for everything.
@@ -53,8 +69,9 @@ class QdrantLocation:
         given: the options of the collection that were named, by name.
     """
 
-    host: str
     collection: str
+    host: str | None = None
+    folder: Path | None = None
     port: int = DEFAULT_PORT
     https: bool = False
     grpc_port: int | None = None
@@ -69,76 +86,95 @@ class QdrantLocation:
         return CollectionOptions(**self.given)
 
     def __str__(self) -> str:
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{SCHEMES[self.https]}://{host}:{self.port}/{self.collection}"
+        if self.folder is not None:
+            return f"{LOCAL_SCHEME}://{quote(self.folder.as_posix())}"
+        host = self.host or ""
+        host = f"[{host}]" if ":" in host else host
+        return f"{SERVER_SCHEMES[self.https]}://{host}:{self.port}/{self.collection}"
 
 
 def is_qdrant_uri(uri: str) -> bool:
     """Whether a text names a Qdrant collection rather than a folder or a bucket."""
-    return uri.partition("://")[0].lower() in SCHEMES and "://" in uri
+    scheme, separator, _ = uri.partition("://")
+    return bool(separator) and scheme.lower() in (*SERVER_SCHEMES, LOCAL_SCHEME)
 
 
 def parse_qdrant_uri(uri: str) -> QdrantLocation:
-    """Reads `qdrant://host:port/collection?option=value&...`; `qdrants://` encrypts the connection.
+    """Reads the address of a collection on a server or in a folder.
 
-    Options of the connection are `grpc_port`, `timeout`, `candidates` and `parallel`; options of the collection,
-    which count when it is made, are `shards`, `replicas`, `write_consistency`, `quantization`,
-    `token_quantization` and `on_disk`. See `QdrantLocation` and `CollectionOptions`.
+    - `qdrant://host:port/collection?option=value&...`; `qdrants://` encrypts the connection. Options of the
+      connection are `grpc_port`, `timeout`, `candidates` and `parallel`; options of the collection, which count when
+      it is made, are `shards`, `replicas`, `write_consistency`, `quantization`, `token_quantization` and `on_disk`.
+      See `QdrantLocation` and `CollectionOptions`.
+    - `qdrant+local:///folder?candidates=value`: the client's local mode, without a server, for one process at a
+      time. `%`, `?`, `#` and `@` in the folder's path are written `%25`, `%3F`, `%23` and `%40`.
 
     Args:
         uri: the text.
 
     Raises:
-        IndexStoreError: it is not of this form, or has an unknown option or a bad value; the message says which.
+        IndexStoreError: it is not of this form, or has an unknown option or a bad value; the message says which. It
+            repeats nothing that may be a key: no user, no options but their names, and nothing behind a `#`.
     """
-
-    def wrong(reason: str) -> IndexStoreError:
-        return IndexStoreError(f"{_without_password(uri)}: {reason}")
-
-    form = "it should look like qdrant://host:6333/collection"
     if not is_qdrant_uri(uri):
-        raise wrong(form)
-    parts = urlsplit(uri)
-    if parts.username is not None or parts.password is not None:
-        raise wrong("a key does not belong in an address; put it in the environment variable QDRANT_API_KEY")
+        raise _wrong(uri, _SERVER_FORM)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise _wrong(uri, _SERVER_FORM) from None
+    if "@" in uri or parts.fragment:
+        raise _wrong(uri, _KEY_REFUSED)
+    is_local = parts.scheme.lower() == LOCAL_SCHEME
+    connection, given = _read_options(uri, parts.query, _LOCAL_OPTIONS if is_local else _SERVER_OPTIONS)
+    if is_local:
+        if parts.netloc or not parts.path.strip("/"):
+            raise _wrong(uri, _LOCAL_FORM)
+        return QdrantLocation(_LOCAL_COLLECTION, folder=Path(url2pathname(parts.path)), **connection)
     if not parts.hostname:
-        raise wrong(f"the host is missing; {form}")
+        raise _wrong(uri, f"the host is missing; {_SERVER_FORM}")
     try:
         port = parts.port or DEFAULT_PORT
     except ValueError:
-        raise wrong(f"the port must be a number from 1 to 65535; {form}") from None
+        raise _wrong(uri, f"the port must be a number from 1 to 65535; {_SERVER_FORM}") from None
     collection = parts.path.strip("/")
-    if not collection or "/" in collection or parts.fragment:
-        raise wrong(f"it must name one collection; {form}")
-    connection: dict[str, int] = {}
-    given: dict[str, Any] = {}
-    for name, text in parse_qsl(parts.query, keep_blank_values=True):
-        known = name in _CONNECTION_OPTIONS or name in _COLLECTION_OPTIONS
-        if not known:
-            names = ", ".join(sorted([*_CONNECTION_OPTIONS, *_COLLECTION_OPTIONS]))
-            raise wrong(f"there is no option {name!r}; there are {names}")
-        if name in connection or name in given:
-            raise wrong(f"option {name!r} is given twice")
-        try:
-            if name in _CONNECTION_OPTIONS:
-                connection[name] = _CONNECTION_OPTIONS[name](text)
-            else:
-                given[name] = _COLLECTION_OPTIONS[name](text)
-        except ValueError as error:
-            raise wrong(f"option {name!r} must be {error}, got {text!r}") from None
-    options = CollectionOptions(**given)
-    if options.write_consistency > options.replicas:
-        raise wrong(
-            f"write_consistency={options.write_consistency} cannot be reached with replicas={options.replicas}"
-        )
-    return QdrantLocation(
+    if not collection or "/" in collection:
+        raise _wrong(uri, f"it must name one collection; {_SERVER_FORM}")
+    location = QdrantLocation(
+        collection,
         host=parts.hostname,
-        collection=collection,
         port=port,
         https=parts.scheme.lower() == "qdrants",
         given=given,
         **connection,
     )
+    options = location.options
+    if options.write_consistency > options.replicas:
+        raise _wrong(
+            uri, f"write_consistency={options.write_consistency} cannot be reached with replicas={options.replicas}"
+        )
+    return location
+
+
+def _read_options(
+    uri: str, query: str, known: dict[str, Callable[[str], Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """The options of the connection and those of the collection, by name."""
+    values: dict[str, Any] = {}
+    for name, text in parse_qsl(query, keep_blank_values=True):
+        if name not in known:
+            if _SECRET_NAME.search(name):
+                raise _wrong(uri, _KEY_REFUSED)
+            # What stands alone may be anything, and is not repeated.
+            named = f"there is no option {name!r}" if f"{name}=" in query else "an option has the form name=value"
+            raise _wrong(uri, f"{named}; there are {', '.join(sorted(known))}")
+        if name in values:
+            raise _wrong(uri, f"option {name!r} is given twice")
+        try:
+            values[name] = known[name](text)
+        except ValueError as error:
+            raise _wrong(uri, f"option {name!r} must be {error}, got {text!r}") from None
+    connection = {name: value for name, value in values.items() if name in _CONNECTION_OPTIONS}
+    return connection, {name: value for name, value in values.items() if name not in connection}
 
 
 def _positive(text: str) -> int:
@@ -159,10 +195,10 @@ def _quantization(text: str) -> str:
     return text
 
 
-_CONNECTION_OPTIONS: dict[str, Callable[[str], int]] = dict.fromkeys(
-    ("grpc_port", "timeout", "candidates", "parallel"), _positive
-)
-_COLLECTION_OPTIONS: dict[str, Callable[[str], Any]] = {
+_CONNECTION_OPTIONS = ("grpc_port", "timeout", "candidates", "parallel")
+_LOCAL_OPTIONS: dict[str, Callable[[str], Any]] = {"candidates": _positive}
+_SERVER_OPTIONS: dict[str, Callable[[str], Any]] = {
+    **dict.fromkeys(_CONNECTION_OPTIONS, _positive),
     "shards": _positive,
     "replicas": _positive,
     "write_consistency": _positive,
@@ -172,6 +208,18 @@ _COLLECTION_OPTIONS: dict[str, Callable[[str], Any]] = {
 }
 
 
-def _without_password(uri: str) -> str:
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.rpartition('@')[2]}" if rest else uri
+def _wrong(uri: str, reason: str) -> IndexStoreError:
+    return IndexStoreError(f"{_without_secrets(uri)}: {reason}")
+
+
+def _without_secrets(uri: str) -> str:
+    """Scheme, host, port and path of an address: neither a user nor what may be meant as a key."""
+    scheme, separator, rest = uri.partition("://")
+    if not separator:
+        return re.split(r"[?#@]", uri)[0]
+    place = re.split(r"[?#]", rest.rpartition("@")[2])[0]
+    host, slash, path = place.partition("/")
+    name, colon, port = host.rpartition(":")
+    # A port that is no number may be the key of an address that was cut off or mistyped.
+    shown = host if not colon or port.isdecimal() or port.endswith("]") else name
+    return f"{scheme}://{shown}{slash}{path}"

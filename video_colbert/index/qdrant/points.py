@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -12,14 +13,13 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import IndexedVideo
-from video_colbert.index.qdrant.filters import METADATA
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
+from video_colbert.index.qdrant.layout import POOLED, level_vector
 from video_colbert.index.search.candidates import pool_bags
 from video_colbert.index.search.token_bags import TokenBags
 
-POOLED = "pooled"
-LEVEL_VECTORS = {"frame": "frames", "video": "video"}
-"""Name of the multivector that holds the tokens of each level."""
+METADATA = "metadata"
+"""Name of the part of a point's payload that holds a video's metadata."""
 
 # Numbers are sent as text with this many decimals: float16 is told apart by steps of 6e-8 at the least, so this is
 # enough to get each number back exactly, in half the bytes of its full decimal expansion.
@@ -33,6 +33,17 @@ def point_id(video_id: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, video_id))
 
 
+def metadata_key(column: str) -> str:
+    """Where a payload holds a metadata column; in quotes, a name may have spaces and signs."""
+    return f'{METADATA}."{column}"'
+
+
+def tokens_by_level(encoded: EncodedVideo) -> dict[str, Tensor]:
+    """The tokens of a video, [tokens, D] by level."""
+    levels = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
+    return {level: tokens for level, tokens in levels.items() if tokens is not None}
+
+
 def make_point(video: IndexedVideo, encoded: EncodedVideo) -> models.PointStruct:
     """A point with everything that is known of a video, tokens rounded to float16.
 
@@ -40,9 +51,8 @@ def make_point(video: IndexedVideo, encoded: EncodedVideo) -> models.PointStruct
         video: what to know of it.
         encoded: its tokens.
     """
-    levels = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
-    bags = {level: TokenBags.from_bags([tokens.cpu()]) for level, tokens in levels.items() if tokens is not None}
-    vectors: dict[str, Any] = {LEVEL_VECTORS[level]: _numbers(bag.tokens) for level, bag in bags.items()}
+    bags = {level: TokenBags.from_bags([tokens.cpu()]) for level, tokens in tokens_by_level(encoded).items()}
+    vectors: dict[str, Any] = {level_vector(level): _numbers(bag.tokens) for level, bag in bags.items()}
     vectors[POOLED] = _numbers(pool_bags(bags["frame"], bags.get("video"))[0])
     return models.PointStruct(id=point_id(video.id), vector=vectors, payload=to_payload(video))
 
@@ -57,8 +67,13 @@ def to_payload(video: IndexedVideo) -> dict[str, Any]:
         "timestamps": list(video.timestamps),
         "start": video.start,
         "end": video.end,
-        METADATA: dict(video.metadata),
+        METADATA: metadata_to_payload(video.metadata),
     }
+
+
+def metadata_to_payload(values: Mapping[str, MetadataValue | None]) -> dict[str, MetadataValue | None]:
+    """Metadata ready for JSON, which has no NaN: that is no value."""
+    return {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in values.items()}
 
 
 def from_payload(payload: Mapping[str, Any] | None, place: str) -> IndexedVideo:
@@ -78,7 +93,7 @@ def from_payload(payload: Mapping[str, Any] | None, place: str) -> IndexedVideo:
             end=row["end"],
             metadata={name: value for name, value in row[METADATA].items() if value is not None},
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise IndexStoreError(
             f"{place} holds a point that does not describe a video ({error!r} is missing)"
         ) from error

@@ -3,47 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import closing
+from contextlib import ExitStack
+from dataclasses import replace
 
-import pyarrow as pa
 from qdrant_client import QdrantClient
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.pretrained import ModelReference
-from video_colbert.errors import IndexStoreError
+from video_colbert.errors import ModelMismatchError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.hits import SearchHit
-from video_colbert.index.indexed_video import RECORD_FIELDS, IndexedVideo, MetadataValue
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.metadata_columns import filter_fields, new_metadata_fields
-from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, scroll_points, set_payload
-from video_colbert.index.qdrant.collection import (
-    CollectionDescription,
-    check_queries_fit,
-    check_same_model,
-    check_server,
-    check_videos_fit,
-    connect,
-    create_collection,
-    read_description,
-)
-from video_colbert.index.qdrant.errors import clear_errors
-from video_colbert.index.qdrant.filters import METADATA, add_columns, read_columns, to_qdrant_filter
-from video_colbert.index.qdrant.location import QdrantLocation, parse_qdrant_uri
-from video_colbert.index.qdrant.points import from_payload
+from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, set_payload, upload_videos
+from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
+from video_colbert.index.qdrant.filters import to_qdrant_filter
+from video_colbert.index.qdrant.location import parse_qdrant_uri
+from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload, tokens_by_level
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
-from video_colbert.index.qdrant.upload import upload_videos
 
 
 class QdrantIndex:
-    """A searchable collection of encoded videos on a Qdrant server or cluster.
+    """A searchable collection of encoded videos on a Qdrant server or cluster, or in a folder in local mode.
 
     The tokens are float16 there, as in a local index, and the score of each hit is computed from them by the same
     functions, so both give the same scores. Which videos are scored is decided by their pooled vectors: each shard
     takes the `candidates` nearest ones.
 
     Attributes:
-        location: the address of the collection.
+        location: the address of the collection, without options.
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
 
@@ -52,19 +41,11 @@ class QdrantIndex:
         hits = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5)[0]
     """
 
-    def __init__(
-        self,
-        client: QdrantClient,
-        location: QdrantLocation,
-        model: ModelReference,
-        num_frames: int | None,
-        description: CollectionDescription | None,
-    ) -> None:
-        self.location = str(location)
-        self._place = location
-        self.model = model
-        self.num_frames = num_frames
-        self._client = client
+    def __init__(self, collection: QdrantCollection, description: CollectionDescription) -> None:
+        self.location = str(collection.location)
+        self.model = description.model
+        self.num_frames = description.num_frames
+        self._collection = collection
         self._description = description
 
     @staticmethod
@@ -72,76 +53,72 @@ class QdrantIndex:
         """Whether there is a collection of this name.
 
         Raises:
-            IndexStoreError: the address is not valid, or the server cannot be reached.
+            IndexStoreError: the address is not valid, the server cannot be reached, or the folder is in use by
+                another process.
         """
-        location = parse_qdrant_uri(uri)
-        with clear_errors(str(location)):
-            if client is not None:
-                return client.collection_exists(location.collection)
-            with closing(connect(location)) as own_client:
-                return own_client.collection_exists(location.collection)
+        return QdrantCollection.is_there(parse_qdrant_uri(uri), client)
 
     @classmethod
     def create(
         cls, uri: str, *, model: ModelReference, num_frames: int | None, client: QdrantClient | None = None
     ) -> QdrantIndex:
-        """Prepares an index; its collection is made when the first videos are added, which tell the size of a token.
+        """Makes an empty index.
 
         Args:
-            uri: `qdrant://host:6333/collection`, with options as `parse_qdrant_uri`.
+            uri: `qdrant://host:6333/collection` or `qdrant+local:///folder`, with options as `parse_qdrant_uri`.
             model: which weights will make the vectors.
             num_frames: frames that will be sampled from each video; None for as many as there are.
             client: a client to use in place of one made from the address.
 
         Raises:
-            IndexStoreError: there is a collection of that name, or the server cannot be reached or is too old.
+            IndexStoreError: there is a collection of that name, the server cannot be reached or is too old, or the
+                folder cannot be opened or is in use by another process.
         """
         location = parse_qdrant_uri(uri)
-        client = client or connect(location)
-        with clear_errors(str(location)):
-            check_server(client, location)
-            if client.collection_exists(location.collection):
-                raise IndexStoreError(f"there is a collection at {location} already; open it or choose another name")
-        return cls(client, location, model, num_frames, None)
+        collection = QdrantCollection(location, client)
+        with ExitStack() as undo, collection.operation():
+            undo.callback(collection.close)
+            collection.check_server()
+            collection.create(CollectionDescription(model, num_frames, location.options))
+            index = cls(collection, collection.describe())
+            undo.pop_all()
+        return index
 
     @classmethod
     def open(cls, uri: str, *, model: ModelReference | None = None, client: QdrantClient | None = None) -> QdrantIndex:
         """Opens an index.
 
         Args:
-            uri: `qdrant://host:6333/collection`, with options as `parse_qdrant_uri`.
+            uri: `qdrant://host:6333/collection` or `qdrant+local:///folder`, with options as `parse_qdrant_uri`.
             model: the model that will be used with it, checked against the one that made it.
             client: a client to use in place of one made from the address.
 
         Raises:
             ModelMismatchError: it was made by another model or another revision.
             IndexStoreError: there is no such collection, it is not an index of this release, it has other options
-                than the address names, or the server cannot be reached or is too old.
+                than the address names, the server cannot be reached or is too old, or the folder cannot be opened or
+                is in use by another process.
         """
         location = parse_qdrant_uri(uri)
-        client = client or connect(location)
-        with clear_errors(str(location)):
-            check_server(client, location)
-            description = read_description(client, location)
-        index = cls(client, location, description.model, description.num_frames, description)
-        if model is not None:
-            index.check_model(model)
+        collection = QdrantCollection.find(location, client)
+        with ExitStack() as undo, collection.operation():
+            undo.callback(collection.close)
+            collection.check_server()
+            index = cls(collection, collection.describe())
+            if model is not None:
+                index.check_model(model)
+            undo.pop_all()
         return index
 
     def __len__(self) -> int:
-        if self._description is None:
-            return 0
-        with clear_errors(self.location):
-            return self._client.count(self._place.collection, exact=True).count
+        with self._collection.operation():
+            return self._collection.client.count(self._collection.name, exact=True).count
 
     @property
     def videos(self) -> tuple[IndexedVideo, ...]:
         """What is stored, by point id; reads the whole list from the server each time."""
-        if self._description is None:
-            return ()
-        with clear_errors(self.location):
-            records = scroll_points(self._client, self._place, None, True)
-            return tuple(from_payload(record.payload, self.location) for record in records)
+        with self._collection.operation():
+            return tuple(from_payload(record.payload, self.location) for record in self._collection.scroll(None, True))
 
     def check_model(self, model: ModelReference) -> None:
         """Checks that vectors of this model can be compared with those stored.
@@ -149,7 +126,11 @@ class QdrantIndex:
         Raises:
             ModelMismatchError: the index was made by another model or another revision.
         """
-        check_same_model(self._place, self.model, model)
+        if self.model.revision != model.revision:
+            raise ModelMismatchError(
+                f"the index at {self.location} was made with {self.model}, not with {model}; use that model or "
+                "another collection"
+            )
 
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
         """Adds videos; interrupted and run again, it goes on where it stopped.
@@ -169,17 +150,18 @@ class QdrantIndex:
         new = list({video.id: (video, encoded) for video, encoded in of_places.values()}.values())
         if not new:
             return
-        with clear_errors(self.location):
-            description = self._agreed_description(new[0][1])
+        with self._collection.operation():
+            self._description = stored = self._collection.describe()
+            dimensions = stored.dimensions or _dimensions(new[0][1])
             for _, encoded in new:
-                check_videos_fit(self._place, description, encoded.frame_embeds.shape[1], _levels(encoded))
-            columns = new_metadata_fields(self._columns(), [video.metadata for video, _ in new])
-            if self._description is None:
-                create_collection(self._client, self._place, description)
-                self._description = description
-            add_columns(self._client, self._place, columns)
-            upload_videos(self._client, self._place, new)
-            remove_replaced(self._client, self._place, [video for video, _ in new])
+                self._check_dimensions(dimensions, _dimensions(encoded))
+            columns = new_metadata_fields(stored.columns, [video.metadata for video, _ in new])
+            if not stored.dimensions:
+                self._collection.add_vectors(dimensions, stored.options)
+                self._description = replace(stored, dimensions=dimensions)
+            self._collection.add_columns(columns)
+            upload_videos(self._collection, new)
+            remove_replaced(self._collection, [video for video, _ in new])
 
     def move(self, paths: Mapping[str, str]) -> None:
         """Records new paths of files that were moved or renamed.
@@ -190,10 +172,8 @@ class QdrantIndex:
         Raises:
             IndexStoreError: the server cannot be reached or refuses it.
         """
-        if self._description is None or not paths:
-            return
-        with clear_errors(self.location):
-            set_payload(self._client, self._place, {video_id: {"path": path} for video_id, path in paths.items()})
+        with self._collection.operation():
+            set_payload(self._collection, {video_id: {"path": path} for video_id, path in paths.items()})
 
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
         """Checks, before any work, that metadata can be stored here.
@@ -202,8 +182,8 @@ class QdrantIndex:
             IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name; or the
                 server cannot be reached.
         """
-        with clear_errors(self.location):
-            new_metadata_fields(self._columns(), values)
+        with self._collection.operation():
+            new_metadata_fields(self._collection.describe().columns, values)
 
     def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
         """Sets metadata of videos that are stored.
@@ -215,12 +195,13 @@ class QdrantIndex:
         Raises:
             IndexStoreError: as `add`.
         """
-        if self._description is None or not values:
+        if not values:
             return
         present = [{name: value for name, value in row.items() if value is not None} for row in values.values()]
-        with clear_errors(self.location):
-            add_columns(self._client, self._place, new_metadata_fields(self._columns(), present))
-            set_payload(self._client, self._place, {video_id: dict(row) for video_id, row in values.items()}, METADATA)
+        with self._collection.operation():
+            self._collection.add_columns(new_metadata_fields(self._collection.describe().columns, present))
+            rows = {video_id: dict(metadata_to_payload(row)) for video_id, row in values.items()}
+            set_payload(self._collection, rows, METADATA)
 
     def remove(self, ids: Collection[str]) -> int:
         """Removes videos.
@@ -234,10 +215,8 @@ class QdrantIndex:
         Raises:
             IndexStoreError: the server cannot be reached or refuses it.
         """
-        if self._description is None:
-            return 0
-        with clear_errors(self.location):
-            return remove_videos(self._client, self._place, ids)
+        with self._collection.operation():
+            return remove_videos(self._collection, ids)
 
     def search(
         self,
@@ -270,38 +249,36 @@ class QdrantIndex:
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         condition = parse_filter(where) if isinstance(where, str) else where
-        if self._description is None:
-            return [[] for _ in queries.texts]
-        check_queries_fit(self._place, self._description, queries.query_embeds.shape[-1], queries.score_levels)
-        with clear_errors(self.location):
+        with self._collection.operation():
+            # Columns may be new at any time; the vectors never change once they are there.
+            if condition is not None or not self._description.dimensions:
+                self._description = self._collection.describe()
             allowed = None
             if condition is not None:
-                allowed = to_qdrant_filter(resolve_filter(condition, filter_fields(self._columns())))
+                allowed = to_qdrant_filter(resolve_filter(condition, filter_fields(self._description.columns)))
+            if not self._description.dimensions:
+                return [[] for _ in queries.texts]
+            asked = dict.fromkeys(queries.score_levels, queries.query_embeds.shape[-1])
+            self._check_dimensions(self._description.dimensions, asked, partly=True)
             request = SearchRequest(top_k, allowed, level_weights, group_windows)
-            return CollectionSearcher(self._client, self._place, self._description).search(queries, request)
+            return CollectionSearcher(self._collection, self._description).search(queries, request)
 
     def close(self) -> None:
-        """Closes the connection."""
-        self._client.close()
+        """Closes the connection; the index cannot be used any more."""
+        self._collection.close()
 
-    def _agreed_description(self, encoded: EncodedVideo) -> CollectionDescription:
-        """What the collection says of itself, or will say once it is made for videos like this one."""
-        if self._description is None and self._client.collection_exists(self._place.collection):
-            # Another process made it meanwhile.
-            found = read_description(self._client, self._place)
-            check_same_model(self._place, found.model, self.model)
-            self._description = found
-        return self._description or CollectionDescription(
-            model=self.model,
-            num_frames=self.num_frames,
-            levels=_levels(encoded),
-            dim=encoded.frame_embeds.shape[1],
-            options=self._place.options,
-        )
-
-    def _columns(self) -> pa.Schema:
-        return pa.schema(RECORD_FIELDS) if self._description is None else read_columns(self._client, self._place)
+    def _check_dimensions(self, stored: Mapping[str, int], given: Mapping[str, int], *, partly: bool = False) -> None:
+        """Checks that tokens of these levels and sizes fit; queries may ask for a part of the levels."""
+        for level, size in given.items():
+            if stored.get(level, size) != size:
+                raise ModelMismatchError(
+                    f"the index at {self.location} holds {level} tokens of {stored[level]} numbers, not of {size}"
+                )
+        if not (given.keys() <= stored.keys() if partly else given.keys() == stored.keys()):
+            raise ModelMismatchError(
+                f"the index at {self.location} holds the levels {' and '.join(stored)}, not {' and '.join(given)}"
+            )
 
 
-def _levels(encoded: EncodedVideo) -> tuple[str, ...]:
-    return ("frame",) if encoded.video_embeds is None else ("frame", "video")
+def _dimensions(encoded: EncodedVideo) -> dict[str, int]:
+    return {level: tokens.shape[1] for level, tokens in tokens_by_level(encoded).items()}

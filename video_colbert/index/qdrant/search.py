@@ -1,4 +1,12 @@
-"""Searching a Qdrant collection: the server finds the best points, and their scores are computed here once more."""
+"""Searching a Qdrant collection: the server finds the best points, and their scores are computed here once more.
+
+The server takes the points whose pooled vectors are nearest as candidates, and of these the best by
+
+    score = sum over levels l of  w_l / n_l * MaxSim_l,   MaxSim_l = sum over the n_l query tokens of max over tokens
+
+which is the weighted sum of MeanMaxSim over the levels (arXiv 2503.19009). Each level's MaxSim is a branch of the
+query over the same candidates, and a formula adds the branches' scores.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +16,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from qdrant_client import QdrantClient, models
+from qdrant_client import models
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.hits import SearchHit, find_moments, find_ranges
 from video_colbert.index.indexed_video import IndexedVideo
-from video_colbert.index.qdrant.collection import CollectionDescription
-from video_colbert.index.qdrant.location import QdrantLocation
-from video_colbert.index.qdrant.points import LEVEL_VECTORS, from_payload
-from video_colbert.index.qdrant.query import score_query
+from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
+from video_colbert.index.qdrant.layout import POOLED, level_vector
+from video_colbert.index.qdrant.points import from_payload
 from video_colbert.index.search.rescoring import single_query
 from video_colbert.index.search.scoring import score_bags, weights_of_levels
 from video_colbert.index.search.token_bags import TokenBags
@@ -58,15 +65,14 @@ class CollectionSearcher:
     are fetched and put in order by those scores.
 
     Args:
-        client: of the server.
-        location: the collection, and how many candidates a query has.
-        description: what the collection holds.
+        collection: where; its location says how many candidates a query has.
+        description: what the collection holds, at least one video's levels.
     """
 
-    def __init__(self, client: QdrantClient, location: QdrantLocation, description: CollectionDescription) -> None:
-        self._client = client
-        self._location = location
+    def __init__(self, collection: QdrantCollection, description: CollectionDescription) -> None:
+        self._collection = collection
         self._description = description
+        self._levels = tuple(description.dimensions)
 
     @torch.inference_mode()
     def search(self, queries: EncodedQueries, request: SearchRequest) -> list[list[SearchHit]]:
@@ -103,16 +109,15 @@ class CollectionSearcher:
             wanted = request.top_k * _RESCORED_HITS
         else:
             wanted = request.top_k + max(_SPARE_HITS, request.top_k // _SPARE_SHARE)
-        candidates = max(self._location.candidates, wanted)
+        candidates = max(self._collection.location.candidates, wanted)
         limit = min(candidates, wanted * _WINDOWS) if request.group_windows else wanted
         best: dict[int, list[str]] = {}
         pending = list(rows)
         while pending:
             requests = [
                 score_query(
-                    counted_tokens(queries, row),
+                    dict.fromkeys(self._levels, counted_tokens(queries, row)),
                     weights=weights,
-                    levels=self._description.levels,
                     candidates=candidates,
                     limit=limit,
                     where=request.where,
@@ -120,7 +125,7 @@ class CollectionSearcher:
                 )
                 for row in pending
             ]
-            responses = self._client.query_batch_points(self._location.collection, requests)
+            responses = self._collection.client.query_batch_points(self._collection.name, requests)
             short = []
             for row, response in zip(pending, responses, strict=True):
                 by_video: dict[str, str] = {}
@@ -135,15 +140,15 @@ class CollectionSearcher:
 
     def _fetch(self, points: Sequence[str]) -> dict[str, tuple[IndexedVideo, dict[str, Tensor]]]:
         """What is stored of points: the video and its tokens, float16 [tokens, D] by level."""
-        names = [LEVEL_VECTORS[level] for level in self._description.levels]
+        names = [level_vector(level) for level in self._levels]
         stored = {}
         for first in range(0, len(points), _POINT_BATCH):
             page = points[first : first + _POINT_BATCH]
-            for record in self._client.retrieve(self._location.collection, page, with_vectors=names):
+            for record in self._collection.client.retrieve(self._collection.name, page, with_vectors=names):
                 vectors: Any = record.vector
                 stored[str(record.id)] = (
-                    from_payload(record.payload, str(self._location)),
-                    {level: torch.tensor(vectors[LEVEL_VECTORS[level]]).half() for level in self._description.levels},
+                    from_payload(record.payload, str(self._collection.location)),
+                    {level: torch.tensor(vectors[level_vector(level)]).half() for level in self._levels},
                 )
         return stored
 
@@ -157,9 +162,7 @@ class CollectionSearcher:
         if not stored:
             return []
         query = single_query(queries, row)
-        bags = {
-            level: TokenBags.from_bags([tokens[level] for _, tokens in stored]) for level in self._description.levels
-        }
+        bags = {level: TokenBags.from_bags([tokens[level] for _, tokens in stored]) for level in self._levels}
         scores = score_bags(
             query, bags["frame"], bags.get("video"), level_weights=request.level_weights, dtype=torch.float64
         )
@@ -170,12 +173,12 @@ class CollectionSearcher:
                 video=video.path,
                 start=video.start or 0.0,
                 end=video.duration if video.end is None else video.end,
-                score=float(scores.scores[0, place]),
-                level_scores={level: float(of[0, place]) for level, of in levels.items() if of is not None},
+                score=float(scores.scores[0, number]),
+                level_scores={level: float(of[0, number]) for level, of in levels.items() if of is not None},
                 moments=find_moments(query, 0, tokens["frame"], video.timestamps),
                 ranges=find_ranges(query, 0, tokens["frame"], video.timestamps),
             )
-            for place, (video, tokens) in enumerate(stored)
+            for number, (video, tokens) in enumerate(stored)
         ]
         best = sorted(hits, key=lambda hit: (-hit.score, hit.video, hit.start))[: request.top_k]
         return [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(best, start=1)]
@@ -191,3 +194,59 @@ def counted_tokens(queries: EncodedQueries, row: int) -> Tensor:
     if len(tokens) == 0:
         raise ValueError(f"query {queries.texts[row]!r} has no token that counts")
     return tokens
+
+
+def score_query(
+    tokens: Mapping[str, Tensor],
+    *,
+    weights: Mapping[str, float],
+    candidates: int,
+    limit: int,
+    where: models.Filter | None,
+    rescore_pooled: bool = False,
+) -> models.QueryRequest:
+    """One query for Qdrant's query interface.
+
+    Each shard selects its own candidates. A branch and its twin select the same ones, except where a video is
+    written between the two; such a video lacks one branch's score and counts with the lowest there is, so it never
+    ranks above its true place.
+
+    Args:
+        tokens: for each level that the collection holds, in its order, float32 [n, D], the query tokens that count, at
+            least one.
+        weights: weight of each level that counts, none negative, not all 0.
+        candidates: videos that each shard scores by their tokens.
+        limit: hits.
+        where: condition on the candidates, applied before they are cut.
+        rescore_pooled: whether twice the candidates are chosen by the compressed pooled vectors and cut by the full
+            ones, which is worth reading those only where the copy is coarse.
+    """
+    scored = [level for level in tokens if weights.get(level, 0.0) != 0.0]
+    pooled = torch.cat([counted.mean(dim=0) * weights.get(level, 0.0) for level, counted in tokens.items()])
+    first = models.Prefetch(
+        query=pooled.tolist(), using=POOLED, limit=candidates, filter=where, params=_candidate_search(rescore_pooled)
+    )
+    branches = [
+        models.Prefetch(prefetch=first, query=tokens[level].tolist(), using=level_vector(level), limit=candidates)
+        for level in scored
+    ]
+    terms: list[models.Expression] = [
+        models.MultExpression(mult=[weights[level] / len(tokens[level]), f"$score[{branch}]"])
+        for branch, level in enumerate(scored)
+    ]
+    # The lowest MaxSim is n cosines of -1.
+    worst = {f"$score[{branch}]": -float(len(tokens[level])) for branch, level in enumerate(scored)}
+    return models.QueryRequest(
+        prefetch=branches,
+        query=models.FormulaQuery(formula=models.SumExpression(sum=terms), defaults=worst),
+        limit=limit,
+        with_payload=["path"],
+        with_vector=False,
+    )
+
+
+def _candidate_search(rescore: bool) -> models.SearchParams:
+    # Ignored by a collection whose pooled vectors have no compressed copy.
+    return models.SearchParams(
+        quantization=models.QuantizationSearchParams(rescore=rescore, oversampling=2.0 if rescore else None)
+    )

@@ -8,6 +8,10 @@ import numpy as np
 FrameSampling: TypeAlias = Literal["uniform", "segment_random", "fps"]
 FRAME_SAMPLINGS: tuple[FrameSampling, ...] = ("uniform", "segment_random", "fps")
 
+# Timestamps are rounded to the container's clock (1 ms in webm): a time that misses its frame by less than that still
+# means it.
+_ROUNDING_SECONDS = 1e-3
+
 
 def sampling_generator(seed: int, epoch: int, video_id: str) -> np.random.Generator:
     """Makes the generator of one video in one epoch.
@@ -78,25 +82,25 @@ def fps_indices(timestamps: np.ndarray, fps: float, num_frames: int | None) -> n
         raise ValueError(f"fps is {fps}; it must be a positive number of frames a second")
     if len(timestamps) == 0:
         return np.zeros(0, dtype=np.int64)
-    # Timestamps are rounded to the container's clock (1 ms in webm): a tick that misses its frame by less
-    # than that still means it.
-    rounding = 1e-3
-    num_ticks = int((timestamps[-1] - timestamps[0] + rounding) * fps) + 1
+    num_ticks = int((timestamps[-1] - timestamps[0] + _ROUNDING_SECONDS) * fps) + 1
     ticks = timestamps[0] + np.arange(num_ticks) / fps
-    indices = np.unique(np.searchsorted(timestamps, ticks + rounding, side="right") - 1)
+    indices = np.unique(np.searchsorted(timestamps, ticks + _ROUNDING_SECONDS, side="right") - 1)
     return np.take(indices, uniform_indices(len(indices), num_frames))
 
 
-def window_indices(timestamps: np.ndarray, start: float | None, end: float | None) -> np.ndarray:
-    """Finds the frames that appear in `[start, end)`.
+def window_indices(
+    timestamps: np.ndarray, start: float | None, end: float | None, duration: float | None = None
+) -> np.ndarray:
+    """Finds the frames that are on show in `[start, end)`: the one that is on show at `start`, and those that appear.
 
     Args:
-        timestamps: Seconds at which each frame appears.
+        timestamps: Seconds at which each frame appears, increasing.
         start: Seconds, included; `None` for the beginning.
         end: Seconds, excluded; `None` for the end.
+        duration: Seconds at which the last frame ends; `None` where it stays.
 
     Returns:
-        Increasing indices, int64; empty where no frame appears in the window.
+        Increasing indices, int64; empty where no frame is on show in the window.
 
     Raises:
         ValueError: The window is empty or begins before 0.
@@ -105,12 +109,14 @@ def window_indices(timestamps: np.ndarray, start: float | None, end: float | Non
         raise ValueError(f"start is {start}; it must be at least 0 seconds")
     if end is not None and not end > (start or 0.0):
         raise ValueError(f"end is {end}; it must be after start, which is {start or 0.0} seconds")
-    inside = np.ones(len(timestamps), dtype=bool)
+    first, stop = 0, len(timestamps)
     if start is not None:
-        inside &= timestamps >= start
+        first = max(int(np.searchsorted(timestamps, start + _ROUNDING_SECONDS, side="right")) - 1, 0)
+        if duration is not None and start >= duration:
+            return np.zeros(0, dtype=np.int64)
     if end is not None:
-        inside &= timestamps < end
-    return np.flatnonzero(inside)
+        stop = int(np.searchsorted(timestamps, end, side="left"))
+    return np.arange(first, stop, dtype=np.int64)
 
 
 def select_frame_indices(
@@ -119,6 +125,7 @@ def select_frame_indices(
     *,
     start: float | None = None,
     end: float | None = None,
+    duration: float | None = None,
     sampling: FrameSampling = "uniform",
     fps: float | None = None,
     generator: np.random.Generator | None = None,
@@ -128,8 +135,9 @@ def select_frame_indices(
     Args:
         timestamps: Seconds at which each frame of the video appears, increasing.
         num_frames: How many frames to take; `None` for all that `sampling` gives.
-        start: Window start in seconds, included.
+        start: Window start in seconds, included; the frame that is on show then is of the window.
         end: Window end in seconds, excluded.
+        duration: Seconds at which the last frame ends; `None` where it stays.
         sampling: `"uniform"`, `"segment_random"` or `"fps"`.
         fps: Frames a second, for `"fps"` alone.
         generator: Randomness, for `"segment_random"` alone.
@@ -144,8 +152,9 @@ def select_frame_indices(
         raise ValueError(f"num_frames is {num_frames}; it must be at least 1, or None for all frames")
     if (fps is not None) != (sampling == "fps"):
         raise ValueError(f"sampling={sampling!r} with fps={fps}: fps belongs to sampling='fps', which needs it")
-    window = window_indices(timestamps, start, end)
-    chosen = _sampled(timestamps[window], num_frames, sampling, fps, generator)
+    window = window_indices(timestamps, start, end, duration)
+    # A frame that was on show already counts from the window's start.
+    chosen = _sampled(np.maximum(timestamps[window], start or 0.0), num_frames, sampling, fps, generator)
     return np.take(window, chosen)
 
 

@@ -1,7 +1,6 @@
 """Any video to the frames that were asked for, with one error type for every bad file."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, TypeAlias
@@ -10,7 +9,8 @@ import numpy as np
 import torch
 
 from .frame_sampling import FrameSampling, select_frame_indices
-from .video_packets import container_formats
+from .tone_mapping import HdrTransfer
+from .video_containers import DEFAULT_MAX_PIXELS, DEFAULT_TIME_LIMIT, container_formats
 from .video_sources import (
     ChannelOrder,
     VideoDecodingError,
@@ -20,7 +20,7 @@ from .video_sources import (
     open_source,
     source_name,
 )
-from .video_stream import OpenVideoFile, decode_frames, frame_times
+from .video_stream import ChosenFrames, FrameChooser, FramePreparation, OpenVideoFile
 
 DecodingBackend: TypeAlias = Literal["pyav", "torchcodec"]
 
@@ -34,14 +34,16 @@ class DecodedVideo:
     """Frames of a video.
 
     Attributes:
-        frames: uint8 `[T, H, W, 3]`, RGB, upright.
+        frames: uint8 `[T, H, W, 3]`, RGB, as players show them; or `[T, ...]`, what a preparation made of each.
         timestamps: float64 `[T]`, seconds since the start of the video at which each frame appears, increasing.
         duration: Seconds from the start of the video to the end of its last frame.
+        transfer: `"PQ"` or `"HLG"` where the video is of high dynamic range, else `None`.
     """
 
     frames: np.ndarray
     timestamps: np.ndarray
     duration: float
+    transfer: HdrTransfer | None = None
 
 
 def decode_video(
@@ -56,15 +58,24 @@ def decode_video(
     source_fps: float = 1.0,
     input_data_format: ChannelOrder | None = None,
     backend: DecodingBackend = "pyav",
+    tone_map: bool = False,
+    prepare: FramePreparation | None = None,
+    max_pixels: int = DEFAULT_MAX_PIXELS,
+    time_limit: float = DEFAULT_TIME_LIMIT,
 ) -> DecodedVideo:
     """Decodes frames of a video, equal to decoding all of it and picking.
+
+    Frames are shown as players show them: pixels that are not square are made so by changing the width, rotation and
+    mirroring of the file are applied, frames of another size than the first are scaled to it, and what is transparent
+    lies on white. Times go on where a recording's clock restarts. A damaged frame is an error only where it is wanted.
 
     Args:
         source: A path, an `http(s)://` or `hf://` URL, the bytes of a video file, a seekable binary file, a row
             `{"path": ..., "bytes": ...}`, a folder of frame images, a uint8 array or tensor of frames, a
             `DecodedVideo`, out of whose frames is chosen, or an `OpenVideoFile`, which PyAV decodes.
         num_frames: How many frames to return at most; `None` for all. A shorter video gives all its frames.
-        start: Start of a window in seconds, included.
+        start: Start of a window in seconds, included; the frame that is on show then is of the window, whenever it
+            appeared.
         end: End of the window in seconds, excluded.
         sampling: `"uniform"` (the middle of each of `num_frames` segments), `"segment_random"` (a random frame
             of each, from `generator`) or `"fps"` (`fps` a second, thinned evenly to `num_frames`).
@@ -73,13 +84,19 @@ def decode_video(
         source_fps: Frames a second in a folder or an array, neither of which says it.
         input_data_format: The channel order of an array whose shape leaves it open.
         backend: `"pyav"`, or `"torchcodec"` where that is installed, for mp4, mov, mkv and webm.
+        tone_map: Whether PQ and HLG are brought to the range of ordinary video (see `tone_mapped`); else they are
+            taken as they are stored.
+        prepare: What is made of each frame, uint8 `[H, W, 3]`, once it is decoded, so that no two are held at full
+            size.
+        max_pixels: The most pixels that a frame of a file may have; more is an error before one is decoded.
+        time_limit: Seconds after which decoding a file is given up.
 
     Returns:
         `min(num_frames, frames in the window)` frames.
 
     Raises:
-        VideoDecodingError: The video cannot be read, a wanted frame cannot be decoded, or no frame appears in
-            the window.
+        VideoDecodingError: The video cannot be read, a wanted frame cannot be decoded, no frame is on show in the
+            window, its frames are too large, or it takes too long.
         ValueError: An argument is out of range.
         TypeError: `source` is none of the above.
         ImportError: The backend is not installed.
@@ -93,9 +110,16 @@ def decode_video(
     else:
         name = "<decoded video>" if isinstance(source, DecodedVideo) else source_name(source)
 
-    def choose(times: np.ndarray) -> np.ndarray:
+    def choose(times: np.ndarray, duration: float) -> np.ndarray:
         indices = select_frame_indices(
-            times, num_frames, start=start, end=end, sampling=sampling, fps=fps, generator=generator
+            times,
+            num_frames,
+            start=start,
+            end=end,
+            duration=duration,
+            sampling=sampling,
+            fps=fps,
+            generator=generator,
         )
         if not len(indices):
             raise VideoDecodingError(
@@ -106,63 +130,95 @@ def decode_video(
         return indices
 
     if isinstance(source, DecodedVideo):
-        indices = choose(source.timestamps)
-        return DecodedVideo(source.frames[indices], source.timestamps[indices], source.duration)
+        return _picked(source, choose, prepare)
     if isinstance(source, OpenVideoFile):
-        frames, times, duration = source.decode(choose)
-        return DecodedVideo(_stack(frames, name), times, duration)
+        return _stacked(source.decode(choose, prepare=prepare, tone_map=tone_map), name)
     if isinstance(source, np.ndarray | torch.Tensor):
         array = channels_last_array(source, input_data_format)
-        times = np.arange(len(array)) / source_fps
-        indices = choose(times)
-        return DecodedVideo(array[indices], times[indices], len(array) / source_fps)
+        whole = DecodedVideo(array, np.arange(len(array)) / source_fps, len(array) / source_fps)
+        return _picked(whole, choose, prepare)
     if isinstance(source, str | os.PathLike) and Path(source).is_dir():
-        return _decode_folder(Path(source), choose, source_fps)
-    decode = _decode_with_torchcodec if backend == "torchcodec" else decode_frames
-    with open_source(source) as file:
-        frames, times, duration = decode(file, name, choose)
-    return DecodedVideo(_stack(frames, name), times, duration)
+        return _decode_folder(Path(source), choose, source_fps, prepare, max_pixels)
+    with (
+        open_source(source) as file,
+        OpenVideoFile(file, name, max_pixels=max_pixels, time_limit=time_limit) as opened,
+    ):
+        # What torchcodec does not know of is left to PyAV.
+        if backend == "torchcodec" and opened.has_plain_pictures and _is_for_torchcodec(file, name):
+            return _stacked(_decode_with_torchcodec(file, opened, choose, prepare), name)
+        return _stacked(opened.decode(choose, prepare=prepare, tone_map=tone_map), name)
 
 
-def _decode_folder(folder: Path, choose: Callable[[np.ndarray], np.ndarray], source_fps: float) -> DecodedVideo:
+def _picked(video: DecodedVideo, choose: FrameChooser, prepare: FramePreparation | None) -> DecodedVideo:
+    indices = choose(video.timestamps, video.duration)
+    frames = video.frames[indices]
+    if prepare is not None:
+        frames = np.stack([prepare(frame) for frame in frames])
+    return DecodedVideo(frames, video.timestamps[indices], video.duration, video.transfer)
+
+
+def _decode_folder(
+    folder: Path, choose: FrameChooser, source_fps: float, prepare: FramePreparation | None, max_pixels: int
+) -> DecodedVideo:
     images = frame_images(folder)
     times = np.arange(len(images)) / source_fps
-    indices = choose(times)
-    frames = []
+    duration = len(images) / source_fps
+    indices = choose(times, duration)
+    sizes: set[tuple[int, ...]] = set()
+
+    def prepared(frame: np.ndarray) -> np.ndarray:
+        sizes.add(frame.shape[1::-1])
+        if len(sizes) > 1:
+            listed = ", ".join(f"{width}x{height}" for width, height in sorted(sizes))
+            raise VideoDecodingError(str(folder), f"its frames are of several sizes: {listed}")
+        return frame if prepare is None else prepare(frame)
+
+    frames: list[np.ndarray] = []
     for index in indices:
-        pixels, _, _ = decode_frames(str(images[index]), str(images[index]), lambda _: np.zeros(1, dtype=np.int64))
-        frames += pixels
-    return DecodedVideo(_stack(frames, str(folder)), times[indices], len(images) / source_fps)
+        with OpenVideoFile(str(images[index]), str(images[index]), max_pixels=max_pixels) as image:
+            frames += image.decode(lambda _times, _duration: np.zeros(1, dtype=np.int64), prepare=prepared).frames
+    return _stacked(ChosenFrames(frames, times[indices], duration, None), str(folder))
 
 
-def _stack(frames: list[np.ndarray], name: str) -> np.ndarray:
-    sizes = sorted({frame.shape[:2] for frame in frames})
-    if len(sizes) > 1:
-        listed = ", ".join(f"{width}x{height}" for height, width in sizes)
-        raise VideoDecodingError(name, f"its frames are of several sizes: {listed}")
-    return np.stack(frames)
+def _stacked(chosen: ChosenFrames, name: str) -> DecodedVideo:
+    """One array of frames, of which each is let go of as soon as it is copied."""
+    frames = chosen.frames
+    if len({frame.shape for frame in frames}) > 1:
+        raise VideoDecodingError(name, f"its frames are of several shapes: {sorted({f.shape for f in frames})}")
+    stacked = np.empty((len(frames), *frames[0].shape), frames[0].dtype)
+    for number in range(len(frames)):
+        stacked[number] = frames[number]
+        frames[number] = stacked[number]
+    return DecodedVideo(stacked, chosen.times, chosen.duration, chosen.transfer)
+
+
+def _is_for_torchcodec(file: str | BinaryIO, name: str) -> bool:
+    return bool(container_formats(file, name) & _TORCHCODEC_FORMATS)
 
 
 def _decode_with_torchcodec(
-    file: str | BinaryIO, name: str, choose: Callable[[np.ndarray], np.ndarray]
-) -> tuple[list[np.ndarray], np.ndarray, float]:
-    """Chooses as `decode_frames` does, and lets torchcodec decode the chosen frames where it finds them exactly."""
+    file: str | BinaryIO, opened: OpenVideoFile, choose: FrameChooser, prepare: FramePreparation | None
+) -> ChosenFrames:
+    """Chooses as PyAV does, and lets torchcodec decode the chosen frames."""
     try:
         from torchcodec.decoders import VideoDecoder  # type: ignore[import-not-found, unused-ignore]
     except ImportError as error:
         raise ImportError("backend='torchcodec' needs torchcodec: pip install torchcodec") from error
-    if not container_formats(file, name) & _TORCHCODEC_FORMATS:
-        return decode_frames(file, name, choose)
-    times, duration = frame_times(file, name)
-    indices = choose(times)
+    times, duration = opened.frame_times()
+    indices = choose(times, duration)
     if not isinstance(file, str):
         file.seek(0)
     try:
         decoder = VideoDecoder(file, dimension_order="NHWC", seek_mode="exact", num_ffmpeg_threads=1)
         if len(decoder) != len(times):
-            raise VideoDecodingError(name, f"torchcodec finds {len(decoder)} frames, its packets say {len(times)}")
+            raise VideoDecodingError(
+                opened.name, f"torchcodec finds {len(decoder)} frames, its packets say {len(times)}"
+            )
         batch = decoder.get_frames_at(indices.tolist())
     # torchcodec reports FFmpeg's errors as RuntimeError, and what it cannot use as ValueError.
     except (RuntimeError, ValueError) as error:
-        raise VideoDecodingError(name, f"torchcodec cannot decode it: {error}") from error
-    return list(batch.data.cpu().numpy()), times[indices], duration
+        raise VideoDecodingError(opened.name, f"torchcodec cannot decode it: {error}") from error
+    frames = list(batch.data.cpu().numpy())
+    if prepare is not None:
+        frames = [prepare(frame) for frame in frames]
+    return ChosenFrames(frames, times[indices], duration, None)

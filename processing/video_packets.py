@@ -4,32 +4,31 @@ The container's own frame count is never used: it is missing in webm and counts 
 """
 
 from dataclasses import dataclass
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
-import av
 import numpy as np
 from av.container import InputContainer
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
+from .video_clock import ContinuedClock, PacketFacts
+from .video_containers import Deadline, PacketReader
+from .video_ends import missing_end
 from .video_sources import VideoDecodingError
 
-# FFmpeg takes these for pictures or playlists: a text file, or a list that names other files.
-_NOT_VIDEO_FORMATS = frozenset({"bin", "concat", "dash", "hls", "imf", "tty"})
-# A file that ends this much before the length its header declares has lost its end.
-_MISSING_SECONDS = 1.0
-_MISSING_SHARE = 0.05
 
+@dataclass(frozen=True)
+class StreamPackets:
+    """A stream's packets in decoding order.
 
-class PacketFacts(NamedTuple):
-    """What the index needs of a packet; the packets themselves would hold the whole file in memory."""
+    Attributes:
+        facts: What is known of each, times on the continued clock.
+        is_continued: Whether the clock was continued somewhere: stored times are not those of `facts`.
+        missing: Decoding times of packets that the file announces and that cannot be read, increasing.
+    """
 
-    pts: int | None
-    dts: int | None
-    duration: int | None
-    is_keyframe: bool
-    is_corrupt: bool
-    is_discard: bool
+    facts: list[PacketFacts]
+    is_continued: bool
+    missing: list[int]
 
 
 @dataclass(frozen=True)
@@ -65,207 +64,82 @@ class PacketIndex:
         return int(np.flatnonzero(self.keyframe[: packet + 1] & (self.pts[: packet + 1] <= self.pts[packet]))[-1])
 
 
-class Clock:
-    """Turns a stream's times into seconds since the start of the file, as a player shows them.
-
-    Args:
-        container: The open file.
-        stream: Its video stream.
-        packets: The stream's packets.
-    """
-
-    def __init__(self, container: InputContainer, stream: VideoStream, packets: list[PacketFacts]) -> None:
-        self._unit = float(stream.time_base or 1)
-        rate = stream.average_rate or stream.guessed_rate
-        self._frame_seconds = 1 / float(rate) if rate else 0.0
-        shown = {packet.pts: packet.duration for packet in packets if packet.pts is not None and not packet.is_discard}
-        first = min(shown, default=0) * self._unit
-        # The clock starts anywhere (transport streams), so 0 s is where the file starts: with its first frame,
-        # or earlier with its sound, but not with the encoder's priming samples before 0.
-        if len(container.streams) == 1 or container.start_time is None:
-            self._origin = first
-        else:
-            self._origin = min(max(container.start_time / av.time_base, 0.0), first)
-        last_duration = shown[max(shown)] if shown else None
-        if last_duration:
-            self._frame_seconds = last_duration * self._unit
-
-    def seconds(self, pts: np.ndarray) -> np.ndarray:
-        """`[frames]` int64 stream times to float64 seconds."""
-        return pts.astype(np.float64) * self._unit - self._origin
-
-    def seconds_of_frames(self, pts: list[int | None]) -> np.ndarray:
-        """Seconds of decoded frames; the decoder's order stands, whatever the times say of it."""
-        known = [time for time in pts if time is not None]
-        if len(known) < len(pts):
-            return np.arange(len(pts)) * self._frame_seconds
-        return np.sort(self.seconds(np.array(known, dtype=np.int64)))
-
-    def duration(self, times: np.ndarray) -> float:
-        """Seconds from the start of the file to the end of the last frame."""
-        return float(times[-1] + self._frame_seconds) if len(times) else 0.0
-
-
-def open_container(file: str | BinaryIO, name: str) -> InputContainer:
-    """Opens a video file.
-
-    Args:
-        file: A local path, or a seekable binary file.
-        name: What errors call it.
-
-    Returns:
-        The open container, to be closed by the caller.
-
-    Raises:
-        VideoDecodingError: The file is no video file, or cannot be read as one.
-    """
-    if not isinstance(file, str):
-        file.seek(0)
-    # The prefix keeps FFmpeg from reading a path with a colon as a protocol.
-    try:
-        container = av.open(f"file:{file}" if isinstance(file, str) else file, mode="r", metadata_errors="replace")
-    except av.FFmpegError as error:
-        raise VideoDecodingError(
-            name, f"is not a video file, or its header is missing or damaged ({error_reason(error)})"
-        ) from error
-    if container.format.name.split(",")[0] in _NOT_VIDEO_FORMATS:
-        format_name = container.format.name
-        container.close()
-        raise VideoDecodingError(name, f"is not a video file (it reads as {format_name!r})")
-    return container
-
-
-def container_formats(file: str | BinaryIO, name: str) -> set[str]:
-    """Names the container format of a video file.
-
-    Args:
-        file: A local path, or a seekable binary file.
-        name: What errors call it.
-
-    Returns:
-        FFmpeg's names of the format, such as `{"mov", "mp4", ...}`.
-
-    Raises:
-        VideoDecodingError: The file is no video file.
-    """
-    with open_container(file, name) as container:
-        return set(container.format.name.split(","))
-
-
-def main_video_stream(container: InputContainer, name: str) -> VideoStream:
-    """Finds the main video stream; the cover picture of a sound file is none.
-
-    Args:
-        container: An open file.
-        name: What errors call it.
-
-    Returns:
-        The stream, set to decode with one thread.
-
-    Raises:
-        VideoDecodingError: There is no video stream, or none with a known codec.
-    """
-    streams = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]
-    if not streams:
-        kinds = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"
-        raise VideoDecodingError(name, f"has no video stream (it holds {kinds})")
-    best = container.streams.best("video")
-    stream = best if best in streams else streams[0]
-    if stream.codec_context is None:
-        raise VideoDecodingError(name, "has a video stream of an unknown codec")
-    # One thread attributes each error to its packet, and several workers do not fight for the cores.
-    stream.codec_context.thread_count = 1
-    return stream
-
-
-def read_packets(container: InputContainer, stream: VideoStream, name: str) -> list[PacketFacts]:
+def read_packets(
+    file: str | BinaryIO, container: InputContainer, stream: VideoStream, name: str, deadline: Deadline
+) -> StreamPackets:
     """Reads a stream's packets to the end of the file, and checks that the end is there.
 
     Args:
-        container: An open file, at its beginning.
+        file: A local path, or a seekable binary file.
+        container: The file, opened, at its beginning.
         stream: The stream to read.
         name: What errors call it.
+        deadline: When to give up.
 
     Returns:
-        The stream's packets in decoding order.
+        The stream's packets.
 
     Raises:
-        VideoDecodingError: There are no packets, or fewer than the file announces.
+        VideoDecodingError: There are no packets, the file declares a later end, or it takes too long.
     """
-    packets = [
-        PacketFacts(packet.pts, packet.dts, packet.duration, packet.is_keyframe, packet.is_corrupt, packet.is_discard)
-        for packet in container.demux(stream)
-        if packet.size
-    ]
-    if not packets:
+    clock = ContinuedClock(container, stream)
+    facts = []
+    reader = PacketReader(container, stream, deadline)
+    for packet in reader:
+        pts, dts = clock.continued(packet.pts, packet.dts, packet.duration)
+        facts.append(PacketFacts(pts, dts, packet.duration, packet.is_keyframe, packet.is_corrupt, packet.is_discard))
+    if not facts:
         raise VideoDecodingError(name, "has a video stream without any frame")
-    announced = sum(entry.size > 0 for entry in stream.index_entries)
-    if announced > len(packets):
-        raise VideoDecodingError(
-            name, f"is truncated or damaged: {len(packets)} of {announced} video packets can be read"
-        )
-    declared, reached = _declared_seconds(container, stream), _reached_seconds(stream, packets)
-    if declared is not None and reached < declared - max(_MISSING_SECONDS, _MISSING_SHARE * declared):
-        raise VideoDecodingError(
-            name, f"is truncated: its video ends at {reached:.1f} s of the {declared:.1f} s that it declares"
-        )
-    if packets[-1].is_corrupt:
-        raise VideoDecodingError(name, f"is truncated: it ends within a frame at {reached:.1f} s")
-    return packets
+    missing = _missing_packets(stream, facts)
+    if not missing:
+        reason = missing_end(file, container, stream, _reached_seconds(stream, facts), reader.stopped)
+        if reason is not None:
+            raise VideoDecodingError(name, reason)
+    elif any(packet.pts is None for packet in facts):
+        total = len(facts) + len(missing)
+        raise VideoDecodingError(name, f"is truncated: {len(facts)} of {total} video packets can be read")
+    return StreamPackets(facts, clock.has_intervened, missing)
 
 
-def index_packets(packets: list[PacketFacts]) -> PacketIndex | None:
+def index_packets(packets: StreamPackets) -> PacketIndex | None:
     """Indexes packets.
 
     Args:
-        packets: A stream's packets in decoding order.
+        packets: A stream's packets.
 
     Returns:
         The index, or `None` where the packets do not say what is shown when.
     """
-    times = [packet.pts for packet in packets]
-    if None in times or len(set(times)) < len(times) or not packets[0].is_keyframe:
+    facts = packets.facts
+    times = [packet.pts for packet in facts]
+    if packets.is_continued or None in times or len(set(times)) < len(times) or not facts[0].is_keyframe:
         return None
     pts = np.array(times, dtype=np.int64)
     if pts.min() < pts[0]:
         return None  # the file begins with frames that refer to what was cut off
     order = np.argsort(pts)
-    discarded = np.array([packet.is_discard for packet in packets])
+    discarded = np.array([packet.is_discard for packet in facts])
     shown = order[~discarded[order]]
     return PacketIndex(
         pts=pts,
-        dts=[packet.dts for packet in packets],
+        dts=[packet.dts for packet in facts],
         number={time: number for number, time in enumerate(pts.tolist())},
-        keyframe=np.array([packet.is_keyframe for packet in packets]),
-        corrupt=np.array([packet.is_corrupt for packet in packets]),
+        keyframe=np.array([packet.is_keyframe for packet in facts]),
+        corrupt=np.array([packet.is_corrupt for packet in facts]),
         shown=shown,
         last_needed=np.maximum.accumulate(shown),
     )
 
 
-def _declared_seconds(container: InputContainer, stream: VideoStream) -> float | None:
-    """How far into the file's clock the header says the video goes; `None` where it says nothing certain."""
-    if container.format.name == "avi":
-        # FFmpeg works out a truncated file's duration anew from its size; the header's count stands.
-        return stream.frames * float(stream.time_base) if stream.frames and stream.time_base else None
-    alone = len(container.streams) == 1
-    if alone and container.duration is not None and container.format.name.split(",")[0] in ("matroska", "flv"):
-        return container.duration / av.time_base
-    return None
+def _missing_packets(stream: VideoStream, facts: list[PacketFacts]) -> list[int]:
+    """Decoding times of the announced packets after those that were read, of those that would be shown."""
+    entries = stream.index_entries
+    if len(entries) <= len(facts):
+        return []
+    announced = [(entry.timestamp, entry.is_discard) for entry in entries if entry.size > 0]
+    return sorted(timestamp for timestamp, is_discard in announced[len(facts) :] if not is_discard)
 
 
-def _reached_seconds(stream: VideoStream, packets: list[PacketFacts]) -> float:
-    ends = [(packet.pts if packet.pts is not None else packet.dts or 0) + (packet.duration or 0) for packet in packets]
+def _reached_seconds(stream: VideoStream, facts: list[PacketFacts]) -> float:
+    ends = [(packet.pts if packet.pts is not None else packet.dts or 0) + (packet.duration or 0) for packet in facts]
     return float(max(ends) * (stream.time_base or 1))
-
-
-def error_reason(error: Exception) -> str:
-    """Says what an error of FFmpeg or of the system says, without the file's name.
-
-    Args:
-        error: The error.
-
-    Returns:
-        One line.
-    """
-    return str(getattr(error, "strerror", None) or error)

@@ -114,7 +114,7 @@ def open_source(source: VideoSource) -> Iterator[str | BinaryIO]:
 
 
 def frame_images(folder: Path) -> list[Path]:
-    """Lists the images of a folder of frames, in the order of the numbers in their names.
+    """Lists the images of a folder of frames, in the order of the numbers in their names; hidden files are none.
 
     Args:
         folder: A folder whose images are the frames of one video.
@@ -125,7 +125,12 @@ def frame_images(folder: Path) -> list[Path]:
     Raises:
         VideoDecodingError: The folder holds no image.
     """
-    images = [path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()]
+    images = [
+        path
+        for path in folder.iterdir()
+        # macOS leaves files such as ._frame1.jpg beside what it copies.
+        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+    ]
     if not images:
         raise VideoDecodingError(
             str(folder), f"the folder holds no frame images ({', '.join(sorted(IMAGE_SUFFIXES))})"

@@ -1,6 +1,7 @@
 """Small real video files, made on the spot."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
@@ -79,3 +80,50 @@ def decode_everything(path: Path) -> list[np.ndarray]:
     """The reference: every frame in the decoder's order, with PyAV's own defaults."""
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def write_slides(path: Path, seconds: list[float], last: float, codec: str = "libx264") -> Path:
+    """Pictures that appear at `seconds`, the last of which stays for `last` seconds."""
+    clock = Fraction(1, 1000)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=Fraction(1, 10))
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.codec_context.time_base = clock
+        if codec == "libx264":
+            stream.codec_context.max_b_frames = 0
+        packets = []
+        for number, second in enumerate(seconds):
+            frame = av.VideoFrame.from_ndarray(drawn_frame(number), format="rgb24")
+            frame.pts, frame.time_base = round(second * 1000), clock
+            packets += stream.encode(frame)
+        packets += stream.encode()
+        ends = [*seconds[1:], seconds[-1] + last]
+        for packet, second, end in zip(packets, seconds, ends, strict=True):
+            packet.duration = round((end - second) * 1000)
+            container.mux(packet)
+    return path
+
+
+@dataclass(frozen=True)
+class ReferenceFrame:
+    """A frame of whole decoding: its time in ticks, its pixels, and whether the decoder calls it damaged."""
+
+    pts: int | None
+    pixels: np.ndarray
+    is_corrupt: bool
+
+
+def decode_leniently(path: Path) -> list[ReferenceFrame]:
+    """What one thread of PyAV makes of a file from its start to its end, whatever is damaged in it."""
+    frames = []
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.codec_context.thread_count = 1
+        packets: list[av.Packet | None] = [packet for packet in container.demux(stream) if packet.size]
+        for packet in [*packets, None]:
+            try:
+                decoded = stream.codec_context.decode(packet)
+            except av.FFmpegError:
+                continue
+            frames += [ReferenceFrame(f.pts, f.to_ndarray(format="rgb24"), f.is_corrupt) for f in decoded]
+    return frames

@@ -71,7 +71,7 @@ def test_a_window_includes_its_start_and_excludes_its_end() -> None:
     assert window_indices(timestamps, 0.5, 1.5).tolist() == [1, 2]
     assert window_indices(timestamps, None, 1.0).tolist() == [0, 1]
     assert window_indices(timestamps, 1.5, None).tolist() == [3, 4]
-    assert window_indices(timestamps, 0.6, 0.9).tolist() == []
+    assert window_indices(timestamps, 0.6, 0.9).tolist() == [1]
 
 
 def test_sampling_happens_inside_the_window() -> None:

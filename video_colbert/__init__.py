@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.errors import VideoColBERTError
+    from video_colbert.evaluation.evaluate import evaluate
     from video_colbert.index import Index, Moment, SearchHit, find_video_files, index_videos
     from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
     from video_colbert.processing import VideoColBERTProcessor, VideoDecodingError
@@ -30,6 +31,7 @@ _MODULES = {
     "VideoColBERTModel": "video_colbert.modeling_video_colbert",
     "VideoColBERTProcessor": "video_colbert.processing",
     "VideoDecodingError": "video_colbert.processing",
+    "evaluate": "video_colbert.evaluation.evaluate",
     "find_video_files": "video_colbert.index",
     "index_videos": "video_colbert.index",
 }
@@ -49,6 +51,7 @@ __all__ = [
     "VideoColBERTProcessor",
     "VideoDecodingError",
     "__version__",
+    "evaluate",
     "find_video_files",
     "index_videos",
 ]

@@ -172,7 +172,10 @@ def test_moving_shapes_are_made_on_the_spot(
         (("--dataset", "msrvtt", "--data-dir", "{data}", "--split", "validation"), "unknown split 'validation' of"),
         (("--dataset", "msvd", "--data-dir", "{data}"), "no annotations of msvd (standard, test) in "),
         (("--dataset", "msrvtt", "--data-dir", "{data}", "--output", "{data}/no/r.json"), "there is no such folder"),
-        (("--dataset", "video_folder", "--data-dir", "{data}"), "there is nothing to evaluate"),
+        (
+            ("--dataset", "video_folder", "--data-dir", "{data}"),
+            "8 videos but no captions; put a captions.jsonl or captions.csv",
+        ),
     ],
 )
 def test_mistakes_give_one_sentence_and_exit_code_1(

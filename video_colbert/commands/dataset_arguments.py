@@ -13,9 +13,6 @@ from video_colbert.errors import DatasetError, MissingExtraError
 BENCHMARKS = tuple(PROTOCOLS)
 """Names of the benchmarks."""
 
-VIDEO_FOLDER = "video_folder"
-"""Name of the data set that any folder of videos is."""
-
 # What reading a data set imports: the package of the `train` extra, and one that comes with it.
 _PACKAGES_OF_EXTRA = ("datasets", "pyarrow")
 

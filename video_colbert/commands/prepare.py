@@ -8,10 +8,11 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from video_colbert.commands.dataset_arguments import BENCHMARKS, VIDEO_FOLDER, add_data_arguments, dataset_errors
+from video_colbert.commands.dataset_arguments import BENCHMARKS, add_data_arguments, dataset_errors
 from video_colbert.commands.model_arguments import positive_int
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import DatasetError
+from video_colbert.evaluation.dataset_rows import VIDEO_FOLDER
 
 if TYPE_CHECKING:
     from video_colbert.dataset_builders import Verification

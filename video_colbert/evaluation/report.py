@@ -14,6 +14,7 @@ from video_colbert.errors import DatasetError
 from video_colbert.evaluation.failures import Failure
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
+from video_colbert.evaluation.result_text import results_table
 from video_colbert.evaluation.retrieval import EncodedSplit, EvaluationResult
 from video_colbert.evaluation.significance import PairedDifference, paired_difference
 from video_colbert.evaluation.two_way_ranks import TwoWayCounts
@@ -23,9 +24,9 @@ _FORMAT = 1
 _COUNTS = ("better", "tied_negatives", "tied_positives", "tied_before")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class EvaluationReport:
-    """All that is known of an evaluation.
+    """All that is known of an evaluation; shown as a table of its metrics.
 
     Attributes:
         model: the model's name and revision.
@@ -33,7 +34,9 @@ class EvaluationReport:
         results: metrics of every level and direction.
         split: what was evaluated.
         ranks: rank counts by level.
-        failures: the worst queries.
+        failures: the worst queries, if they were asked for.
+        differences: in what the data set's split is not the one that published figures are of.
+        num_cached: videos whose embeddings were read from a cache.
     """
 
     model: str
@@ -42,6 +45,12 @@ class EvaluationReport:
     split: EncodedSplit
     ranks: Mapping[str, TwoWayCounts]
     failures: Sequence[Failure]
+    differences: Sequence[str] = ()
+    num_cached: int = 0
+
+    def __repr__(self) -> str:
+        zero_shot = ", zero-shot" if self.is_zero_shot else ""
+        return f"model: {self.model}{zero_shot}\n{results_table(self.results, self.split.bad)}"
 
     def as_dict(self) -> dict[str, Any]:
         """The content of `report.json`.

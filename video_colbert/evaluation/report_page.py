@@ -13,6 +13,7 @@ from video_colbert.evaluation.report import REPORT_FILE, EvaluationReport
 from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
 from video_colbert.evaluation.svg_plots import rank_plot, score_plot
 from video_colbert.index.display import format_seconds
+from video_colbert.whole_files import write_whole
 
 PAGE_FILE = "report.html"
 _MOST_QUERIES = 2000
@@ -53,8 +54,8 @@ def write_report(directory: Path, report: EvaluationReport) -> None:
     """
     directory.mkdir(parents=True, exist_ok=True)
     content = json.dumps(report.as_dict(), indent=1)
-    (directory / REPORT_FILE).write_text(content + "\n", encoding="utf-8")
-    (directory / PAGE_FILE).write_text(report_page(report), encoding="utf-8")
+    write_whole(directory / REPORT_FILE, content + "\n")
+    write_whole(directory / PAGE_FILE, report_page(report))
 
 
 def report_page(report: EvaluationReport) -> str:

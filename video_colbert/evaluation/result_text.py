@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from video_colbert.encoding.encoded import BadVideo
 from video_colbert.evaluation.dual_softmax import DUAL_SOFTMAX
 from video_colbert.evaluation.retrieval import EvaluationResult
 
@@ -10,6 +13,9 @@ DIRECTIONS = {"text_to_video": "text to video", "video_to_text": "video to text"
 
 LEVELS = {"sum": "sum of levels", "frame": "frame level", "video": "video level"}
 """The levels of scores and their names."""
+
+_COLUMNS = ("R@1", "R@5", "R@10", "MdR", "MnR")
+_INTERVAL = "R@1 95 %"
 
 
 def gallery_text(result: EvaluationResult) -> str:
@@ -25,3 +31,32 @@ def conditions_text(result: EvaluationResult) -> list[str]:
     if result.ties != "expected":
         conditions.append(f"ties ranked as {result.ties}")
     return conditions
+
+
+def results_table(results: Sequence[EvaluationResult], bad: Sequence[BadVideo]) -> str:
+    """The metrics as a table, with what they are of above it and what was left out below.
+
+    Args:
+        results: of every level and direction of one evaluation.
+        bad: the videos that were left out.
+    """
+    first = results[0]
+    protocol = f", protocol {first.protocol}" if first.protocol is not None else ""
+    facts = [f"{gallery_text(first)}, {first.num_queries} captions", *conditions_text(first)]
+    lines = [
+        f"{first.dataset}{protocol}, split {first.split}: {'; '.join(facts)}",
+        f"{'level':<7}{'direction':<15}" + "".join(f"{name:>8}" for name in _COLUMNS) + f"  {_INTERVAL}",
+    ]
+    for result in results:
+        figures = "".join(f"{result.metrics[name]:>8.1f}" for name in _COLUMNS)
+        low, high = (result.confidence_intervals or {}).get("R@1", (None, None))
+        interval = "" if low is None or high is None else f"  {low:.1f} to {high:.1f}"
+        lines.append(f"{result.level:<7}{DIRECTIONS[result.direction]:<15}{figures}{interval}")
+    if first.truncated_queries:
+        lines.append(
+            f"{first.truncated_queries} of {first.num_queries} captions are longer than the text tower holds; their "
+            "ends were cut off."
+        )
+    if bad:
+        lines += [f"Left out, with their captions ({len(bad)}):", *(f"  {it.source}: {it.reason}" for it in bad)]
+    return "\n".join(lines)

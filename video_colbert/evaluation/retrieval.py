@@ -203,7 +203,7 @@ def encode_split(
     good = [(row, video) for row, video in zip(rows, videos, strict=True) if isinstance(video, EncodedVideo)]
     captions = [(place, text) for place, (row, _) in enumerate(good) for text in row["captions"]]
     if not captions:
-        reasons = f"; the first bad one is {bad[0].source}: {bad[0].reason}" if bad else ""
+        reasons = f"; the first bad one is {bad[0].source}: {bad[0].reason}" if bad else ", and none has a caption"
         raise ValueError(f"there is nothing to evaluate: of {len(rows)} videos, {len(good)} were encoded{reasons}")
     frames, frame_mask = _padded([video.frame_embeds for _, video in good])
     tokens, token_mask = None, None

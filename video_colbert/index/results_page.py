@@ -9,6 +9,7 @@ from pathlib import Path
 from video_colbert.index.display import format_seconds, link_to
 from video_colbert.index.hits import SearchHit
 from video_colbert.index.search_results import SearchHits
+from video_colbert.whole_files import write_whole
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem; color: #1b1f24; }
@@ -61,7 +62,7 @@ def write_search_page(path: Path, results: Sequence[SearchHits], *, title: str =
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
         f"<h1>{html.escape(title)}</h1>\n{sections}\n<script>{_SCRIPT}</script>\n</body>\n</html>\n"
     )
-    path.write_text(page, encoding="utf-8")
+    write_whole(path, page)
 
 
 def _section(result: SearchHits, folder: Path) -> str:

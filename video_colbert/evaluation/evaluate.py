@@ -1,0 +1,105 @@
+"""Evaluation of a model on a data set, from its name to metrics."""
+
+from __future__ import annotations
+
+import os
+
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.evaluation.dataset_rows import DatasetRows, load_rows
+from video_colbert.evaluation.embedding_cache import EmbeddingCache
+from video_colbert.evaluation.failures import worst_failures
+from video_colbert.evaluation.metrics import Ties
+from video_colbert.evaluation.report import EvaluationReport
+from video_colbert.evaluation.retrieval import encode_rows, encode_split, evaluate_split, rank_split
+
+
+def evaluate(
+    encoder: VideoColBERTEncoder,
+    dataset: str | DatasetRows,
+    *,
+    data_dir: str | os.PathLike[str] | None = None,
+    video_dir: str | os.PathLike[str] | None = None,
+    protocol: str | None = None,
+    split: str = "test",
+    allow_missing: bool = False,
+    batch_size: int = 32,
+    workers: int | None = None,
+    cache_dir: str | os.PathLike[str] | None = None,
+    ties: Ties = "expected",
+    dual_softmax: bool = False,
+    num_failures: int | None = None,
+) -> EvaluationReport:
+    """Evaluates a model: recall and ranks of each level, in both directions, with what was left out.
+
+    Args:
+        encoder: the model.
+        dataset: "msrvtt", "msvd", "vatex", "didemo" or "activitynet" from their official files; "video_folder" for
+            any folder of videos with a captions.jsonl or captions.csv; "moving_shapes", which is made on the spot.
+            Or what `load_rows` returned; the arguments up to `allow_missing` are then not looked at.
+        data_dir: folder with the annotation files, unchanged, and the videos at any depth.
+        video_dir: folder of a benchmark's videos, where it is another one.
+        protocol: protocol of a benchmark; by default its first.
+        split: name of the split.
+        allow_missing: go on without the videos whose files are missing; the report says how many are there.
+        batch_size: videos, or captions, that go through the model together.
+        workers: decoding threads; by default one for each processor core, at most 8.
+        cache_dir: folder that keeps embeddings, so that a second evaluation only scores.
+        ties: how tied scores are ranked; "expected" is over random tie-breaking, with bootstrap intervals.
+        dual_softmax: re-weight the scores by dual softmax, which sees all queries; the results say so.
+        num_failures: queries with the lowest ranked videos to show with pictures, for `write_report`, which then
+            has histograms of the scores too; None for neither.
+
+    Raises:
+        ValueError: there is no such data set, protocol or split, the arguments do not go together, or there is
+            nothing to evaluate.
+        OSError: a file of the data set, or a video under `data_dir` without `allow_missing`, is missing or cannot
+            be read; or the cache cannot be written.
+        ModuleNotFoundError: the `train` extra is not installed.
+
+    Example:
+        report = evaluate(encoder, "msrvtt", data_dir="MSRVTT")
+        print(report)
+        report.results[0].metrics["R@1"]
+    """
+    if isinstance(dataset, DatasetRows):
+        found = dataset
+    else:
+        found = load_rows(
+            dataset,
+            data_dir=data_dir,
+            video_dir=video_dir,
+            protocol=protocol,
+            split=split,
+            allow_missing=allow_missing,
+        )
+    cache = None if cache_dir is None else EmbeddingCache(cache_dir, encoder)
+    videos = encode_rows(encoder, found.rows, batch_size=batch_size, workers=workers, progress=True, cache=cache)
+    encoded = encode_split(encoder, found.rows, videos=videos, batch_size=batch_size, cache=cache)
+    ranks = rank_split(encoded, dual_softmax=dual_softmax, with_distribution=num_failures is not None, progress=True)
+    results = evaluate_split(
+        encoded,
+        dataset=found.dataset,
+        protocol=found.protocol,
+        split_name=found.split,
+        ties=ties,
+        dual_softmax=dual_softmax,
+        ranks=ranks,
+        confidence_intervals=ties == "expected",
+    )
+    gallery = [video for video in videos if isinstance(video, EncodedVideo)]
+    failures = (
+        worst_failures(encoder, encoded, gallery, ranks["sum"].text_to_video, number=num_failures)
+        if num_failures is not None
+        else []
+    )
+    return EvaluationReport(
+        model=str(encoder.reference),
+        is_zero_shot=encoder.is_zero_shot,
+        results=results,
+        split=encoded,
+        ranks=ranks,
+        failures=failures,
+        differences=found.differences,
+        num_cached=0 if cache is None else cache.hits,
+    )

@@ -4,13 +4,8 @@ from transformers import AutoConfig, AutoModel
 
 from .configuration_video_colbert import VideoColBERTConfig
 from .late_interaction import interaction_scores, max_sim, mean_max_sim, weighted_token_wise_interaction
-from .modeling_video_colbert import (
-    QueryEmbeddings,
-    VideoColBERTModel,
-    VideoColBERTOutput,
-    VideoColBERTScores,
-    VideoEmbeddings,
-)
+from .modeling_video_colbert import VideoColBERTModel
+from .outputs_video_colbert import QueryEmbeddings, VideoColBERTOutput, VideoColBERTScores, VideoEmbeddings
 
 # Loading by Auto class in this process, and writing the `auto_map` that loading elsewhere follows.
 AutoConfig.register(VideoColBERTConfig.model_type, VideoColBERTConfig)

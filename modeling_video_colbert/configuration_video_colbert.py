@@ -71,6 +71,8 @@ class VideoColBERTConfig(PreTrainedConfig):
     """
 
     model_type = "video_colbert"
+    # ColPali's name for the width of a token, by which tools of late interaction ask.
+    attribute_map = {"embedding_dim": "projection_dim"}  # noqa: RUF012 - transformers reads it as a plain dict
     sub_configs_defaults = {  # noqa: RUF012 - transformers reads this class attribute as a plain dict
         "text_config": SubConfigSpec(config_class=AutoConfig, model_type="clip_text_model"),
         "vision_config": SubConfigSpec(config_class=AutoConfig, model_type="clip_vision_model"),

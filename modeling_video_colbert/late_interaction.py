@@ -307,6 +307,9 @@ def _counted(query_embeds: Tensor, doc_embeds: Tensor, query_mask: Tensor | None
 
 def _blocks(num_queries: int, num_docs: int, pair_elements: int, block_elements: int) -> list[tuple[slice, slice]]:
     """Splits the score matrix into blocks of about `block_elements / pair_elements` (query, document) pairs."""
+    if any(isinstance(size, torch.SymInt) for size in (num_queries, num_docs, pair_elements)):
+        # Exported for any number of them: a graph has no loop of unknown length.
+        return [(slice(None), slice(None))]
     pairs = max(1, block_elements // pair_elements)
     # Square blocks read the fewest tokens for their products.
     rows = min(num_queries, max(1, int(pairs**0.5)))

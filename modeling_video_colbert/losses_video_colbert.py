@@ -79,4 +79,29 @@ def calibrated_logit_bias(scores: Tensor, positive_mask: Tensor, logit_scale: Te
     )
 
 
-__all__ = ["calibrated_logit_bias", "info_nce_loss", "sigmoid_loss"]
+def positive_pairs(scores: Tensor, positive_mask: Tensor | None) -> Tensor:
+    """Checks the mask of positive pairs, or makes the diagonal one.
+
+    Args:
+        scores: `[Nq, Nv]` scores.
+        positive_mask: `[Nq, Nv]`, true where query and video belong together. `None` means the diagonal.
+
+    Returns:
+        `[Nq, Nv]`, boolean.
+
+    Raises:
+        ValueError: If the mask has another shape, or is missing where there are not as many queries as videos.
+    """
+    if positive_mask is None:
+        if scores.shape[0] != scores.shape[1]:
+            raise ValueError(
+                f"positive_mask is needed for {scores.shape[0]} queries and {scores.shape[1]} videos: which belong "
+                "together?"
+            )
+        return torch.eye(scores.shape[0], dtype=torch.bool, device=scores.device)
+    if positive_mask.shape != scores.shape:
+        raise ValueError(f"positive_mask is {list(positive_mask.shape)}; it must be {list(scores.shape)}.")
+    return positive_mask.bool()
+
+
+__all__ = ["calibrated_logit_bias", "info_nce_loss", "positive_pairs", "sigmoid_loss"]

@@ -1,18 +1,71 @@
 """The video level: a temporal transformer over frame tokens and learned visual expansion tokens."""
 
 import math
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers.activations import ACT2FN
+from transformers.masking_utils import create_bidirectional_mask
 from transformers.modeling_layers import GradientCheckpointingLayer
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .configuration_video_colbert import VideoColBERTConfig
 
 
+class ContextualisedTokens(NamedTuple):
+    """Output of the temporal transformer.
+
+    Attributes:
+        tokens: `[B, T + E, D]` video tokens before normalisation, frames first.
+        token_mask: `[B, T + E]`, true on real frames and on expansion tokens.
+        hidden_states: `[B, T + E, D]` for the input and for each layer, if asked for.
+        attentions: `[B, heads, T + E, T + E]` for each layer, if asked for; `None` for each where the attention
+            implementation does not make them.
+    """
+
+    tokens: Tensor
+    token_mask: Tensor
+    hidden_states: tuple[Tensor, ...] | None
+    attentions: tuple[Tensor | None, ...] | None
+
+
+def eager_attention(
+    module: nn.Module,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attention_mask: Tensor | None,
+    scaling: float,
+    dropout: float = 0.0,
+    **_: Any,
+) -> tuple[Tensor, Tensor]:
+    """Computes attention step by step, as transformers' `"eager"` does.
+
+    Args:
+        module: Whose attention it is: in training its dropout acts.
+        query: `[B, heads, N, width]`.
+        key: `[B, heads, N, width]`.
+        value: `[B, heads, N, width]`.
+        attention_mask: `[B, 1, N, N]`, added to the logits.
+        scaling: Factor of the products.
+        dropout: Share of weights set to 0.
+        **_: What other implementations read.
+
+    Returns:
+        `[B, N, heads, width]`, and the `[B, heads, N, N]` weights.
+    """
+    logits = query @ key.transpose(-1, -2) * scaling
+    if attention_mask is not None:
+        logits = logits + attention_mask
+    weights = F.softmax(logits, dim=-1, dtype=torch.float32).to(query.dtype)
+    weights = F.dropout(weights, p=dropout, training=module.training)
+    return (weights @ value).transpose(1, 2), weights
+
+
 class TemporalAttention(nn.Module):
-    """Multi-head self-attention over the tokens of one video.
+    """Multi-head self-attention over the tokens of one video, by the implementation that the config names.
 
     Args:
         config: The model's configuration.
@@ -21,29 +74,35 @@ class TemporalAttention(nn.Module):
     def __init__(self, config: VideoColBERTConfig) -> None:
         super().__init__()
         width = config.projection_dim
+        self.config = config
         self.num_heads = config.temporal_num_heads
-        self.dropout = config.temporal_dropout
+        self.is_causal = False
         self.q_proj = nn.Linear(width, width)
         self.k_proj = nn.Linear(width, width)
         self.v_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None) -> Tensor:
-        """Maps `[B, N, D]` to `[B, N, D]`; `attention_mask` is `[B, 1, 1, N]`, true on tokens to attend to."""
+    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """Maps `[B, N, D]` to `[B, N, D]`, with its `[B, heads, N, N]` weights where they are made.
+
+        `attention_mask` is what `create_bidirectional_mask` made for the attention implementation.
+        """
         batch, tokens, width = hidden_states.shape
         queries, keys, values = (
             projection(hidden_states).view(batch, tokens, self.num_heads, -1).transpose(1, 2)
             for projection in (self.q_proj, self.k_proj, self.v_proj)
         )
-        attended = F.scaled_dot_product_attention(
+        attend = ALL_ATTENTION_FUNCTIONS.get_interface(self.config._attn_implementation, eager_attention)
+        attended, weights = attend(
+            self,
             queries,
             keys,
             values,
-            attn_mask=attention_mask,
-            dropout_p=self.dropout if self.training else 0.0,
+            attention_mask,
+            scaling=(width // self.num_heads) ** -0.5,
+            dropout=self.config.temporal_dropout if self.training else 0.0,
         )
-        output: Tensor = self.out_proj(attended.transpose(1, 2).reshape(batch, tokens, width))
-        return output
+        return self.out_proj(attended.reshape(batch, tokens, width)), weights
 
 
 class TemporalLayer(GradientCheckpointingLayer):
@@ -65,13 +124,12 @@ class TemporalLayer(GradientCheckpointingLayer):
         self.activation = ACT2FN[config.temporal_hidden_act]
         self.dropout = nn.Dropout(config.temporal_dropout)
 
-    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None) -> Tensor:
-        """Maps `[B, N, D]` to `[B, N, D]`."""
-        attended = self.self_attn(self.layer_norm1(hidden_states), attention_mask)
+    def forward(self, hidden_states: Tensor, attention_mask: Tensor | None = None) -> tuple[Tensor, Tensor | None]:
+        """Maps `[B, N, D]` to `[B, N, D]`, with the attention's weights where they are made."""
+        attended, weights = self.self_attn(self.layer_norm1(hidden_states), attention_mask)
         hidden_states = hidden_states + self.dropout(attended)
         expanded = self.activation(self.fc1(self.layer_norm2(hidden_states)))
-        output: Tensor = hidden_states + self.dropout(self.fc2(expanded))
-        return output
+        return hidden_states + self.dropout(self.fc2(expanded)), weights
 
 
 class TemporalTransformer(nn.Module):
@@ -87,6 +145,7 @@ class TemporalTransformer(nn.Module):
     def __init__(self, config: VideoColBERTConfig) -> None:
         super().__init__()
         width = config.projection_dim
+        self.config = config
         self.position_kind = config.temporal_position_embedding
         self.position_table: Tensor
         self.has_frame_residual = config.temporal_residual == "frame"
@@ -101,15 +160,23 @@ class TemporalTransformer(nn.Module):
         self.expansion_output = nn.Linear(width, width, bias=False)
         self.gradient_checkpointing = False
 
-    def forward(self, frame_tokens: Tensor, frame_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self,
+        frame_tokens: Tensor,
+        frame_mask: Tensor,
+        output_hidden_states: bool = False,
+        output_attentions: bool = False,
+    ) -> ContextualisedTokens:
         """Maps frame tokens to video tokens.
 
         Args:
             frame_tokens: `[B, T, D]` frame tokens before normalisation.
             frame_mask: `[B, T]`, true on real frames.
+            output_hidden_states: Whether to return each layer's input and the last one's output.
+            output_attentions: Whether to return each layer's attention weights.
 
         Returns:
-            `[B, T + E, D]` video tokens before normalisation, frames first, and their `[B, T + E]` mask.
+            Video tokens, their mask, and what was asked for.
         """
         batch, num_frames, _ = frame_tokens.shape
         hidden_states = frame_tokens
@@ -120,13 +187,28 @@ class TemporalTransformer(nn.Module):
         expansion = self.expansion_tokens.to(hidden_states.dtype).expand(batch, -1, -1)
         hidden_states = torch.cat([hidden_states, expansion], dim=1)
         token_mask = F.pad(frame_mask, (0, expansion.shape[1]), value=True)
+        attention_mask = create_bidirectional_mask(
+            self.config,
+            hidden_states,
+            token_mask,
+            # Else a batch without padding takes another kernel, which rounds otherwise.
+            allow_is_bidirectional_skip=False,
+        )
+        all_hidden_states, all_weights = [hidden_states], []
         for layer in self.layers:
-            hidden_states = layer(hidden_states, attention_mask=token_mask[:, None, None, :])
+            hidden_states, weights = layer(hidden_states, attention_mask=attention_mask)
+            all_hidden_states.append(hidden_states)
+            all_weights.append(weights)
         hidden_states = self.final_layer_norm(hidden_states)
         frames = self.frame_output(hidden_states[:, :num_frames])
         if self.has_frame_residual:
             frames = frame_tokens + frames
-        return torch.cat([frames, self.expansion_output(hidden_states[:, num_frames:])], dim=1), token_mask
+        return ContextualisedTokens(
+            torch.cat([frames, self.expansion_output(hidden_states[:, num_frames:])], dim=1),
+            token_mask,
+            tuple(all_hidden_states) if output_hidden_states else None,
+            tuple(all_weights) if output_attentions else None,
+        )
 
 
 def sinusoidal_positions(num_positions: int, width: int) -> Tensor:

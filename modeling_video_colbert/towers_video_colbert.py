@@ -1,14 +1,12 @@
-"""The supported text and image towers, and how their pretrained weights are found in a backbone."""
+"""The supported text and image towers."""
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor, nn
+from torch import nn
 from transformers import (
     CLIPModel,
     CLIPTextModel,
     CLIPVisionModel,
-    PreTrainedConfig,
     PreTrainedModel,
     SiglipModel,
     SiglipTextModel,
@@ -87,98 +85,4 @@ def build_image_tower(config: VideoColBERTConfig) -> tuple[PreTrainedModel, nn.M
     return tower, nn.Linear(config.vision_config.hidden_size, config.projection_dim, bias=False)
 
 
-def backbone_projection_dim(config: PreTrainedConfig) -> int:
-    """Returns the width of a backbone's joint space."""
-    if config.model_type == "clip":
-        return int(config.projection_dim)
-    return int(config.text_config.projection_size)
-
-
-def backbone_weight_names(backbone: PreTrainedModel, config: VideoColBERTConfig) -> dict[str, str]:
-    """Maps the name of each backbone weight that a model of this configuration uses to the model's name for it."""
-    family = tower_family(backbone.config.model_type)
-    heads = {}
-    if config.query_head == "pretrained":
-        heads[family.text_head_source] = "query_head"
-    if config.frame_head == "pretrained" and family.frame_head_source is not None:
-        heads[family.frame_head_source] = "frame_head"
-    renamed = {}
-    for name in backbone.state_dict():
-        module, _, parameter = name.rpartition(".")
-        if module in heads:
-            renamed[name] = f"{heads[module]}.{parameter}"
-        elif name.startswith(("text_model.", "vision_model.")) and module != family.text_head_source:
-            renamed[name] = name
-    return renamed
-
-
-@torch.no_grad()
-def copy_backbone_weights(model: PreTrainedModel, backbone: PreTrainedModel) -> tuple[list[str], list[str]]:
-    """Copies the towers and heads of a backbone into a model, by name.
-
-    Args:
-        model: A `VideoColBERTModel` of the backbone's sizes.
-        backbone: A `CLIPModel` or `SiglipModel`.
-
-    Returns:
-        The backbone's weights that were left out, and the model's weights that keep their initial values.
-
-    Raises:
-        ValueError: If a tower weight is missing from the backbone or has another shape.
-    """
-    names = backbone_weight_names(backbone, model.config)
-    source, target = backbone.state_dict(), model.state_dict()
-    for backbone_name, name in names.items():
-        if name not in target or target[name].shape != source[backbone_name].shape:
-            shape = list(target[name].shape) if name in target else "absent"
-            raise ValueError(
-                f"Backbone weight {backbone_name} is {list(source[backbone_name].shape)}, but {name} is {shape}."
-            )
-        target[name].copy_(source[backbone_name])
-    left_out = sorted(set(source) - set(names))
-    initial = set(target) - set(names.values())
-    if missing := sorted(name for name in initial if name.startswith(("text_model.", "vision_model."))):
-        raise ValueError(f"The backbone has no weights for {missing}.")
-    if model.config.temporal_init == "clip" and "video" in model.config.score_levels:
-        initial -= _copy_temporal_layers(target, source, model.config)
-    return left_out, sorted(initial)
-
-
-def _copy_temporal_layers(
-    target: dict[str, Tensor], source: dict[str, Tensor], config: VideoColBERTConfig
-) -> set[str]:
-    """Starts the temporal transformer from the text tower's first layers and positions, as CLIP4Clip does."""
-    if config.temporal_num_heads != config.text_config.num_attention_heads:
-        raise ValueError(
-            f"temporal_init='clip' needs temporal_num_heads to be the text tower's "
-            f"{config.text_config.num_attention_heads}, not {config.temporal_num_heads}."
-        )
-    copied = {}
-    for name in target:
-        if name.startswith("temporal_transformer.layers."):
-            layer = name.replace("temporal_transformer.", "text_model.encoder.")
-            copied[name] = layer.replace(".fc", ".mlp.fc")
-    positions = "temporal_transformer.position_embedding.weight"
-    if positions in target:
-        copied[positions] = "text_model.embeddings.position_embedding.weight"
-    for name, source_name in copied.items():
-        if source_name not in source:
-            raise ValueError(f"temporal_init='clip' copies {source_name}, which the text tower does not have.")
-        # The text tower may have more positions than there are frames.
-        weight = source[source_name][: config.max_frames] if name == positions else source[source_name]
-        if weight.shape != target[name].shape:
-            raise ValueError(
-                f"temporal_init='clip' copies {source_name} {list(weight.shape)} to {name} "
-                f"{list(target[name].shape)}; projection_dim, temporal_intermediate_size and max_frames must fit."
-            )
-        target[name].copy_(weight)
-    return set(copied)
-
-
-__all__ = [
-    "backbone_projection_dim",
-    "build_image_tower",
-    "build_text_tower",
-    "copy_backbone_weights",
-    "tower_family",
-]
+__all__ = ["TowerFamily", "build_image_tower", "build_text_tower", "tower_family"]

@@ -10,16 +10,17 @@ from video_colbert.modeling_video_colbert.temporal_video_colbert import Temporal
 
 def test_the_video_level_starts_as_the_frame_level() -> None:
     config = VideoColBERTConfig(projection_dim=16, temporal_num_layers=1, temporal_num_heads=2)
+    config._attn_implementation = "sdpa"
     torch.manual_seed(0)
     transformer = TemporalTransformer(config)
     torch.nn.init.zeros_(transformer.frame_output.weight)
     # The model does this; until then they are whatever the memory holds.
     torch.nn.init.normal_(transformer.expansion_tokens)
     frames = torch.randn(2, 5, 16)
-    tokens, mask = transformer.eval()(frames, torch.ones(2, 5, dtype=torch.bool))
-    torch.testing.assert_close(tokens[:, :5], frames)
-    assert tokens.shape == (2, 7, 16)
-    assert mask.all()
+    output = transformer.eval()(frames, torch.ones(2, 5, dtype=torch.bool))
+    torch.testing.assert_close(output.tokens[:, :5], frames)
+    assert output.tokens.shape == (2, 7, 16)
+    assert output.token_mask.all()
 
 
 def test_a_model_from_a_backbone_has_equal_frame_outputs_on_both_levels() -> None:

@@ -146,7 +146,7 @@ class VideoColBERTEncoder:
         pixels = torch.nn.utils.rnn.pad_sequence([clip.pixels for clip in batch], batch_first=True)
         pixels = self.processor.video_processor.normalize(pixels.to(self.model.device))
         mask = (torch.arange(pixels.shape[1]) < lengths[:, None]).to(self.model.device)
-        video = self.model.get_video_features(pixels.to(self.model.dtype), mask)
+        video = self.model.get_video_features(pixels.to(self.model.dtype), mask, return_dict=True)
         frames = _unpadded(video.frame_embeds, video.frame_mask)
         none: Sequence[Tensor | None] = [None] * len(batch)
         tokens = frame_weights = video_weights = none
@@ -193,7 +193,9 @@ class VideoColBERTEncoder:
             if self.model.device.type == "cpu":
                 # The last ones are filled up with the first query.
                 rows = torch.cat([rows, torch.zeros(batch_size - len(rows), dtype=torch.long)])
-            query = self.model.get_text_features(inputs["input_ids"][rows], inputs["attention_mask"][rows])
+            query = self.model.get_text_features(
+                inputs["input_ids"][rows], inputs["attention_mask"][rows], return_dict=True
+            )
             embeds.append(query.query_embeds.float())
             masks.append(query.query_mask.bool())
             if query.query_weights is not None:

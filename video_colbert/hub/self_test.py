@@ -213,8 +213,12 @@ def _encode(
     )
     device = model.device
     with torch.autocast(device.type, enabled=False):
-        query = model.get_text_features(queries["input_ids"].to(device), queries["attention_mask"].to(device))
-        video = model.get_video_features(inputs["pixel_values_videos"].to(device), inputs["video_mask"].to(device))
+        query = model.get_text_features(
+            queries["input_ids"].to(device), queries["attention_mask"].to(device), return_dict=True
+        )
+        video = model.get_video_features(
+            inputs["pixel_values_videos"].to(device), inputs["video_mask"].to(device), return_dict=True
+        )
         scores = model.score(query, video)
     tokens = {
         "query_tokens": query.query_embeds[query.query_mask],

@@ -115,7 +115,9 @@ def _embed(model: nn.Module, batch: Batch, normalize: Normalize | None) -> tuple
     inputs = {name: batch[name] for name in _MODEL_INPUTS}
     if normalize is not None:
         inputs["pixel_values_videos"] = normalize(inputs["pixel_values_videos"])
-    output = model(**inputs, return_scores=False)
+    # Tokens alone, whatever else the model's config asks its calls to return.
+    tokens_alone = {"return_scores": False, "output_hidden_states": False, "output_attentions": False}
+    output = model(**inputs, **tokens_alone, return_dict=True)
     return output.query, output.video
 
 

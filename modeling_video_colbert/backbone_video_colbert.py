@@ -1,0 +1,160 @@
+"""Backbones: CLIP and SigLIP checkpoints, the configuration that follows from one, and its weights in a model."""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+
+from .configuration_video_colbert import VideoColBERTConfig
+from .towers_video_colbert import tower_family
+
+
+def load_backbone(name_or_path: str | Path, dtype: torch.dtype | str, **hub: Any) -> PreTrainedModel:
+    """Loads a whole backbone.
+
+    Args:
+        name_or_path: Hub id or local folder of a CLIP, SigLIP or fixed-resolution SigLIP 2 checkpoint.
+        dtype: Type of the weights.
+        **hub: `revision`, `token`, `cache_dir`, `local_files_only`.
+
+    Returns:
+        A `CLIPModel` or `SiglipModel`.
+
+    Raises:
+        ValueError: If the checkpoint is of another kind or lacks weights.
+    """
+    config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
+    family = tower_family(config.model_type)
+    backbone, report = family.backbone_class.from_pretrained(
+        name_or_path, config=config, dtype=dtype, output_loading_info=True, **hub
+    )
+    if report["missing_keys"]:
+        raise ValueError(f"Checkpoint {name_or_path} lacks the weights {sorted(report['missing_keys'])}.")
+    return backbone
+
+
+def backbone_config_fields(config: PreTrainedConfig, zero_shot: bool, temporal_init: str) -> dict[str, Any]:
+    """Derives the fields of a [`VideoColBERTConfig`] that follow from a backbone.
+
+    Args:
+        config: The backbone's configuration.
+        zero_shot: Whether the model is the backbone's own retrieval model: its pooled text vector against its frame
+            vectors.
+        temporal_init: Field of the same name; `"clip"` gives the temporal transformer the text tower's sizes.
+
+    Returns:
+        Fields by name.
+    """
+    text_config = config.text_config
+    fields: dict[str, Any] = {
+        "text_config": text_config.to_dict(),
+        "vision_config": config.vision_config.to_dict(),
+        "projection_dim": backbone_projection_dim(config),
+    }
+    if zero_shot:
+        fields |= {
+            "score_levels": ["frame"],
+            "query_representation": "pooled",
+            # SigLIP pools the last position of its full table, so a shorter query is another query.
+            "query_length": text_config.max_position_embeddings,
+        }
+    if temporal_init == "clip":
+        fields |= {
+            "temporal_num_heads": text_config.num_attention_heads,
+            "temporal_intermediate_size": text_config.intermediate_size,
+            "temporal_hidden_act": text_config.hidden_act,
+        }
+    return fields
+
+
+def backbone_projection_dim(config: PreTrainedConfig) -> int:
+    """Returns the width of a backbone's joint space."""
+    if config.model_type == "clip":
+        return int(config.projection_dim)
+    return int(config.text_config.projection_size)
+
+
+def backbone_weight_names(backbone: PreTrainedModel, config: VideoColBERTConfig) -> dict[str, str]:
+    """Maps the name of each backbone weight that a model of this configuration uses to the model's name for it."""
+    family = tower_family(backbone.config.model_type)
+    heads = {}
+    if config.query_head == "pretrained":
+        heads[family.text_head_source] = "query_head"
+    if config.frame_head == "pretrained" and family.frame_head_source is not None:
+        heads[family.frame_head_source] = "frame_head"
+    renamed = {}
+    for name in backbone.state_dict():
+        module, _, parameter = name.rpartition(".")
+        if module in heads:
+            renamed[name] = f"{heads[module]}.{parameter}"
+        elif name.startswith(("text_model.", "vision_model.")) and module != family.text_head_source:
+            renamed[name] = name
+    return renamed
+
+
+@torch.no_grad()
+def copy_backbone_weights(model: PreTrainedModel, backbone: PreTrainedModel) -> tuple[list[str], list[str]]:
+    """Copies the towers and heads of a backbone into a model, by name.
+
+    Args:
+        model: A `VideoColBERTModel` of the backbone's sizes.
+        backbone: A `CLIPModel` or `SiglipModel`.
+
+    Returns:
+        The backbone's weights that were left out, and the model's weights that keep their initial values.
+
+    Raises:
+        ValueError: If a tower weight is missing from the backbone or has another shape.
+    """
+    names = backbone_weight_names(backbone, model.config)
+    source, target = backbone.state_dict(), model.state_dict()
+    for backbone_name, name in names.items():
+        if name not in target or target[name].shape != source[backbone_name].shape:
+            shape = list(target[name].shape) if name in target else "absent"
+            raise ValueError(
+                f"Backbone weight {backbone_name} is {list(source[backbone_name].shape)}, but {name} is {shape}."
+            )
+        target[name].copy_(source[backbone_name])
+    left_out = sorted(set(source) - set(names))
+    initial = set(target) - set(names.values())
+    if missing := sorted(name for name in initial if name.startswith(("text_model.", "vision_model."))):
+        raise ValueError(f"The backbone has no weights for {missing}.")
+    if model.config.temporal_init == "clip" and "video" in model.config.score_levels:
+        initial -= _copy_temporal_layers(target, source, model.config)
+    return left_out, sorted(initial)
+
+
+def _copy_temporal_layers(
+    target: dict[str, Tensor], source: dict[str, Tensor], config: VideoColBERTConfig
+) -> set[str]:
+    """Starts the temporal transformer from the text tower's first layers and positions, as CLIP4Clip does."""
+    if config.temporal_num_heads != config.text_config.num_attention_heads:
+        raise ValueError(
+            f"temporal_init='clip' needs temporal_num_heads to be the text tower's "
+            f"{config.text_config.num_attention_heads}, not {config.temporal_num_heads}."
+        )
+    copied = {}
+    for name in target:
+        if name.startswith("temporal_transformer.layers."):
+            layer = name.replace("temporal_transformer.", "text_model.encoder.")
+            copied[name] = layer.replace(".fc", ".mlp.fc")
+    positions = "temporal_transformer.position_embedding.weight"
+    if positions in target:
+        copied[positions] = "text_model.embeddings.position_embedding.weight"
+    for name, source_name in copied.items():
+        if source_name not in source:
+            raise ValueError(f"temporal_init='clip' copies {source_name}, which the text tower does not have.")
+        # The text tower may have more positions than there are frames.
+        weight = source[source_name][: config.max_frames] if name == positions else source[source_name]
+        if weight.shape != target[name].shape:
+            raise ValueError(
+                f"temporal_init='clip' copies {source_name} {list(weight.shape)} to {name} "
+                f"{list(target[name].shape)}; projection_dim, temporal_intermediate_size and max_frames must fit."
+            )
+        target[name].copy_(weight)
+    return set(copied)
+
+
+__all__ = ["backbone_config_fields", "copy_backbone_weights", "load_backbone"]

@@ -1,12 +1,16 @@
 """Reads annotation files: every error names the file, the line and what was expected there."""
 
-import csv
-import io
 import json
 import pickle
-from collections.abc import Iterator
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+# An escape that is half a character; two of them may make a whole one.
+_LONE_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 class AnnotationError(ValueError):
@@ -30,15 +34,32 @@ def read_text(file: str | Path) -> str:
     """Reads a UTF-8 file, with or without a byte-order mark.
 
     Raises:
-        AnnotationError: There is no such file, or it is not UTF-8.
+        AnnotationError: There is no such file, or it cannot be read or is not UTF-8.
     """
     try:
-        return Path(file).read_bytes().decode("utf-8-sig")
+        content = Path(file).read_bytes()
     except (FileNotFoundError, IsADirectoryError) as error:
         raise AnnotationError(file, "no such file") from error
+    except OSError as error:
+        raise AnnotationError(file, f"cannot be read ({error.strerror})") from error
+    return decode_text(content, file)
+
+
+def decode_text(content: bytes, file: str | Path) -> str:
+    """Decodes the content of a text file, UTF-8 with or without a byte-order mark.
+
+    Args:
+        content: The bytes.
+        file: Where they are from, for errors.
+
+    Raises:
+        AnnotationError: They are not UTF-8; the message names the line.
+    """
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise AnnotationError(file, f"not UTF-8 text ({error.reason})", line) from error
+        line = content[: error.start].count(b"\n") + 1
+        raise AnnotationError(file, f"not UTF-8 text ({error.reason}); save it as UTF-8", line) from error
 
 
 def read_list(file: str | Path) -> list[str]:
@@ -59,39 +80,6 @@ def read_list(file: str | Path) -> list[str]:
     return list(seen)
 
 
-def read_csv(file: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, str]]]:
-    """Reads a comma-separated file with a header.
-
-    Args:
-        file: The file.
-        columns: Columns that must be there; others are passed on as they are.
-
-    Yields:
-        The line where each row begins, and the row.
-
-    Raises:
-        AnnotationError: A missing column, or a row with more or fewer fields than the header.
-    """
-    reader = csv.DictReader(io.StringIO(read_text(file), newline=""), strict=True)
-    line = 1
-    try:
-        header = reader.fieldnames or []
-        missing = [column for column in columns if column not in header]
-        if missing:
-            raise AnnotationError(
-                file, f"expected a header with {', '.join(columns)}; {', '.join(missing)} is not in it", 1
-            )
-        line = reader.line_num + 1
-        for row in reader:
-            # DictReader keeps surplus fields under the key None and gives missing ones the value None.
-            if None in row or None in row.values():
-                raise AnnotationError(file, f"expected {len(header)} fields ({', '.join(header)})", line)
-            yield line, row
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise AnnotationError(file, f"malformed CSV: {error}", line) from error
-
-
 def read_json(file: str | Path, expected: type, shape: str) -> Any:
     """Reads a JSON file.
 
@@ -104,45 +92,98 @@ def read_json(file: str | Path, expected: type, shape: str) -> Any:
         The value.
 
     Raises:
-        AnnotationError: Not JSON, or another outermost type.
+        AnnotationError: As for `parse_json`, or another outermost type.
     """
-    try:
-        value = json.loads(read_text(file))
-    except json.JSONDecodeError as error:
-        raise AnnotationError(
-            file, f"malformed JSON at column {error.colno} ({error.msg}); expected {shape}", error.lineno
-        ) from error
+    value = parse_json(read_text(file), file, shape=shape)
     if not isinstance(value, expected):
         raise AnnotationError(file, f"expected {shape}, got a {type(value).__name__}")
     return value
 
 
-def read_jsonl(file: str | Path, columns: tuple[str, ...]) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Reads a file with one JSON object a line; blank lines are passed over.
+def read_jsonl(file: str | Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Reads a file with one JSON object a line, as `parse_jsonl` reads its text.
+
+    Raises:
+        AnnotationError: The file cannot be read, or as for `parse_jsonl`.
+    """
+    return parse_jsonl(read_text(file), file, columns)
+
+
+def parse_jsonl(text: str, file: str | Path, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Parses text with one JSON object a line; blank lines are passed over.
 
     Args:
-        file: The file.
+        text: The lines.
+        file: Where they are from, for errors.
         columns: Keys that every object must have.
 
     Yields:
         The line number and the object.
 
     Raises:
-        AnnotationError: A line that is no JSON object, or lacks a key.
+        AnnotationError: As for `parse_json`, or a line that is no object, lacks a key, or has one twice.
     """
-    for number, line in enumerate(read_text(file).split("\n"), start=1):
+    for number, line in enumerate(text.split("\n"), start=1):
         if not line.strip():
             continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise AnnotationError(file, f"malformed JSON at column {error.colno} ({error.msg})", number) from error
-        missing = [column for column in columns if not isinstance(row, dict) or column not in row]
-        if missing:
+        row = parse_json(line, file, number, hook=partial(_distinct_keys, file, number))
+        if not isinstance(row, dict):
+            raise AnnotationError(file, f"expected an object, got a {type(row).__name__}", number)
+        if missing := [column for column in columns if column not in row]:
+            names = ", ".join(map(repr, row)) or "nothing"
             raise AnnotationError(
-                file, f"expected an object with {', '.join(columns)}; {', '.join(missing)} is missing", number
+                file,
+                f"expected an object with {', '.join(columns)}; it has {names}, and no {', '.join(missing)}",
+                number,
             )
         yield number, row
+
+
+def parse_json(
+    text: str,
+    file: str | Path,
+    line: int | None = None,
+    *,
+    shape: str = "",
+    hook: Callable[[list[tuple[str, Any]]], Any] | None = None,
+) -> Any:
+    """Parses JSON.
+
+    Args:
+        text: The JSON.
+        file: Where it is from, for errors.
+        line: The line that it is; None where it is the whole file.
+        shape: What it should hold, in words, for the error.
+        hook: Makes an object of its keys and values, by default a dictionary, in which the last of equal keys counts.
+
+    Raises:
+        AnnotationError: No JSON, nested too deeply, or with a number or text that cannot be read.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=hook)
+        if _LONE_SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except json.JSONDecodeError as error:
+        expected = f"; expected {shape}" if shape else ""
+        reason = f"malformed JSON at column {error.colno} ({error.msg}){expected}"
+        raise AnnotationError(file, reason, error.lineno if line is None else line) from error
+    except UnicodeEncodeError as error:
+        lone = error.object[error.start].encode("ascii", "backslashreplace").decode()
+        raise AnnotationError(file, f"text with {lone}, half of a character, is not Unicode", line) from error
+    except AnnotationError:
+        raise
+    except ValueError as error:
+        raise AnnotationError(file, "malformed JSON: a number has thousands of digits", line) from error
+    except RecursionError as error:
+        raise AnnotationError(file, "malformed JSON: nested too deeply", line) from error
+    return value
+
+
+def _distinct_keys(file: str | Path, line: int, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    if len(row := dict(pairs)) < len(pairs):
+        twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
+        raise AnnotationError(file, f"expected each key once; {twice!r} is given twice", line)
+    return row
 
 
 class PlainUnpickler(pickle.Unpickler):

@@ -10,7 +10,14 @@ import datasets
 
 from .annotation_files import AnnotationError, read_json
 from .protocols import get_protocol
-from .video_files import MissingVideosError, files_fingerprint, find_videos, video_stem, video_text_features
+from .video_files import (
+    MissingVideosError,
+    composed_name,
+    files_fingerprint,
+    find_videos,
+    video_stem,
+    video_text_features,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +182,7 @@ def make_rows(videos: Sequence[AnnotatedVideo], config: BenchmarkConfig, files: 
     Args:
         videos: The annotations.
         config: Whether files may be missing.
-        files: The video files by stem.
+        files: The video files by stem, in composed form.
 
     Returns:
         One row for each of `videos`, in their order.
@@ -190,7 +197,7 @@ def make_rows(videos: Sequence[AnnotatedVideo], config: BenchmarkConfig, files: 
     for video in videos:
         stems = video.file_stems or (video.video_id,)
         names.add(stems[0])
-        found = next((files[stem] for stem in stems if stem in files), [])
+        found = next((files[stem] for stem in map(composed_name, stems) if stem in files), [])
         if len(found) > 1:
             raise ValueError(
                 f"two files go under the name of one video: {found[0]} and {found[1]}; "
@@ -281,7 +288,7 @@ class BenchmarkBuilder(datasets.GeneratorBasedBuilder):
         annotated = {split: self.read_split(split) for split in self._splits()}
         files: dict[str, list[Path]] = {}
         for path in find_videos(self.config.video_root):
-            files.setdefault(video_stem(path.name), []).append(path)
+            files.setdefault(composed_name(video_stem(path.name)), []).append(path)
         generators = []
         for split, videos in annotated.items():
             rows = make_rows(videos, self.config, files)

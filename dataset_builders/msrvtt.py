@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .annotation_files import AnnotationError, read_csv, read_json
+from .annotation_files import AnnotationError, read_json
 from .benchmark_builder import AnnotatedVideo, AnnotationLayout, BenchmarkBuilder, protocol_configs, read_mirror
+from .delimited_tables import read_csv
 from .protocols import PROTOCOLS
 from .video_files import video_stem
 

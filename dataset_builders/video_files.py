@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -94,6 +95,20 @@ def find_videos(folder: str | Path) -> list[Path]:
             if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_EXTENSIONS
         )
     return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+
+
+def composed_name(name: str) -> str:
+    """A name in Unicode's composed form (NFC), the same whichever form a system wrote its letters in."""
+    return unicodedata.normalize("NFC", name)
+
+
+def is_unicode(text: str) -> bool:
+    """Whether text can be written as UTF-8, which a file's name on Linux need not be."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def video_stem(name: str) -> str:

@@ -1,5 +1,6 @@
 """Any folder of videos, with or without a CSV or JSONL file of captions, as a data set."""
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,13 +9,25 @@ from typing import Any
 
 import datasets
 
-from .annotation_files import AnnotationError, read_csv, read_jsonl
-from .video_files import MissingVideosError, files_fingerprint, find_videos, video_text_features
+from .annotation_files import AnnotationError, read_jsonl
+from .delimited_tables import read_csv
+from .video_files import (
+    MissingVideosError,
+    composed_name,
+    files_fingerprint,
+    find_videos,
+    is_unicode,
+    video_text_features,
+)
 
 CAPTION_FILES = ("captions.jsonl", "captions.csv")
 ROWS_PER_SHARD = 256
 
+logger = logging.getLogger(__name__)
+
 Row = dict[str, Any]
+# A video's path below the folder, and the start and end of the part that captions are about.
+CaptionedPart = tuple[str, float | None, float | None]
 
 
 @dataclass
@@ -70,19 +83,25 @@ class VideoFolderConfig(datasets.BuilderConfig):
 
 
 def parse_time(value: object, column: str, file: Path, line: int) -> float | None:
-    """Reads a time in seconds; an empty field or null is None."""
+    """Reads a time in seconds; an empty field, null and NaN are None.
+
+    Raises:
+        AnnotationError: It is no time from 0.
+    """
     if value is None or value == "":
         return None
     try:
         seconds = float(value)  # type: ignore[arg-type] # what float refuses is reported below
-    except (TypeError, ValueError):
-        seconds = math.nan
+    except (TypeError, ValueError, OverflowError):
+        seconds = math.inf
+    if math.isnan(seconds):
+        return None
     if isinstance(value, bool) or not math.isfinite(seconds) or seconds < 0:
         raise AnnotationError(file, f"expected seconds from 0 in {column}, got {value!r}", line)
     return seconds
 
 
-def read_captions(file: Path) -> dict[tuple[str, float | None, float | None], list[str]]:
+def read_captions(file: Path) -> dict[CaptionedPart, list[str]]:
     """Reads a CSV or JSONL file of captions.
 
     Args:
@@ -97,7 +116,7 @@ def read_captions(file: Path) -> dict[tuple[str, float | None, float | None], li
     if file.suffix.lower() not in (".csv", ".jsonl"):
         raise AnnotationError(file, "expected a .csv or .jsonl file of captions")
     read = read_csv if file.suffix.lower() == ".csv" else read_jsonl
-    captions: dict[tuple[str, float | None, float | None], list[str]] = {}
+    captions: dict[CaptionedPart, list[str]] = {}
     for line, row in read(file, ("video", "caption")):
         for column in ("video", "caption"):
             if not isinstance(row[column], str) or not row[column].strip():
@@ -112,6 +131,37 @@ def read_captions(file: Path) -> dict[tuple[str, float | None, float | None], li
     return captions
 
 
+def list_videos(folder: Path) -> dict[str, Path]:
+    """The videos of a folder by their path below it; those whose names no data set can hold are named in the log."""
+    videos = {path.relative_to(folder).as_posix(): path for path in find_videos(folder)}
+    for name in [name for name in videos if not is_unicode(name)]:
+        logger.warning(
+            "%r is left out: its name is not UTF-8; rename it to have it in the data set", str(videos[name])
+        )
+        del videos[name]
+    return videos
+
+
+def spell_as_files(
+    captions: dict[CaptionedPart, list[str]], videos: dict[str, Path], file: Path
+) -> dict[CaptionedPart, list[str]]:
+    """The captions under the names that the files have, where another system wrote the same letters otherwise.
+
+    Raises:
+        AnnotationError: A name means two files, neither of which is spelled so.
+    """
+    spellings: dict[str, list[str]] = {}
+    for name in videos:
+        spellings.setdefault(composed_name(name), []).append(name)
+    spelled: dict[CaptionedPart, list[str]] = {}
+    for (name, start, end), texts in captions.items():
+        found = [name] if name in videos else spellings.get(composed_name(name), [name])
+        if len(found) > 1:
+            raise AnnotationError(file, f"{name!r} may mean {' or '.join(map(ascii, found))}; spell it as the file is")
+        spelled.setdefault((found[0], start, end), []).extend(texts)
+    return spelled
+
+
 def folder_rows(config: VideoFolderConfig) -> list[Row]:
     """Makes the rows of a folder: those with captions in the order of their file, then the others by name.
 
@@ -122,10 +172,10 @@ def folder_rows(config: VideoFolderConfig) -> list[Row]:
         AnnotationError: A faulty file of captions.
         MissingVideosError: Captions of files that are not there, without `allow_missing`.
     """
-    videos = {path.relative_to(config.folder).as_posix(): path for path in find_videos(config.folder)}
+    videos = list_videos(config.folder)
     file = config.captions_file
-    captions = read_captions(file) if file is not None else {}
-    named = list(dict.fromkeys(name for name, _, _ in captions))
+    captions = spell_as_files(read_captions(file), videos, file) if file is not None else {}
+    named = dict.fromkeys(name for name, _, _ in captions)
     missing = [name for name in named if name not in videos]
     if missing and not config.allow_missing:
         raise MissingVideosError(missing, len(named), config.folder)
@@ -147,7 +197,7 @@ def folder_rows(config: VideoFolderConfig) -> list[Row]:
             "end": None,
         }
         for name, path in videos.items()
-        if name not in set(named)
+        if name not in named
     ]
     return rows
 

@@ -202,7 +202,7 @@ def test_unknown_names_are_errors_that_list_the_known_ones(
     ("name", "file", "content", "line", "reason"),
     [
         ("msrvtt", "MSRVTT_JSFUSION_test.csv", "video_id,sentence\nvideo4,\n", 2, "a video_id and a sentence"),
-        ("msrvtt", "MSRVTT_JSFUSION_test.csv", "video_id\nvideo4\n", 1, "sentence is not in it"),
+        ("msrvtt", "MSRVTT_JSFUSION_test.csv", "video_id\nvideo4\n", 1, "it has 'video_id', and no sentence"),
         ("msrvtt", "MSRVTT_train.9k.csv", "video_id\nvideo0\nvideo99\n", 3, "'video99' has no captions in"),
         ("msrvtt", "MSRVTT_train.9k.csv", "video_id\nvideo0\nvideo0\n", 3, "already given"),
         ("msrvtt", "MSRVTT_data.json", '{"videos": []}', None, "sentences is missing"),

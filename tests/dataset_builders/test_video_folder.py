@@ -1,4 +1,6 @@
 import json
+import os
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -95,14 +97,17 @@ def test_allow_missing_keeps_their_rows_with_a_null_video(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "line", "reason"),
     [
-        ("c.csv", "video,text\nb.mp4,x\n", 1, "caption is not in it"),
-        ("c.csv", "video,caption\nb.mp4,x\nb.mp4\n", 3, "expected 2 fields"),
+        ("c.csv", "video,text\nb.mp4,x\n", 1, "it has 'video', 'text', and no caption"),
+        ("c.csv", "video,caption\nb.mp4,x\nb.mp4\n", 3, "expected 2 cells"),
         ("c.csv", 'video,caption\nb.mp4,"two\nlines"\n,x\n', 4, "expected text in video, got ''"),
         ("c.csv", "video,caption,start,end\nb.mp4,x,soon,2\n", 2, "seconds from 0 in start, got 'soon'"),
         ("c.csv", "video,caption,start,end\nb.mp4,x,3,2\n", 2, "expected end after start"),
+        ("c.jsonl", '{"video": "b.mp4", "caption": "x", "start": ' + "9" * 400 + "}", 1, "seconds from 0 in start"),
+        ("c.jsonl", r'{"video": "b.mp4", "caption": "\ud83d"}', 1, "is not Unicode"),
+        ("c.csv", "video,caption,caption\nb.mp4,x,y\n", 1, "the header names caption twice"),
         ("c.csv", "video,caption\n../b.mp4,x\n", 2, "expected a path below the folder"),
         ("c.jsonl", '{"video": "b.mp4", "caption": "x"}\n{"video"\n', 2, "malformed JSON"),
-        ("c.jsonl", '{"video": "b.mp4"}\n', 1, "caption is missing"),
+        ("c.jsonl", '{"video": "b.mp4"}\n', 1, "it has 'video', and no caption"),
         ("c.jsonl", '\n{"video": "b.mp4", "caption": ["x"]}\n', 2, "expected text in caption"),
         ("c.jsonl", '{"video": "b.mp4", "caption": "x", "start": true}\n', 1, "seconds from 0"),
         ("c.txt", "", None, "expected a .csv or .jsonl file"),
@@ -119,6 +124,41 @@ def test_a_faulty_file_of_captions_is_named_with_its_line(
         built(folder, captions=str(file))
     assert (raised.value.file, raised.value.line) == (file, line)
     assert str(file) in str(raised.value)
+
+
+@pytest.mark.parametrize(("named", "stored"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_captions_name_a_file_by_its_letters_whatever_bytes_it_is_stored_under(
+    folder: Path, named: str, stored: str
+) -> None:
+    name, file = (unicodedata.normalize(form, "Größe/Café.mp4") for form in (named, stored))
+    (folder / file).parent.mkdir()
+    (folder / file).write_bytes(b"")
+    write_jsonl(folder / "captions.jsonl", {"video": name, "caption": "one"}, {"video": file, "caption": "two"})
+    row = built(folder)[0]
+    assert (row["video_id"], row["captions"]) == (file, ["one", "two"])
+    assert row["video"]["path"] == str(folder / file)
+
+
+def test_a_name_may_have_a_line_break(folder: Path) -> None:
+    (folder / "two\nlines.mp4").write_bytes(b"")
+    (folder / "captions.csv").write_text('video,caption\n"two\nlines.mp4",x\n')
+    assert built(folder)[0]["video_id"] == "two\nlines.mp4"
+
+
+def test_a_file_whose_name_is_not_utf8_is_named_and_hides_no_other(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / os.fsdecode(b"caf\xe9.mp4")).write_bytes(b"")
+    assert len(built(folder)) == 3
+    assert "caf\\udce9.mp4' is left out: its name is not UTF-8; rename it" in caplog.text
+
+
+def test_a_time_that_is_not_a_number_is_none(folder: Path) -> None:
+    (folder / "captions.csv").write_text("video,caption,start,end\nb.mp4,x,nan,2.5\nb.mp4,y,NaN,nan\n")
+    assert [(row["captions"], row["start"], row["end"]) for row in built(folder)[:2]] == [
+        (["x"], None, 2.5),
+        (["y"], None, None),
+    ]
 
 
 def test_a_changed_folder_is_read_again(folder: Path) -> None:

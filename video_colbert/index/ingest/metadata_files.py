@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
+import math
 import os
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
+from video_colbert.dataset_builders.annotation_files import AnnotationError, decode_text, parse_jsonl
+from video_colbert.dataset_builders.delimited_tables import parse_csv
+from video_colbert.dataset_builders.video_files import composed_name
 from video_colbert.encoding.media_files import is_remote, open_media
 from video_colbert.errors import MetadataError
 from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.processing import VideoDecodingError
 
 _VIDEO = "video"
-_CELL_READERS: tuple[tuple[re.Pattern[str], Callable[[str], MetadataValue]], ...] = (
-    (re.compile(r"-?(0|[1-9]\d*)"), int),
-    (re.compile(r"-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?"), float),
-    (re.compile(r"true|false", re.IGNORECASE), lambda cell: cell.lower() == "true"),
-)
+_NAN = re.compile(r"[+-]?nan|NaN|NAN")
+_WHOLE_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)")
+_NUMBER = re.compile(r"-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?|[+-]?inf(inity)?", re.IGNORECASE)
+_BOOLEAN = re.compile(r"true|false", re.IGNORECASE)
+# What a column of whole numbers can hold.
+_LARGEST_WHOLE = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,12 @@ class VideoMetadata:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> VideoMetadata:
-    """Reads a metadata file: JSON lines (`.jsonl`), or CSV with a header (`.csv`).
+    """Reads a metadata file: JSON lines (`.jsonl`), or a table with a header (`.csv`) as `parse_csv` takes it.
 
-    In CSV, a column whose cells are all whole numbers, numbers, or true and false, is of that type, and otherwise
-    text. In JSON lines values have the types they are written in; whole numbers become numbers in a column that
-    holds both.
+    In a table, a column whose cells are all whole numbers, numbers, or true and false, is of that type, and otherwise
+    text; numbers with leading zeros, and columns of whole numbers that 64 bits do not hold, are text. In JSON lines
+    values have the types they are written in; whole numbers become numbers in a column that holds both. Empty cells,
+    null and NaN are no values.
 
     Args:
         path: the file, or its URL.
@@ -56,16 +60,20 @@ def read_metadata(path: str | os.PathLike[str]) -> VideoMetadata:
     suffix = PurePath(file).suffix.lower()
     if suffix not in _READERS:
         raise MetadataError(f"{file} must be named .jsonl or .csv, as what it is")
+    text = _read_text(file)
     values: dict[str, dict[str, MetadataValue]] = {}
     columns: dict[str, None] = {}
-    for line, row in _READERS[suffix](file, _read_text(file)):
-        video = row.pop(_VIDEO, None)
-        if not isinstance(video, str) or not video:
-            raise MetadataError(f"{file}, line {line}, names no video; its column {_VIDEO!r} must hold a path")
-        if video in values:
-            raise MetadataError(f"{file}, line {line}, names {video} again; each video must have one line")
-        columns.update(dict.fromkeys(row))
-        values[video] = {name: value for name, value in row.items() if value is not None}
+    try:
+        for line, row in _READERS[suffix](text, file):
+            video = row.pop(_VIDEO)
+            if not isinstance(video, str) or not video.strip():
+                raise AnnotationError(file, f"names no video; its column {_VIDEO!r} must hold a path", line)
+            if video in values:
+                raise AnnotationError(file, f"names {video} again; each video must have one line", line)
+            columns.update(dict.fromkeys(row))
+            values[video] = {name: value for name, value in row.items() if value is not None}
+    except AnnotationError as error:
+        raise MetadataError(str(error)) from error
     for name in columns:
         numbers = [described for described in values.values() if isinstance(described.get(name), int | float)]
         if {type(described[name]) for described in numbers} == {int, float}:
@@ -91,11 +99,16 @@ def match_metadata(
         MetadataError: a name means several of the files.
     """
     known = set(files)
+    spellings = defaultdict(set)
+    for file in known:
+        spellings[composed_name(file)].add(file)
     roots = [Path(folder).absolute() for folder in folders]
     found: dict[str, Mapping[str, MetadataValue]] = {}
     absent = []
     for name, values in metadata.values.items():
-        places = {name, *(os.path.normpath(root / name) for root in roots)} & known
+        named = {name, *(os.path.normpath(root / name) for root in roots)}
+        # Without a file of exactly that name, one that another system writes with other bytes for the same letters.
+        places = named & known or set().union(*(spellings[composed_name(path)] for path in named))
         if len(places) > 1:
             raise MetadataError(f"metadata for {name} may mean {' or '.join(sorted(places))}; name it with its folder")
         if places:
@@ -122,7 +135,7 @@ def read_manifest(path: str | os.PathLike[str]) -> tuple[list[str], dict[str, Ma
     if PurePath(file).suffix.lower() in _READERS:
         values = read_metadata(file).values
     else:
-        values = {line.strip(): {} for line in _read_text(file).splitlines() if line.strip()}
+        values = {line.strip(): {} for line in _read_text(file).split("\n") if line.strip()}
     if not values:
         raise MetadataError(f"{file} names no video")
     places = {_absolute(name, file): row for name, row in values.items()}
@@ -130,63 +143,98 @@ def read_manifest(path: str | os.PathLike[str]) -> tuple[list[str], dict[str, Ma
 
 
 def _absolute(name: str, manifest: str) -> str:
-    if is_remote(name) or Path(name).is_absolute():
+    if is_remote(name):
         return name
+    if Path(name).is_absolute():
+        return _present_spelling(name)
     if is_remote(manifest):
         return f"{manifest.rpartition('/')[0]}/{name}"
-    return os.path.normpath(Path(manifest).absolute().parent / name)
+    return _present_spelling(os.path.normpath(Path(manifest).absolute().parent / name))
+
+
+def _present_spelling(path: str) -> str:
+    """The path of a file that is there under these letters, whatever bytes stand for them; else the path itself."""
+    if path.isascii() or os.path.lexists(path):
+        return path
+    root, *names = Path(path).parts
+    found = Path(root)
+    for name in names:
+        if not os.path.lexists(found / name):
+            same = [other.name for other in _entries(found) if composed_name(other.name) == composed_name(name)]
+            if len(same) != 1:
+                return path
+            (name,) = same
+        found /= name
+    return str(found)
+
+
+def _entries(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def _read_text(file: str) -> str:
     try:
         with open_media(file) as opened:
             content = Path(opened).read_bytes() if isinstance(opened, str) else opened.read()
-        return content.decode("utf-8-sig")
-    except (VideoDecodingError, OSError, UnicodeDecodeError) as error:
+        return decode_text(content, file)
+    except AnnotationError as error:
+        raise MetadataError(str(error)) from error
+    except (VideoDecodingError, OSError) as error:
         raise MetadataError(f"{file} cannot be read ({getattr(error, 'reason', error)})") from error
 
 
-def _json_rows(file: str, text: str) -> Iterator[tuple[int, dict[str, MetadataValue | None]]]:
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise MetadataError(f"{file}, line {number}, is no JSON ({error})") from error
-        if not isinstance(row, dict):
-            raise MetadataError(f"{file}, line {number}, must be a JSON object, one a line")
+def _json_rows(text: str, file: str) -> Iterator[tuple[int, dict[str, MetadataValue | None]]]:
+    for line, row in parse_jsonl(text, file, (_VIDEO,)):
         for name, value in row.items():
             if isinstance(value, list | dict):
-                raise MetadataError(
-                    f"{file}, line {number}: {name!r} must be text, a number, or true or false, not a "
-                    f"{type(value).__name__}"
+                raise AnnotationError(
+                    file, f"{name!r} must be text, a number, or true or false, not a {type(value).__name__}", line
                 )
-        yield number, row
+            if isinstance(value, int) and abs(value) > _LARGEST_WHOLE:
+                raise AnnotationError(file, f"{name!r} is too large a number for an index; write it as text", line)
+            if isinstance(value, float) and math.isnan(value):
+                row[name] = None
+        yield line, row
 
 
-def _csv_rows(file: str, text: str) -> Iterator[tuple[int, dict[str, MetadataValue | None]]]:
-    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
-    try:
-        rows = [(reader.line_num, row) for row in reader]
-    except csv.Error as error:
-        raise MetadataError(f"{file}, line {reader.line_num}, is no CSV ({error})") from error
-    for number, row in rows:
-        if None in row or None in row.values():
-            raise MetadataError(f"{file}, line {number}, has not as many cells as the header has columns")
-    names = [name for name in reader.fieldnames or () if name != _VIDEO]
-    readers = {name: _cell_reader([row[name] for _, row in rows if row[name]]) for name in names}
-    for number, row in rows:
-        cells = {name: readers[name](row[name]) if row[name] else None for name in names}
-        yield number, {_VIDEO: row.get(_VIDEO), **cells}
+def _csv_rows(text: str, file: str) -> Iterator[tuple[int, dict[str, MetadataValue | None]]]:
+    rows = list(parse_csv(text, file, (_VIDEO,)))
+    names = [name for name in (rows[0][1] if rows else ()) if name != _VIDEO]
+    readers = {name: _cell_reader([row[name] for _, row in rows]) for name in names}
+    for line, row in rows:
+        yield line, {_VIDEO: row[_VIDEO], **{name: readers[name](row[name]) for name in names}}
 
 
-def _cell_reader(cells: list[str]) -> Callable[[str], MetadataValue]:
-    """What reads the cells of a column; numbers with leading zeros are names, and stay text."""
-    for pattern, read in _CELL_READERS:
-        if all(pattern.fullmatch(cell) for cell in cells):
-            return read
-    return str
+def _cell_reader(cells: Iterable[str]) -> Callable[[str], MetadataValue | None]:
+    """What reads the cells of a column, as `read_metadata` describes."""
+    values = [cell.strip() for cell in cells if cell.strip()]
+    stated = [value for value in values if not _NAN.fullmatch(value)]
+    if all(map(_WHOLE_NUMBER.fullmatch, stated)):
+        return _value_reader(int) if all(map(_is_storable, stated)) else _read_text_cell
+    if all(map(_NUMBER.fullmatch, stated)):
+        return _value_reader(float)
+    if all(map(_BOOLEAN.fullmatch, stated)):
+        return _value_reader(lambda cell: cell.lower() == "true")
+    return _read_text_cell
+
+
+def _value_reader(read: Callable[[str], MetadataValue]) -> Callable[[str], MetadataValue | None]:
+    def read_cell(cell: str) -> MetadataValue | None:
+        value = cell.strip()
+        return read(value) if value and not _NAN.fullmatch(value) else None
+
+    return read_cell
+
+
+def _read_text_cell(cell: str) -> str | None:
+    return cell or None
+
+
+def _is_storable(digits: str) -> bool:
+    return len(digits) <= len(str(-_LARGEST_WHOLE)) and abs(int(digits)) <= _LARGEST_WHOLE
 
 
 _READERS = {".jsonl": _json_rows, ".csv": _csv_rows}

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
+from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.errors import FilterError
 from video_colbert.index.filters import AllOf, AnyOf, Comparison, Filter, FilterValue, Membership, NullCheck
 
@@ -53,11 +54,8 @@ def _check_value(column: str, kind: pa.DataType, value: FilterValue) -> None:
         raise FilterError(f"column {column!r} holds {_kind_name(kind)}, not {value!r}")
     if isinstance(value, float) and math.isnan(value):
         raise FilterError(f"column {column!r} cannot be compared with NaN; `is null` finds it")
-    if isinstance(value, str):
-        try:
-            value.encode()
-        except UnicodeEncodeError as error:
-            raise FilterError(f"column {column!r} cannot be compared with {value!r}, which is no Unicode") from error
+    if isinstance(value, str) and not is_unicode(value):
+        raise FilterError(f"column {column!r} cannot be compared with {value!r}, which is no Unicode")
 
 
 def _of_whole_numbers(condition: Comparison | Membership) -> Filter:

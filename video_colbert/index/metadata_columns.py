@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 
 import pyarrow as pa
 
+from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import RECORD_FIELDS, MetadataValue
 
@@ -58,6 +59,8 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
             )
         if isinstance(value, int) and not -(2**63) <= value < 2**63:
             raise IndexStoreError(f"metadata {name!r} is too large a number for an index: {value}")
+        if isinstance(value, str) and not is_unicode(value):
+            raise IndexStoreError(f"metadata {name!r} must be Unicode, which {value[:80]!r} is not")
         found = types.setdefault(name, [])
         if (kind := _TYPES[type(value)]) not in found:
             found.append(kind)

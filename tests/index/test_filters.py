@@ -246,7 +246,7 @@ def test_later_videos_may_have_new_metadata(tmp_path: Path) -> None:
         ({"a\nb": 1}, r"cannot be named 'a\\nb'"),
         ({" ": 1}, "cannot be named ' '"),
         ({"tags": ["a"]}, r"'tags' must be text, a number, or true or false, got \['a'\] \(list\)"),
-        ({"t": "\ud83d"}, r"'t' must be Unicode, which '\\\\ud83d' is not"),
+        ({"t": "\ud83d"}, "'t' must be Unicode, which .*ud83d' is not"),
         ({"none": None}, r"'none' must be text, .* got None"),
         ({"year": "2020"}, "'year' must be of one type in all videos of an index, got text and whole numbers"),
         ({"year": True}, "'year' must be of one type .*, got true or false and whole numbers"),

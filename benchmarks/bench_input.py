@@ -123,8 +123,9 @@ class TransferredBatches(StepBatches):
         shape = (BATCH, FRAMES, 3, IMAGE_SIZE, IMAGE_SIZE)
         return itertools.cycle([torch.zeros(shape, dtype=torch.uint8) for _ in range(3)])
 
-    def _next_on_device(self, loaded: Iterator[Batch]) -> Batch:
-        batch = super()._next_on_device(loaded)
+    def next_on_device(self, loaded: Iterator[Batch]) -> Batch:
+        """The next micro-batch, its pixels copied once more."""
+        batch = super().next_on_device(loaded)
         if batch:
             batch["pixel_values_videos"] = next(self.device_memory).copy_(batch["pixel_values_videos"])
         return batch

@@ -55,6 +55,11 @@ def environment() -> dict[str, Any]:
     }
 
 
+def script_parser(description: str | None) -> argparse.ArgumentParser:
+    """A parser whose `--help` shows a script's docstring as it is written."""
+    return argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+
+
 def run_benchmark(description: str, measure: Callable[[], tuple[dict[str, Any], list[Target]]]) -> int:
     """Runs a benchmark script: parses `--json`, measures, prints, and tells whether the targets were met.
 
@@ -65,7 +70,7 @@ def run_benchmark(description: str, measure: Callable[[], tuple[dict[str, Any], 
     Returns:
         The exit code: 0 if every target is met, 1 if not.
     """
-    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(description)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures, targets and environment")
     arguments = parser.parse_args()
     figures, targets = measure()

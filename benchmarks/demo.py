@@ -8,7 +8,6 @@ same frames in another order) apart in 85 % of the cases, or the exit code is 1.
 `runs/demo/report.json`, the page `runs/demo/search.html`.
 """
 
-import argparse
 import json
 import logging
 import shutil
@@ -19,6 +18,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmark_report import script_parser
 from transformers import AutoModel, AutoProcessor
 
 from video_colbert import Index, VideoColBERTEncoder, find_video_files, index_videos
@@ -40,7 +40,7 @@ FRAMES = 4
 
 def main() -> int:
     """Runs the demo; returns 0 if it did what it shows, 1 if not, 3 if some of the user's files were bad."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--output", type=Path, default=REPOSITORY / "runs" / "demo", help="folder for everything made")
     parser.add_argument("--model", help="Hub id or folder of a checkpoint to search your own videos with")
     parser.add_argument("--videos", type=Path, help="folder of your own videos")

@@ -1,16 +1,18 @@
 """How much memory, disk and processor an index needs: a local index, and a Qdrant cluster.
 
     python benchmarks/size_cluster.py                            the tables of docs/scale.md
-    python benchmarks/size_cluster.py --videos 5e6 --tokens 26 --dim 512 --replicas 2 --queries-per-second 50
+    python benchmarks/size_cluster.py --videos 5e6 --frame-tokens 12 --replicas 2 --queries-per-second 50
 
 Every constant says whether it was measured here, is advice of Qdrant's documentation, or is a guess to replace.
 """
 
 from __future__ import annotations
 
-import argparse
 import math
+import sys
 from dataclasses import dataclass
+
+from benchmark_report import script_parser
 
 from video_colbert.index.lance.token_codecs import CODEC_NAMES, token_codec
 
@@ -36,7 +38,7 @@ _SHARDS_A_NODE = 2
 _RECORD_BYTES = 480.0
 # Measured on two cores (bench_search.py): 231 ms for 100,000 videos of 26 tokens, int8, one query of 32 tokens.
 _SCAN_SECONDS = 2 * 0.231 / 1e5
-# In memory each bag of a level has a scale, a place and two norms.
+# In memory each bag of a level has a scale, an offset and two norms.
 _BESIDE_TWO_BAGS = 40
 
 
@@ -216,9 +218,9 @@ def amount(size: float) -> str:
     return f"{size / 1e12:.3g} TB" if size >= 1e12 else f"{size / GB:.3g} GB"
 
 
-def main() -> None:
+def main() -> int:
     """Prints the tables, or what one workload needs."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--videos", type=float, help="videos, or windows of long ones")
     for name in ("frame-tokens", "video-tokens", "dim", "candidates", "replicas", "node-cores"):
         parser.add_argument(f"--{name}", type=int)
@@ -227,7 +229,7 @@ def main() -> None:
     given = {name: value for name, value in vars(parser.parse_args()).items() if value is not None}
     if not given:
         print("\n\n".join(tables().values()))
-        return
+        return 0
     workload = Workload(**({"videos": 1e6} | given))
     for pinned in PINNED:
         need = cluster_need(workload, pinned)
@@ -236,7 +238,8 @@ def main() -> None:
             f"{need.shards} shards, candidates={need.candidates_a_shard}, "
             f"{1e3 * need.core_seconds:.0f} core-ms a query"
         )
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

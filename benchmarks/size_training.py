@@ -11,8 +11,8 @@ and frames and words are random too: neither time nor memory depends on what the
 
 from __future__ import annotations
 
-import argparse
 import statistics
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from benchmark_report import environment
+from benchmark_report import environment, script_parser
 from tqdm import tqdm
 
 from video_colbert.dataset_builders.protocols import get_protocol
@@ -182,9 +182,9 @@ def measure(
     return StepSize(statistics.median(seconds), peak)
 
 
-def main() -> None:
+def main() -> int:
     """Measures and prints a line a cell."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = script_parser(__doc__)
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, metavar="CELL", help=", ".join(CELLS))
     parser.add_argument(
         "--micro-batch", type=int, metavar="N", help="pairs whose activations are held at a time; divides 128"
@@ -208,7 +208,8 @@ def main() -> None:
             config = VideoColBERTConfig(**(TOWERS[shape.backbone] | arguments.config_overrides))
             sizes[shape] = measure(accelerator, shape, config, arguments, options.steps)
         print(f"| {cell} | {row_of(arguments, sizes[shape])} |", flush=True)
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

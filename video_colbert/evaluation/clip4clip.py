@@ -46,7 +46,7 @@ def listed_positions(counts: RankCounts) -> IntArray:
 
 
 def sorted_positions(counts: RankCounts) -> IntArray:
-    """How many queries have their first positive at each place of a stable sort; [gallery], 0-based places."""
+    """How many queries have their first positive at each 0-based rank of a stable sort; [gallery]."""
     positions: IntArray = np.bincount(counts.better + counts.tied_before, minlength=counts.gallery).astype(np.int64)
     return positions
 
@@ -59,8 +59,8 @@ def median_position(positions: IntArray, *, lower: bool) -> float:
         lower: whether the lower of the middle two stands for an even number of entries, rather than their mean.
     """
     entries = int(positions.sum())
-    places = np.searchsorted(positions.cumsum(), [(entries + 1) // 2, entries // 2 + 1])
-    return float(places[0] if lower else places.mean())
+    middle = np.searchsorted(positions.cumsum(), [(entries + 1) // 2, entries // 2 + 1])
+    return float(middle[0] if lower else middle.mean())
 
 
 def best_caption_scores(scores: torch.Tensor, caption_sets: npt.ArrayLike) -> torch.Tensor:

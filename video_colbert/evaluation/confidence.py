@@ -112,5 +112,5 @@ def _weighted_median(values: FloatArray, repeats: IntArray) -> float:
     """Median of ascending values, each repeated so often."""
     reached = repeats.cumsum()
     total = int(reached[-1])
-    places = np.searchsorted(reached, [(total + 1) // 2, total // 2 + 1])
-    return float(values[places].mean())
+    middle = np.searchsorted(reached, [(total + 1) // 2, total // 2 + 1])
+    return float(values[middle].mean())

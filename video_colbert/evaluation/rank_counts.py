@@ -96,16 +96,11 @@ class RunningRankCounts:
     ) -> None:
         self._gallery = gallery
         self._best = torch.full((num_queries,), float("-inf"), dtype=dtype, device=device)
-        # The gallery place of the first positive with the best score; past the end for none.
-        self._place = torch.full((num_queries,), gallery, device=device)
+        # The gallery column of the first positive with the best score; past the end for none.
+        self._first = torch.full((num_queries,), gallery, device=device)
         self._better, self._tied_negatives, self._tied_positives, self._tied_before = torch.zeros(
             (4, num_queries), dtype=torch.long, device=device
         )
-
-    @property
-    def best_positives(self) -> torch.Tensor:
-        """[num_queries] the best positive score of each query; -inf where no positive was seen."""
-        return self._best
 
     def observe_positives(self, scores: torch.Tensor, positives: torch.Tensor, rows: slice, columns: slice) -> None:
         """Takes note of the positives of a block.
@@ -120,9 +115,9 @@ class RunningRankCounts:
         best = masked.amax(dim=1)
         first = ((masked == best[:, None]) & positives).int().argmax(dim=1) + columns.start
         first = torch.where(positives.any(dim=1), first, self._gallery)
-        known, place = self._best[rows], self._place[rows]
-        self._place[rows] = torch.where(
-            best > known, first, torch.where(best == known, torch.minimum(first, place), place)
+        known, earlier = self._best[rows], self._first[rows]
+        self._first[rows] = torch.where(
+            best > known, first, torch.where(best == known, torch.minimum(first, earlier), earlier)
         )
         self._best[rows] = torch.maximum(best, known)
 
@@ -139,11 +134,11 @@ class RunningRankCounts:
         best = self._best[rows, None]
         tied = scores == best
         tied_negatives = tied & ~positives
-        places = torch.arange(columns.start, columns.start + scores.shape[1], device=scores.device)
+        items = torch.arange(columns.start, columns.start + scores.shape[1], device=scores.device)
         self._better[rows] += ((scores > best) & ~positives).sum(dim=1)
         self._tied_negatives[rows] += tied_negatives.sum(dim=1)
         self._tied_positives[rows] += (tied & positives).sum(dim=1)
-        self._tied_before[rows] += (tied_negatives & (places < self._place[rows, None])).sum(dim=1)
+        self._tied_before[rows] += (tied_negatives & (items < self._first[rows, None])).sum(dim=1)
 
     def finish(self) -> RankCounts:
         """The counts over all blocks; a query whose positives were not seen has `tied_positives` 0."""

@@ -33,9 +33,9 @@ def rank_plot(ranks: npt.NDArray[np.float64], gallery: int, *, title: str) -> st
     step = (_WIDTH - _LEFT - _RIGHT) / len(ends)
     tallest = max(float(shares.max()), 1e-9)
     parts = []
-    for place, (share, label) in enumerate(zip(shares.tolist(), labels, strict=True)):
+    for column, (share, label) in enumerate(zip(shares.tolist(), labels, strict=True)):
         height = (_HEIGHT - _TOP - _BOTTOM - 14) * share / tallest
-        x, y = _LEFT + place * step, _HEIGHT - _BOTTOM - height
+        x, y = _LEFT + column * step, _HEIGHT - _BOTTOM - height
         parts += [
             f'<rect class="bar" x="{x + 2:.1f}" y="{y:.1f}" width="{step - 4:.1f}" height="{height:.1f}"/>',
             _text(x + step / 2, y - 3, f"{100 * share:.0f}%"),
@@ -77,9 +77,9 @@ def _curve(counts: npt.NDArray[np.int64]) -> str:
     peak = max(int(counts.max()), 1)
     step = (_WIDTH - _LEFT - _RIGHT) / len(counts)
     points = []
-    for place, count in enumerate(counts.tolist()):
+    for column, count in enumerate(counts.tolist()):
         y = _HEIGHT - _BOTTOM - (_HEIGHT - _TOP - _BOTTOM) * count / peak
-        points += [f"{_LEFT + place * step:.1f},{y:.1f}", f"{_LEFT + (place + 1) * step:.1f},{y:.1f}"]
+        points += [f"{_LEFT + column * step:.1f},{y:.1f}", f"{_LEFT + (column + 1) * step:.1f},{y:.1f}"]
     return " ".join(points)
 
 

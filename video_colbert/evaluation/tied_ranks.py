@@ -68,27 +68,25 @@ def expected_median(better: IntArray, negatives: IntArray, positives: IntArray, 
     """
     total = int(repeats.sum())
     middle = {(total + 1) // 2, total // 2 + 1}
-    return float(
-        np.mean([_expected_order_statistic(place, better, negatives, positives, repeats) for place in middle])
-    )
+    return float(np.mean([_expected_order_statistic(k, better, negatives, positives, repeats) for k in middle]))
 
 
 def _expected_order_statistic(
-    place: int, better: IntArray, negatives: IntArray, positives: IntArray, repeats: IntArray
+    k: int, better: IntArray, negatives: IntArray, positives: IntArray, repeats: IntArray
 ) -> float:
-    """E[the `place`-th smallest rank], as the sum over r >= 0 of P(fewer than `place` ranks are up to r).
+    """E[the `k`-th smallest rank], as the sum over r >= 0 of P(fewer than `k` ranks are up to r).
 
     The number of queries with a rank up to r is a sum of independent, unequal coin tosses, whose distribution
     is the product of the polynomials (1 - q) + q z. Only ranks between the optimistic and the pessimistic
     order statistic are uncertain, and of those only the few that Hoeffding's bound does not settle.
     """
-    lowest = _order_statistic(place, better + 1, repeats)
-    highest = _order_statistic(place, better + 1 + negatives, repeats)
+    lowest = _order_statistic(k, better + 1, repeats)
+    highest = _order_statistic(k, better + 1 + negatives, repeats)
     expected = float(lowest)
     for rank in range(lowest, highest):
         reached = 1.0 - probability_rank_exceeds(rank, better, negatives, positives)
         uncertain = (reached > 0.0) & (reached < 1.0)
-        needed = place - int(repeats[reached == 1.0].sum())
+        needed = k - int(repeats[reached == 1.0].sum())
         tosses = int(repeats[uncertain].sum())
         margin = needed - float(repeats[uncertain] @ reached[uncertain])
         settled = -2.0 * margin**2 < _NEGLIGIBLE_LOG_PROBABILITY * tosses
@@ -102,9 +100,9 @@ def _expected_order_statistic(
     return expected
 
 
-def _order_statistic(place: int, values: IntArray, repeats: IntArray) -> int:
+def _order_statistic(k: int, values: IntArray, repeats: IntArray) -> int:
     order = np.argsort(values)
-    position = np.searchsorted(np.cumsum(repeats[order]), place)
+    position = np.searchsorted(np.cumsum(repeats[order]), k)
     return int(values[order][position])
 
 

@@ -21,7 +21,7 @@ from video_colbert.evaluation.rank_counts import IntArray, RankCounts, RunningRa
 from video_colbert.evaluation.score_distribution import RunningScoreDistribution, ScoreDistribution
 
 ScoreBlock = Callable[[Tensor, slice], Mapping[str, Tensor]]
-"""Scores a block: given int64 places of texts and a slice of the videos, [texts, videos] scores by level."""
+"""Scores a block: given int64 rows of texts and a slice of the videos, [texts, videos] scores by level."""
 
 _TEXTS_PER_BLOCK = 512
 _VIDEOS_PER_BLOCK = 1024
@@ -35,7 +35,7 @@ class TwoWayCounts:
         text_to_video: of each text, in the order given.
         video_to_text: of each video of `asking`, among all texts; the texts are in the order of their videos.
         video_to_text_sets: of each video of `asking`, among the videos' sets of texts, each by its best score.
-        asking: [videos with a text] their places; a video without one is found, but cannot ask.
+        asking: [videos with a text] their columns; a video without one is found, but cannot ask.
         distribution: of the scores, before any re-weighting; None if it was not asked for.
     """
 
@@ -61,7 +61,7 @@ def two_way_rank_counts(
 
     Args:
         score_block: scores a block of texts and videos; called up to twice for a block, it must give the same.
-        positives: [num_texts] place of each text's video.
+        positives: [num_texts] column of each text's video.
         num_videos: size of the gallery.
         dual_softmax_scale: re-weight the scores by the dual softmax of this scale, which scores every block once
             more; None for the scores as they are.
@@ -73,13 +73,13 @@ def two_way_rank_counts(
     Raises:
         ValueError: there is no text, a positive is outside the gallery, or a score is NaN.
     """
-    places = np.asarray(positives, dtype=np.int64)
-    if len(places) == 0:
+    video_of_text = np.asarray(positives, dtype=np.int64)
+    if len(video_of_text) == 0:
         raise ValueError("no query to evaluate")
-    if places.min() < 0 or places.max() >= num_videos:
-        wrong = int(np.flatnonzero((places < 0) | (places >= num_videos))[0])
-        raise ValueError(f"positive {places[wrong]} of query {wrong} is outside the gallery of {num_videos}")
-    grid = _Grid(places, num_videos, texts_per_block, videos_per_block)
+    if video_of_text.min() < 0 or video_of_text.max() >= num_videos:
+        wrong = int(np.flatnonzero((video_of_text < 0) | (video_of_text >= num_videos))[0])
+        raise ValueError(f"positive {video_of_text[wrong]} of query {wrong} is outside the gallery of {num_videos}")
+    grid = _Grid(video_of_text, num_videos, texts_per_block, videos_per_block)
     levels: dict[str, _RunningLevel] = {}
 
     def scored(blocks: Sequence[tuple[slice, slice]]) -> Iterator[tuple[_Block, _RunningLevel, Tensor]]:
@@ -119,20 +119,20 @@ class _Block:
 class _Grid:
     """How the matrix is cut: texts in the order of their videos, so that few blocks hold right pairs."""
 
-    def __init__(self, places: IntArray, num_videos: int, texts_per_block: int, videos_per_block: int) -> None:
-        order = np.argsort(places, kind="stable")
+    def __init__(self, video_of_text: IntArray, num_videos: int, texts_per_block: int, videos_per_block: int) -> None:
+        order = np.argsort(video_of_text, kind="stable")
         self.order = torch.from_numpy(order)
         self.inverse = np.argsort(order)
-        self.num_texts, self.num_videos = len(places), num_videos
-        self._sorted_places = places[order]
-        self.asking, self._set_of_text = np.unique(self._sorted_places, return_inverse=True)
+        self.num_texts, self.num_videos = len(video_of_text), num_videos
+        self._sorted_videos = video_of_text[order]
+        self.asking, self._set_of_text = np.unique(self._sorted_videos, return_inverse=True)
         columns = [slice(v, min(v + videos_per_block, num_videos)) for v in range(0, num_videos, videos_per_block)]
         self.blocks: list[tuple[slice, slice]] = []
         self.blocks_with_positives: list[tuple[slice, slice]] = []
         for rows in self._row_blocks(texts_per_block):
             self.blocks += [(rows, block) for block in columns]
-            holding = np.unique(self._sorted_places[rows] // videos_per_block)
-            self.blocks_with_positives += [(rows, columns[place]) for place in holding]
+            holding = np.unique(self._sorted_videos[rows] // videos_per_block)
+            self.blocks_with_positives += [(rows, columns[number]) for number in holding]
 
     def block(self, rows: slice, columns: slice) -> _Block:
         """What is known of a block."""
@@ -142,14 +142,14 @@ class _Grid:
         return _Block(
             rows=rows,
             columns=columns,
-            positives=torch.from_numpy(self._sorted_places[rows][:, None] == videos),
+            positives=torch.from_numpy(self._sorted_videos[rows][:, None] == videos),
             sets=of_block,
             set_of_text=sets - sets[0],
             set_positives=torch.from_numpy(self.asking[of_block][:, None] == videos),
         )
 
     def _row_blocks(self, texts_per_block: int) -> Iterator[slice]:
-        ends = np.append(np.flatnonzero(np.diff(self._sorted_places)) + 1, self.num_texts)
+        ends = np.append(np.flatnonzero(np.diff(self._sorted_videos)) + 1, self.num_texts)
         start = 0
         while start < self.num_texts:
             # The last end of a video's texts that the block has room for, at least one video.

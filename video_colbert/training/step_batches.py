@@ -71,19 +71,19 @@ class StepBatches:
         waited = 0.0
         # The thread moves the next micro-batch while the step before it runs.
         with ThreadPoolExecutor(max_workers=1) as executor:
-            upcoming = executor.submit(self._next_on_device, loaded)
+            upcoming = executor.submit(self.next_on_device, loaded)
             for _ in range(len(self.batches)):
                 start = time.perf_counter()
                 micro_batches.append(upcoming.result())
                 waited += time.perf_counter() - start
-                upcoming = executor.submit(self._next_on_device, loaded)
+                upcoming = executor.submit(self.next_on_device, loaded)
                 if len(micro_batches) == self.batches.micro_batches_per_step:
                     self.seconds_waited = waited
                     yield micro_batches
                     micro_batches = []
                     waited = 0.0
 
-    def _next_on_device(self, loaded: Iterator[dict[str, Any]]) -> dict[str, Any]:
+    def next_on_device(self, loaded: Iterator[dict[str, Any]]) -> dict[str, Any]:
         """Returns the next micro-batch; an empty one after the last."""
         batch: dict[str, Any] = send_to_device(next(loaded, {}), self.device, non_blocking=True)
         return batch

@@ -24,13 +24,14 @@ from benchmark_report import Target, run_benchmark
 
 from video_colbert.encoding.bulk_encoder import BulkEncoder
 from video_colbert.encoding.clip_decoding import DecodedClip
-from video_colbert.encoding.decoding_server import default_processes
-from video_colbert.encoding.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import load_pretrained
 from video_colbert.index import Index, index_videos
-from video_colbert.index.ingest.plan import IndexingPlan, StoredFiles
+from video_colbert.index.ingest.events import Encoded
+from video_colbert.index.ingest.plan import IngestPlan
 from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processes.worker_server import default_workers
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
@@ -43,7 +44,7 @@ class StandInEncoder(VideoColBERTEncoder):
 
     seconds_per_clip = 0.0
 
-    def encode_decoded(self, batch: Sequence[DecodedClip]) -> list[EncodedVideo]:
+    def encode_decoded(self, batch: Sequence[DecodedClip]) -> list[EncodedVideo | BadVideo]:
         """Sleeps instead of encoding."""
         time.sleep(self.seconds_per_clip * len(batch))
         vectors = torch.nn.functional.normalize(torch.ones(FRAMES, 16), dim=1)
@@ -91,9 +92,8 @@ class Ingestion:
 
         def run() -> None:
             with BulkEncoder([self.idle], batch_size=BATCH, num_frames=FRAMES) as bulk:
-                files = [str(path) for path in self.files]
-                bulk.start(IndexingPlan(files, StoredFiles([]), None, bulk.emit, files_ahead=bulk.clips_held))
-                if sum(isinstance(result, EncodedVideo) for result in bulk.results()) != CLIPS:
+                plan = IngestPlan([str(path) for path in self.files], {}, None)
+                if sum(isinstance(event, Encoded) for event in bulk.run(plan)) != CLIPS:
                     raise RuntimeError("some clips were not decoded")
 
         return CLIPS / timed(run)
@@ -104,14 +104,14 @@ class Ingestion:
         torch.set_num_threads(1)
 
         def run() -> None:
-            with ThreadPoolExecutor(default_processes()) as executor:
+            with ThreadPoolExecutor(default_workers()) as executor:
                 for _ in executor.map(lambda path: decoder.decode(VideoClip(path)), self.files):
                     pass
 
         try:
             return CLIPS / timed(run)
         finally:
-            torch.set_num_threads(default_processes())
+            torch.set_num_threads(default_workers())
 
     def encode(self) -> float:
         """Encodes as many decoded clips in full batches; returns clips a second."""
@@ -156,7 +156,7 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
     figures: dict[str, Any] = {
         f"{name}_clips_per_second": [round(each[name], 1) for each in rounds] for name in rounds[0]
     }
-    figures["decoding_processes"] = default_processes()
+    figures["decoding_processes"] = default_workers()
     figures["start_up_seconds"] = first - CLIPS / best["decode_only"]
     return figures, [
         Target(

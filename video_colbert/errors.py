@@ -13,6 +13,10 @@ class EncodingError(VideoColBERTError):
     """A model cannot encode what it was given, or gave vectors that are not numbers."""
 
 
+class WorkerError(VideoColBERTError):
+    """The system does not let processes be started that read and decode files."""
+
+
 class IndexStoreError(VideoColBERTError):
     """An index is missing, damaged, or cannot be written."""
 

@@ -1,4 +1,4 @@
-"""Decoders that crash, hang or wait at certain files, as a decoder does at a file that nobody foresaw."""
+"""Decoders that crash, hang or fail at certain files, as a decoder does at a file that nobody foresaw."""
 
 import os
 import signal
@@ -15,7 +15,10 @@ from video_colbert.processing import OpenVideoFile
 
 @dataclass(frozen=True)
 class TroubledDecoder(ClipDecoder):
-    """Crashes its process at files named crash*, once at files named once*, and hangs at files named hang*."""
+    """Crashes its process at files named crash*, once at files named once*, hangs at hang*, raises at raise*.
+
+    Each decoding of a file named count* adds a byte to the file `decoded` beside it.
+    """
 
     def decode(self, clip: VideoClip, opened: OpenVideoFile | str | BinaryIO | None = None) -> DecodedClip | BadVideo:
         path = Path(str(clip.source))
@@ -26,6 +29,11 @@ class TroubledDecoder(ClipDecoder):
             os.kill(os.getpid(), signal.SIGKILL)
         if path.name.startswith("hang"):
             time.sleep(3600)
+        if path.name.startswith("count"):
+            with path.with_name("decoded").open("a") as file:
+                file.write(".")
+        if path.name.startswith("raise"):
+            raise IndexError("packet of no stream")
         return super().decode(clip, opened)
 
 

@@ -12,8 +12,9 @@ from video_colbert.encoding.bulk_encoder import BulkEncoder
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.media_files import content_digest, is_remote, open_media
+from video_colbert.index.ingest.events import Encoded
 from video_colbert.index.ingest.metadata_files import read_manifest
-from video_colbert.index.ingest.plan import IndexingPlan, StoredFiles
+from video_colbert.index.ingest.plan import IngestPlan
 from video_colbert.processing import VideoDecodingError
 
 
@@ -62,15 +63,15 @@ def test_videos_and_manifest_in_object_storage_are_encoded(
     assert listed == [url]
     assert is_remote(url)
     encoder = VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-    with BulkEncoder([encoder], processes=1) as bulk:
-        plan = IndexingPlan(listed, StoredFiles([]), None, bulk.emit, 4)
-        bulk.start(plan)
-        [video] = bulk.results()
+    with BulkEncoder([encoder], workers=1) as bulk:
+        [event] = bulk.run(IngestPlan(listed, {}, None))
+    assert isinstance(event, Encoded)
+    video = event.video
     [expected] = encoder.encode_videos([VideoClip(local)])
     assert isinstance(expected, EncodedVideo)
     assert video.clip == VideoClip(url)
     assert video.frame_embeds.tolist() == expected.frame_embeds.tolist()
-    assert plan.files[url].digest == content_digest(str(local))
+    assert event.file.digest == content_digest(str(local))
 
 
 def s3_url(address: str, name: str) -> str:

@@ -102,10 +102,11 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model or the index cannot be used.
         FileNotFoundError: a file or folder is missing, or no video is among them.
     """
-    from video_colbert.encoding.decoding_server import start_decoding_server
+    from video_colbert.processes.worker_server import start_worker_server
 
     if arguments.ray is None:
-        start_decoding_server()
+        # It imports what decoding needs while this process loads the model.
+        start_worker_server("video_colbert.encoding.decoding_process")
     from video_colbert.index import Index, index_videos, prune_videos
 
     files, folders = _find_files(arguments)

@@ -2,46 +2,89 @@
 
 from __future__ import annotations
 
+import functools
 import queue
 import threading
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol, TypeAlias, TypeVar
 
-from video_colbert.encoding.decoding_pool import DecodingPool, HeldClip, Outcome, TaskSource
-from video_colbert.encoding.decoding_process import Task
-from video_colbert.encoding.decoding_server import default_processes
+from video_colbert.encoding.clip_decoding import DecodedClip, clip_name
+from video_colbert.encoding.decoding_process import (
+    Answer,
+    ClipInSlot,
+    DecodeInto,
+    Question,
+    ReadDigest,
+    ReadDuration,
+    decoded_clip,
+    start_decoding,
+)
+from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.shared_memory import SharedSlots
+from video_colbert.encoding.task_queue import Task, TaskQueue
+from video_colbert.processes.worker_pool import Failure, Finished, WorkerPool
+from video_colbert.processes.worker_server import default_workers
 
 DEFAULT_TIMEOUT_SECONDS = 600.0
 # Beside the batch that is being encoded, three are decoded ahead, for times when decoding is slower.
 _BATCHES_HELD = 4
-# Results that may wait for the consumer, which stops now and then to write.
-_RESULTS_HELD = 1024
-_POLL_SECONDS = 0.1
+
+Outcome: TypeAlias = str | float | EncodedVideo | BadVideo
+"""Of a digest, of a duration, of a clip; of whatever is bad."""
+
+EventT = TypeVar("EventT")
+EventT_co = TypeVar("EventT_co", covariant=True)
 
 
-class _Ended:
-    """Says that a thread has nothing more to give."""
+class EncodingPlan(Protocol[EventT_co]):
+    """What is to be read and encoded, and what follows from each outcome; called by one thread."""
+
+    def next_task(self) -> Task | None:
+        """A further file's first task; None for none now, and for good once all outcomes have been taken."""
+
+    def take(self, task: Task, outcome: Outcome) -> Iterable[Task | EventT_co]:
+        """What follows from an outcome: further tasks of the file, and events for whoever runs the plan."""
+
+
+@dataclass(frozen=True)
+class _HeldClip:
+    """A decoded clip, and the slot that its pixels lie in."""
+
+    clip: DecodedClip
+    slot: int
+
+
+@dataclass(frozen=True)
+class _EncodedBatch:
+    """What a model made of a batch: a result for each clip, or the error that ended its thread."""
+
+    batch: list[_HeldClip]
+    results: list[EncodedVideo | BadVideo] | BaseException
 
 
 class BulkEncoder:
     """Decoding processes that feed one encoder a device, each in a thread of its own.
 
+    The pixels of at most `clips_held` clips are in memory at once.
+
     Args:
         encoders: an encoder of the same model for each device.
         batch_size: clips that go through a model together, at most; a batch is what is ready.
         num_frames: frames sampled from each clip; the processor's own number by default.
-        processes: decoding processes; by default one for each core.
+        workers: decoding processes; by default one for each core.
         timeout: seconds after which a file that is read or decoded is given up.
 
     Raises:
         ValueError: a number that is out of range, or no encoder.
         EncodingError: more frames than the model has positions for.
+        WorkerError: processes cannot be started.
 
     Example:
         with BulkEncoder([encoder]) as bulk:
-            bulk.start(tasks)
-            for result in bulk.results():
+            for event in bulk.run(plan):
                 ...
     """
 
@@ -51,139 +94,134 @@ class BulkEncoder:
         *,
         batch_size: int = 8,
         num_frames: int | None = None,
-        processes: int | None = None,
+        workers: int | None = None,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> None:
         if batch_size < 1 or not encoders:
             raise ValueError(f"needs an encoder and a batch_size of at least 1, got {len(encoders)} and {batch_size}")
-        processes = default_processes() if processes is None else processes
-        self._encoders = list(encoders)
+        workers = default_workers() if workers is None else workers
+        decoder = encoders[0].clip_decoder(num_frames)
+        self.clips_held = 2 * workers + _BATCHES_HELD * batch_size * len(encoders)
         self._batch_size = batch_size
-        self._pool = DecodingPool(
-            encoders[0].clip_decoder(num_frames),
-            processes=processes,
-            slots=2 * processes + _BATCHES_HELD * batch_size * len(encoders),
-            timeout=timeout,
+        self._slots = SharedSlots(self.clips_held, decoder.clip_bytes)
+        self._free = deque(range(self.clips_held))
+        self._pool: WorkerPool[Question, Answer] = WorkerPool(
+            functools.partial(start_decoding, decoder, self._slots), workers=workers, timeout=timeout
         )
-        self._decoded: queue.SimpleQueue[HeldClip | _Ended] = queue.SimpleQueue()
-        self._results: queue.Queue[Any] = queue.Queue(_RESULTS_HELD)
-        self._threads: list[threading.Thread] = []
+        self._decoded: queue.SimpleQueue[_HeldClip | None] = queue.SimpleQueue()
+        self._encoded: queue.SimpleQueue[_EncodedBatch] = queue.SimpleQueue()
         self._is_stopping = False
+        self._threads = [threading.Thread(target=self._encode, args=(encoder,), daemon=True) for encoder in encoders]
+        for thread in self._threads:
+            thread.start()
 
     def __enter__(self) -> BulkEncoder:
         return self
 
     def __exit__(self, *exception: object) -> None:
-        for _ in self.stop():
-            pass
-        self._pool.close()
+        self._stop()
+        self._slots.close()
 
-    @property
-    def clips_held(self) -> int:
-        """How many decoded clips are held at once, at most."""
-        return self._pool.slots
-
-    def start(self, source: TaskSource) -> None:
-        """Starts on a source's tasks; the one before must be finished.
-
-        Args:
-            source: gives tasks, and is told what became of all but the clips that were decoded.
-        """
-        self._decoded = queue.SimpleQueue()
-        feed = _Feed(source, self._decoded)
-        self._threads = [
-            threading.Thread(target=self._decode, args=(feed,), daemon=True),
-            *(threading.Thread(target=self._encode, args=(encoder,), daemon=True) for encoder in self._encoders),
-        ]
-        for thread in self._threads:
-            thread.start()
-
-    def emit(self, result: object) -> None:
-        """Puts something among the results, from a task source; waits while too many wait for the consumer."""
-        self._results.put(result)
-
-    def results(self) -> Iterator[Any]:
-        """Yields an `EncodedVideo` for each clip that was encoded, and what was emitted, until all is done.
+    def run(self, plan: EncodingPlan[EventT]) -> Iterator[EventT]:
+        """Works through a plan and yields its events; all of the plan is called from here.
 
         Raises:
-            EncodingError: a model gave vectors that are not finite, or no decoding process can be started.
+            WorkerError: processes cannot be started.
+            Exception: whatever a model raises.
         """
-        running = len(self._encoders)
-        while running:
-            result = self._results.get()
-            if isinstance(result, _Ended):
-                running -= 1
-            elif isinstance(result, BaseException):
-                raise result
-            else:
-                yield result
-        for thread in self._threads:
-            thread.join()
-        self._threads = []
+        tasks = TaskQueue(plan.next_task, self.clips_held)
+        while not self._is_done(tasks):
+            self._pool.hand_out(lambda process: self._next_question(tasks, process))
+            for finished in self._pool.wait():
+                yield from self._after_reading(plan, tasks, finished)
+            yield from self._after_encoding(plan, tasks)
 
-    def stop(self) -> Iterator[Any]:
-        """Stops early; yields the results that are ready by then, those of the batches being encoded among them."""
-        self._is_stopping = True
-        self._pool.stop()
-        while any(thread.is_alive() for thread in self._threads) or not self._results.empty():
-            try:
-                result = self._results.get(timeout=_POLL_SECONDS)
-            except queue.Empty:
-                continue
-            if not isinstance(result, _Ended | BaseException):
-                yield result
+    def stop(self, plan: EncodingPlan[EventT]) -> Iterator[EventT]:
+        """Ends a run early; yields the events of what was encoded by then, the batches in a model among it."""
+        self._stop()
+        while not self._encoded.empty():
+            done = self._encoded.get()
+            if not isinstance(done.results, BaseException):
+                for held, result in zip(done.batch, done.results, strict=True):
+                    yield from _events_of(plan.take(held.clip.clip, result), None)
 
-    def _decode(self, feed: TaskSource) -> None:
-        try:
-            self._pool.run(feed)
-        except BaseException as error:
-            self._results.put(error)
-        self._decoded.put(_Ended())
+    def _is_done(self, tasks: TaskQueue) -> bool:
+        is_idle = not self._pool.is_busy and len(self._free) == self.clips_held
+        return is_idle and tasks.is_empty
+
+    def _next_question(self, tasks: TaskQueue, process: int) -> Question | None:
+        task = tasks.next(process, slot_is_free=bool(self._free))
+        return DecodeInto(task, self._free.popleft()) if isinstance(task, VideoClip) else task
+
+    def _after_reading(
+        self, plan: EncodingPlan[EventT], tasks: TaskQueue, finished: Finished[Question, Answer]
+    ) -> Iterator[EventT]:
+        """Passes a decoded clip on to the encoders, and everything else to the plan."""
+        question, answer = finished.task, finished.answer
+        if isinstance(question, DecodeInto):
+            task: Task = question.clip
+            if isinstance(answer, ClipInSlot):
+                self._decoded.put(_HeldClip(decoded_clip(question, answer, self._slots), question.slot))
+                return
+            self._free.append(question.slot)
+        else:
+            task = question
+        if isinstance(answer, Failure):
+            name = clip_name(task) if isinstance(task, VideoClip) else task.source
+            answer = BadVideo(name, f"reading and decoding it {answer.reason}")
+        if isinstance(answer, ClipInSlot):
+            raise TypeError(f"{task} was answered with a clip")
+        yield from _events_of(plan.take(task, answer), functools.partial(tasks.add, process=finished.worker))
+
+    def _after_encoding(self, plan: EncodingPlan[EventT], tasks: TaskQueue) -> Iterator[EventT]:
+        """Frees the slots of clips that are encoded and passes the vectors to the plan."""
+        while not self._encoded.empty():
+            done = self._encoded.get()
+            if isinstance(done.results, BaseException):
+                raise done.results
+            self._free.extend(held.slot for held in done.batch)
+            for held, result in zip(done.batch, done.results, strict=True):
+                yield from _events_of(plan.take(held.clip.clip, result), functools.partial(tasks.add, process=0))
 
     def _encode(self, encoder: VideoColBERTEncoder) -> None:
-        try:
-            while batch := self._next_batch():
-                encoded = encoder.encode_decoded(batch)
-                for clip in batch:
-                    self._pool.release(clip.slot)
-                for video in encoded:
-                    self._results.put(video)
-        # Whatever it is, an interrupt among it, it is the consumer's to handle.
-        except BaseException as error:
-            self._results.put(error)
-        self._results.put(_Ended())
+        while batch := self._next_batch():
+            results: list[EncodedVideo | BadVideo] | BaseException
+            try:
+                results = encoder.encode_decoded([held.clip for held in batch])
+            # Whatever it is, it is for whoever runs the plan to handle.
+            except BaseException as error:
+                results = error
+            self._encoded.put(_EncodedBatch(batch, results))
+            self._pool.wake()
+            if isinstance(results, BaseException):
+                return
 
-    def _next_batch(self) -> list[HeldClip]:
+    def _next_batch(self) -> list[_HeldClip]:
         """What is decoded, a full batch at most; waits for the first clip, and is empty at the end."""
-        batch: list[HeldClip] = []
+        batch: list[_HeldClip] = []
         while len(batch) < self._batch_size and not self._is_stopping:
             try:
-                clip = self._decoded.get(block=not batch)
+                held = self._decoded.get(block=not batch)
             except queue.Empty:
                 break
-            if isinstance(clip, _Ended):
-                self._decoded.put(clip)  # for the other encoders too
+            if held is None:
+                self._decoded.put(None)  # for the other encoders too
                 break
-            batch.append(clip)
+            batch.append(held)
         return batch
 
+    def _stop(self) -> None:
+        self._is_stopping = True
+        self._decoded.put(None)
+        self._pool.close()
+        for thread in self._threads:
+            thread.join()
 
-class _Feed:
-    """A task source whose decoded clips go to the encoders."""
 
-    def __init__(self, source: TaskSource, decoded: queue.SimpleQueue[HeldClip | _Ended]) -> None:
-        self._source = source
-        self._decoded = decoded
-
-    def next_task(self, process: int, *, slot_is_free: bool) -> Task | None:
-        return self._source.next_task(process, slot_is_free=slot_is_free)
-
-    def finish(self, task: Task, outcome: Outcome, process: int) -> None:
-        if isinstance(outcome, HeldClip):
-            self._decoded.put(outcome)
-        else:
-            self._source.finish(task, outcome, process)
-
-    @property
-    def is_finished(self) -> bool:
-        return self._source.is_finished
+def _events_of(steps: Iterable[Task | EventT], add_task: Callable[[Task], None] | None) -> Iterator[EventT]:
+    """Yields the events among a plan's steps and adds the tasks, which are dropped where a run ends early."""
+    for step in steps:
+        if not isinstance(step, ReadDigest | ReadDuration | VideoClip):
+            yield step
+        elif add_task is not None:
+            add_task(step)

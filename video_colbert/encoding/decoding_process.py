@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
-import signal
-import threading
+import functools
+import logging
 from collections import OrderedDict
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
-from multiprocessing import parent_process
-from multiprocessing.connection import Connection
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
-from video_colbert.encoding.clip_decoding import ClipDecoder
+from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, VideoClip
 from video_colbert.encoding.media_files import content_digest, open_media
+from video_colbert.encoding.shared_memory import SharedSlots
 from video_colbert.processing import OpenVideoFile, VideoDecodingError
+
+logger = logging.getLogger(__name__)
 
 # Files that stay open between their digest and their last window.
 _OPEN_FILES = 4
@@ -42,21 +41,19 @@ class ReadDuration:
 
 
 @dataclass(frozen=True)
-class DecodeClip:
+class DecodeInto:
     """Asks for the frames of a clip; the answer is a `ClipInSlot`.
 
     Attributes:
-        source: the file.
-        start: start of the window in seconds, or None.
-        end: end of the window in seconds, or None.
+        clip: of a file, by its path or URL.
+        slot: number of the slot that its pixels may fill.
     """
 
-    source: str
-    start: float | None = None
-    end: float | None = None
+    clip: VideoClip
+    slot: int
 
 
-Task: TypeAlias = ReadDigest | ReadDuration | DecodeClip
+Question: TypeAlias = ReadDigest | ReadDuration | DecodeInto
 
 
 @dataclass(frozen=True)
@@ -79,76 +76,50 @@ class ClipInSlot:
 Answer: TypeAlias = str | float | ClipInSlot | BadVideo
 
 
-@dataclass(frozen=True)
-class SharedSlots:
-    """Memory shared between processes, in slots that each take the pixels of one clip.
-
-    Attributes:
-        memory: of all slots.
-        slot_bytes: of each slot; 0 if the clips' size is not known, so that none fits.
-    """
-
-    memory: ctypes.Array[ctypes.c_ubyte]
-    slot_bytes: int
-
-    def pixels(self, slot: int, shape: tuple[int, ...]) -> Tensor:
-        """A uint8 tensor of a shape over the start of a slot."""
-        start, size = slot * self.slot_bytes, int(np.prod(shape))
-        return torch.from_numpy(np.frombuffer(memoryview(self.memory), np.uint8, size, start)).view(shape)
-
-
-def run_decoding_process(connection: Connection, decoder: ClipDecoder, slots: SharedSlots) -> None:
-    """Answers tasks until the connection closes; runs in a process of its own.
-
-    Says "ready" first. Each task comes with the slot that it may fill.
+def start_decoding(decoder: ClipDecoder, slots: SharedSlots) -> Callable[[Question], Answer]:
+    """Prepares a process that decodes.
 
     Args:
-        connection: where (task, slot) come from and answers go to.
         decoder: what decodes.
         slots: where pixels go.
+
+    Returns:
+        What answers a question; whatever is wrong with a file becomes a `BadVideo`.
     """
-    # Ctrl-C reaches all processes of a terminal; the parent says when to stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_exit_with_parent, daemon=True).start()
     # The other cores belong to the other decoders.
     torch.set_num_threads(1)
-    files = _OpenFiles()
+    return functools.partial(_answer, decoder, slots, _OpenFiles())
+
+
+def decoded_clip(question: DecodeInto, answer: ClipInSlot, slots: SharedSlots) -> DecodedClip:
+    """The clip that an answer speaks of; its pixels may lie in the slot, which is not to be used again meanwhile."""
+    pixels = slots.pixels(question.slot, answer.shape) if answer.pixels is None else torch.from_numpy(answer.pixels)
+    return DecodedClip(question.clip, pixels, answer.timestamps, answer.duration)
+
+
+def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, question: Question) -> Answer:
+    source = str(question.clip.source) if isinstance(question, DecodeInto) else question.source
     try:
-        connection.send("ready")
-        while True:
-            task, slot = connection.recv()
-            connection.send(_answer(task, slot, decoder, slots, files))
-    except (EOFError, ConnectionError):
-        return
-
-
-def _exit_with_parent() -> None:
-    """Ends the process when its parent is gone, even in the middle of a file that hangs."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _answer(task: Task, slot: int, decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles) -> Answer:
-    try:
-        if isinstance(task, ReadDigest):
-            files.forget(task.source)
-            return content_digest(files.file(task.source))
-        if isinstance(task, ReadDuration):
-            return files.video(task.source).duration()
-        clip = VideoClip(task.source, task.start, task.end)
+        if isinstance(question, ReadDigest):
+            files.forget(source)
+            return content_digest(files.file(source))
+        if isinstance(question, ReadDuration):
+            return files.video(source).duration()
         reads_open_videos = decoder.video_processor.backend == "pyav"
-        decoded = decoder.decode(clip, (files.video if reads_open_videos else files.file)(task.source))
+        decoded = decoder.decode(question.clip, (files.video if reads_open_videos else files.file)(source))
     except VideoDecodingError as error:
-        return BadVideo(task.source, error.reason)
+        return BadVideo(source, error.reason)
     except OSError as error:
-        return BadVideo(task.source, f"cannot be read: {error.strerror or error}")
+        return BadVideo(source, f"cannot be read: {error.strerror or error}")
+    # A file from anywhere must not end a run of a million others, whatever a reader makes of it.
+    except Exception as error:
+        logger.debug("unexpected error while reading %s", source, exc_info=True)
+        return BadVideo(source, f"cannot be read: {type(error).__name__}: {error}")
     if isinstance(decoded, BadVideo):
         return decoded
     shape, fits = tuple(decoded.pixels.shape), decoded.pixels.numel() <= slots.slot_bytes
     if fits:
-        slots.pixels(slot, shape).copy_(decoded.pixels)
+        slots.pixels(question.slot, shape).copy_(decoded.pixels)
     pixels = None if fits else decoded.pixels.contiguous().numpy()
     return ClipInSlot(shape, pixels, decoded.timestamps, decoded.duration)
 

@@ -12,12 +12,11 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
+from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip, clip_name
 from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.pretrained import DType, PretrainedPair, load_pretrained
 from video_colbert.errors import EncodingError
 from video_colbert.processing import QueryWord
-from video_colbert.processing.video_sources import source_name
 
 # On a processor, matrix products of other shapes round otherwise, by about 1e-7, which is enough to swap two nearly
 # equal videos. There the model always sees the same shapes, whatever the batch size: one clip, and so many queries.
@@ -105,8 +104,8 @@ class VideoColBERTEncoder:
             workers: decoding threads; by default one for each processor core, at most 8.
 
         Returns:
-            An iterator of `EncodedVideo` and `BadVideo`. It raises `EncodingError` if the model gives vectors
-            that are not finite.
+            An iterator of `EncodedVideo` and `BadVideo`; a clip for which the model gives vectors that are not
+            finite is bad too.
 
         Raises:
             ValueError: a number below 1.
@@ -132,14 +131,14 @@ class VideoColBERTEncoder:
         return ClipDecoder(self.processor.video_processor, num_frames, self._max_frames)
 
     @torch.inference_mode()
-    def encode_decoded(self, batch: Sequence[DecodedClip]) -> list[EncodedVideo]:
+    def encode_decoded(self, batch: Sequence[DecodedClip]) -> list[EncodedVideo | BadVideo]:
         """Encodes decoded clips together, on the model's device.
 
         Args:
             batch: at least one clip; all frames of one size.
 
-        Raises:
-            EncodingError: the model gives vectors that are not finite.
+        Returns:
+            A result for each clip; a `BadVideo` where the model gives vectors that are not finite.
         """
         lengths = torch.tensor([len(clip.pixels) for clip in batch])
         # Eight bits a value until they are on the device: a quarter of the copying.
@@ -156,14 +155,8 @@ class VideoColBERTEncoder:
                 video_weights = _unpadded(video.video_weights, video.video_mask)
         if video.frame_weights is not None:
             frame_weights = _unpadded(video.frame_weights, video.frame_mask)
-        for clip, *levels in zip(batch, frames, tokens, strict=True):
-            if not all(torch.isfinite(level).all() for level in levels if level is not None):
-                raise EncodingError(
-                    f"{self.reference.name} gave vectors that are not finite for "
-                    f"{source_name(clip.clip.source)}; try dtype float32"
-                )
         return [
-            EncodedVideo(clip.clip, clip.duration, clip.timestamps, frame_bag, video_bag, *weights)
+            self._if_finite(EncodedVideo(clip.clip, clip.duration, clip.timestamps, frame_bag, video_bag, *weights))
             for clip, frame_bag, video_bag, *weights in zip(
                 batch, frames, tokens, frame_weights, video_weights, strict=True
             )
@@ -223,6 +216,14 @@ class VideoColBERTEncoder:
         if "video" not in config.score_levels or config.temporal_position_embedding == "none":
             return None
         return int(config.max_frames)
+
+    def _if_finite(self, video: EncodedVideo) -> EncodedVideo | BadVideo:
+        """A video whose vectors are numbers, or else what is wrong with it."""
+        vectors = (video.frame_embeds, video.video_embeds, video.frame_weights, video.video_weights)
+        if all(torch.isfinite(each).all() for each in vectors if each is not None):
+            return video
+        reason = f"{self.reference.name} gave vectors for it that are not finite; try dtype float32"
+        return BadVideo(clip_name(video.clip), reason)
 
     def _encode_stream(
         self, clips: Iterable[VideoClip], batch_size: int, decoder: ClipDecoder, workers: int

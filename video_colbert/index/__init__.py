@@ -6,8 +6,8 @@ from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.ingest.indexing import index_videos, prune_videos
 from video_colbert.index.ingest.media_folders import FoundFiles, find_video_files
 from video_colbert.index.ingest.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
+from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.ingest.windows import WindowSettings, video_windows
-from video_colbert.index.ingest.writer import IndexingReport
 from video_colbert.index.lance.lance_index import Index
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.search.searcher import (

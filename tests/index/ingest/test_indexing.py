@@ -4,6 +4,7 @@ import hashlib
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -79,16 +80,19 @@ def test_file_that_moved_while_another_took_its_name_is_not_lost(
 def test_long_runs_write_on_the_way(
     index: Index, encoder: VideoColBERTEncoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sizes = []
-    add = Index.add
+    stored_when_encoding = []
+    encode = VideoColBERTEncoder.encode_decoded
 
-    def recording(self: Index, videos: list[object]) -> None:
-        add(self, videos)  # type: ignore[arg-type]
-        sizes.append(len(Index.open(self.location)))
+    def wait_for_a_write(self: VideoColBERTEncoder, batch: list[object]) -> object:
+        deadline = time.monotonic() + 20
+        while len(Index.open(index.location)) < len(stored_when_encoding) and time.monotonic() < deadline:
+            time.sleep(0.01)
+        stored_when_encoding.append(len(Index.open(index.location)))
+        return encode(self, batch)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Index, "add", recording)
+    monkeypatch.setattr(VideoColBERTEncoder, "encode_decoded", wait_for_a_write)
     index_videos(index, encoder, files, batch_size=1, seconds_between_writes=0)
-    assert sizes == [1, 2, 3]
+    assert stored_when_encoding == [0, 1, 2]
 
 
 def test_error_in_the_middle_keeps_what_was_encoded(

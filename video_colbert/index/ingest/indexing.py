@@ -12,9 +12,10 @@ from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEnc
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import MetadataValue
-from video_colbert.index.ingest.plan import IndexingPlan, StoredFiles
+from video_colbert.index.ingest.plan import IngestPlan, stored_contents
+from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
 from video_colbert.index.ingest.windows import WindowSettings
-from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexingReport, IndexWriter
+from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.search.scoring import check_interaction
 from video_colbert.index.video_index import VideoIndex
 
@@ -53,8 +54,8 @@ def index_videos(
     Raises:
         IndexStoreError: the index samples another number of frames, cannot take the metadata, cannot be written, or
             cannot score as the encoder's model does.
-        EncodingError: more frames than the model has positions for, vectors that are not finite, or no decoding
-            process can be started.
+        EncodingError: more frames than the model has positions for.
+        WorkerError: no decoding process can be started.
         ValueError: a number that is out of range.
     """
     encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
@@ -69,26 +70,26 @@ def index_videos(
     metadata = metadata or {}
     index.check_metadata(metadata.values())
     paths = list(dict.fromkeys(os.fspath(file) for file in files))
-    with BulkEncoder(
-        encoders, batch_size=batch_size, num_frames=num_frames, processes=workers, timeout=timeout
-    ) as bulk:
-        plan = IndexingPlan(paths, StoredFiles(index.videos), windows, bulk.emit, files_ahead=bulk.clips_held)
-        writer = IndexWriter(index, plan.files, plan.digests, metadata, seconds_between_writes)
-        bulk.start(plan)
+    plan = IngestPlan(paths, stored_contents(index.videos), windows)
+    report = ReportBuilder()
+    with (
+        BulkEncoder(encoders, batch_size=batch_size, num_frames=num_frames, workers=workers, timeout=timeout) as bulk,
+        IndexWriter(index, metadata, seconds_between_writes) as writer,
+    ):
         try:
             with tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress:
-                for result in bulk.results():
-                    progress.update(writer.take(result))
-                    writer.write_if_due()
-            writer.finish()
+                for event in bulk.run(plan):
+                    writer.take(event)
+                    report.take(event)
+                    progress.update(plan.files_done - progress.n)
         except BaseException:
             # On Ctrl-C and on errors too: what was encoded is kept.
-            for result in bulk.stop():
-                writer.take(result)
-            writer.write()
+            for event in bulk.stop(plan):
+                writer.take(event)
+            writer.flush()
             raise
-    writer.sort_report(paths)
-    return writer.report
+        described, replaced = writer.finish()
+    return report.finish(paths, described=described, replaced=replaced)
 
 
 def prune_videos(index: VideoIndex, folders: Iterable[str | os.PathLike[str]]) -> list[str]:

@@ -2,249 +2,297 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeAlias
 
-from video_colbert.encoding.decoding_pool import Outcome
-from video_colbert.encoding.decoding_process import DecodeClip, ReadDigest, ReadDuration, Task
-from video_colbert.encoding.encoded import BadVideo
+from video_colbert.encoding.bulk_encoder import EncodingPlan, Outcome
+from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
+from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.media_files import is_remote
+from video_colbert.encoding.task_queue import Task
 from video_colbert.index.indexed_video import IndexedVideo
-from video_colbert.index.ingest.windows import WindowSettings, video_windows
-
-Window: TypeAlias = tuple[float | None, float | None]
-
-
-@dataclass(frozen=True)
-class PresentFile:
-    """A file whose content is in the index under this path."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class DuplicateFile:
-    """A file with the same content as another one that is in the index or goes into it."""
-
-    path: str
-
-
-@dataclass(frozen=True)
-class MovedFile:
-    """A file whose content is in the index under a path where it is no more.
-
-    Attributes:
-        path: where it is now.
-        ids: what is stored of it.
-    """
-
-    path: str
-    ids: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class BadClip:
-    """A file, or one window of it, that could not be read or decoded.
-
-    Attributes:
-        path: the file.
-        video: what is wrong.
-        is_whole: whether nothing else of the file will be encoded.
-    """
-
-    path: str
-    video: BadVideo
-    is_whole: bool
+from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, FileContent, IngestEvent, Moved, Present
+from video_colbert.index.ingest.windows import TooManyWindowsError, Window, WindowSettings, video_windows
+from video_colbert.processing.video_sources import source_name
 
 
 @dataclass
-class _StoredFile:
+class StoredContent:
+    """What an index holds of one content.
+
+    Attributes:
+        path: the file that stands for it.
+        duration: of the video, in seconds.
+        copies: other files that had the same content when they were last read.
+        ids: by window.
+    """
+
     path: str
     duration: float
+    copies: tuple[str, ...] = ()
     ids: dict[Window, str] = field(default_factory=dict)
 
 
-class StoredFiles:
-    """What an index holds, by content and by path.
+def stored_contents(videos: Iterable[IndexedVideo]) -> dict[str, StoredContent]:
+    """What an index holds, by digest.
 
     Args:
         videos: the index's videos and windows.
     """
-
-    def __init__(self, videos: Iterable[IndexedVideo]) -> None:
-        self.by_digest: dict[str, _StoredFile] = {}
-        self.paths: set[str] = set()
-        for video in videos:
-            stored = self.by_digest.setdefault(video.digest, _StoredFile(video.path, video.duration))
-            stored.ids[video.start, video.end] = video.id
-            self.paths.add(video.path)
+    contents: dict[str, StoredContent] = {}
+    for video in videos:
+        stored = contents.setdefault(video.digest, StoredContent(video.path, video.duration))
+        stored.ids[video.start, video.end] = video.id
+    return contents
 
 
 @dataclass
-class PlannedFile:
-    """A file that is being encoded.
+class _FileInWork:
+    """A file whose windows are being decoded and encoded."""
 
-    Attributes:
-        digest: of its content.
-        windows: all that are to be in the index.
-        remaining: how many of them are still to come out of the encoder.
-    """
-
-    digest: str
-    windows: list[Window]
+    content: FileContent
     remaining: int
+    bad: BadVideo | None = None
+    has_good: bool = False
 
 
-class IndexingPlan:
-    """Turns files into tasks for decoding processes; a `TaskSource`.
+class IngestPlan(EncodingPlan[IngestEvent]):
+    """Turns files into tasks, and their outcomes into events; an `EncodingPlan`.
 
-    Files at a path that the index knows are read first, since what they hold now says whether another file of
-    the same content was moved or copied; of them, those that changed are encoded last, when what moved has been
-    recorded. All others are encoded as soon as they are read.
+    Files that the index knows are read first, since what they hold now says whether another file of the same content
+    was moved or copied. Files that are new to it are encoded as soon as they are read, and those that changed last,
+    when what moved has been recorded. A file that the index knows and that is not among the given ones is read where
+    it matters what it still holds.
 
     Args:
         files: paths or URLs, each once.
-        stored: what the index holds.
+        stored: what the index holds, as of `stored_contents`.
         windows: how long videos are cut; None for not at all.
-        emit: takes `PresentFile`, `DuplicateFile`, `MovedFile` and `BadClip`.
-        files_ahead: files and clips that may be known without being decoded yet.
 
     Attributes:
-        files: of each path that is encoded or was found complete, what is to be in the index.
-        digests: of each path that the index knew, what its content is now; bad files are not in it.
+        files_done: how many of the files are dealt with.
     """
 
     def __init__(
-        self,
-        files: Sequence[str],
-        stored: StoredFiles,
-        windows: WindowSettings | None,
-        emit: Callable[[object], None],
-        files_ahead: int,
+        self, files: Sequence[str], stored: Mapping[str, StoredContent], windows: WindowSettings | None
     ) -> None:
-        self.files: dict[str, PlannedFile] = {}
-        self._stored = stored.by_digest
+        self.files_done = 0
+        self._stored = stored
         self._settings = windows
-        self._emit = emit
-        self._known = deque(path for path in files if path in stored.paths)
-        self._new = deque(path for path in files if path not in stored.paths)
-        self._changed: deque[tuple[str, str]] = deque()
-        self.digests: dict[str, str] = dict.fromkeys(self._known, "")
-        self._files_ahead = files_ahead
-        self._known_are_decided = False
-        self._chosen: set[str] = set()
-        self._reading = 0
-        # By the process that read the file, where it may still be open.
-        self._ready: dict[int, deque[Task]] = defaultdict(deque)
-        self._num_ready = 0
+        self._given = frozenset(files)
+        self._known_paths = {path for content in stored.values() for path in (content.path, *content.copies)}
+        self._known = [path for path in files if path in self._known_paths]
+        self._new = [path for path in files if path not in self._known_paths]
+        self._changed: list[tuple[str, str]] = []
+        self._phases: deque[Callable[[], Iterator[Task | IngestEvent]]] = deque(
+            (self._read_copies, self._decide_known, self._read_new, self._begin_changed)
+            if self._known
+            else (self._begin_changed,)
+        )
+        self._to_read = deque(self._known or self._new)
+        self._num_reading = 0
+        # What each file was found to hold; None for one that could not be read.
+        self._digests: dict[str, str | None] = {}
+        # Files that are decided on once another one is read.
+        self._waiting_for: dict[str, list[str]] = {}
+        # The file that stands for a content.
+        self._owners: dict[str, str] = {}
+        self._in_work: dict[str, _FileInWork] = {}
+        # Further files of each content that is being encoded, or of which nothing could be.
+        self._duplicates: dict[str, list[str]] = {}
+        self._bad_contents: dict[str, BadVideo] = {}
 
-    @property
-    def is_finished(self) -> bool:
-        """Whether all tasks have been given out and none can follow."""
-        waiting = self._known or self._new or self._changed or self._num_ready
-        return not (waiting or self._reading) and self._known_are_decided
-
-    def next_task(self, process: int, *, slot_is_free: bool) -> Task | None:
-        """As `TaskSource.next_task`: first what this process has open, then further files, then what others read."""
-        self._advance()
-        task = self._take_ready(process, slot_is_free)
-        if task is None and self._reading + self._num_ready < self._files_ahead:
-            path = self._next_file()
-            if path is not None:
-                self._reading += 1
-                return ReadDigest(path)
-        if task is None and self._num_ready:
-            busiest = max(self._ready, key=lambda reader: len(self._ready[reader]))
-            task = self._take_ready(busiest, slot_is_free)
-        return task
-
-    def finish(self, task: Task, outcome: Outcome, process: int) -> None:
-        """As `TaskSource.finish`."""
-        path = task.source
-        if isinstance(outcome, BadVideo):
-            if not isinstance(task, DecodeClip):
-                self._reading -= 1
-                self.digests.pop(path, None)
-                self._emit(BadClip(path, outcome, is_whole=True))
-            else:
-                self._emit(BadClip(path, outcome, is_whole=False))
-        elif isinstance(task, ReadDigest) and isinstance(outcome, str):
-            self._reading -= 1
-            if path in self.digests:
-                self.digests[path] = outcome
-            else:
-                self._decide(path, outcome, process)
-        elif isinstance(task, ReadDuration) and isinstance(outcome, float):
-            self._reading -= 1
-            self._encode(path, self.files[path].digest, video_windows(outcome, self._settings), (), process)
-
-    def _advance(self) -> None:
-        """Goes on to the next kind of files when all of the one before are known."""
-        if self._known or self._reading:
-            return
-        if not self._known_are_decided:
-            self._known_are_decided = True
-            for path, digest in self.digests.items():
-                self._decide(path, digest, -1)
-        elif not self._new and not self._reading:
-            while self._changed:
-                self._begin(*self._changed.popleft(), -1)
-
-    def _next_file(self) -> str | None:
-        if self._known:
-            return self._known.popleft()
-        return self._new.popleft() if self._new and self._known_are_decided else None
-
-    def _take_ready(self, reader: int, slot_is_free: bool) -> Task | None:
-        ready = self._ready[reader]
-        if not ready or (isinstance(ready[0], DecodeClip) and not slot_is_free):
+    def next_task(self) -> Task | None:
+        """As `EncodingPlan.next_task`: a file to be read."""
+        if not self._to_read:
             return None
-        self._num_ready -= 1
-        return ready.popleft()
+        self._num_reading += 1
+        return ReadDigest(self._to_read.popleft())
 
-    def _add_ready(self, process: int, tasks: Sequence[Task]) -> None:
-        self._ready[process].extend(tasks)
-        self._num_ready += len(tasks)
+    def take(self, task: Task, outcome: Outcome) -> Iterator[Task | IngestEvent]:
+        """As `EncodingPlan.take`."""
+        if isinstance(task, VideoClip):
+            if isinstance(outcome, EncodedVideo | BadVideo):
+                yield from self._take_clip(source_name(task.source), outcome)
+        elif isinstance(task, ReadDuration):
+            if isinstance(outcome, float | BadVideo):
+                yield from self._take_duration(task.source, outcome)
+        elif isinstance(outcome, str | BadVideo):
+            yield from self._take_digest(task.source, outcome)
+        while self._phases and not self._to_read and not self._num_reading:
+            yield from self._phases.popleft()()
 
-    def _decide(self, path: str, digest: str, process: int) -> None:
-        stored = self._stored.get(digest)
-        if digest in self._chosen:
-            self._emit(DuplicateFile(path))
-        elif stored is None:
-            self._chosen.add(digest)
-            if path in self.digests:
+    def _take_digest(self, path: str, outcome: str | BadVideo) -> Iterator[Task | IngestEvent]:
+        self._num_reading -= 1
+        self._digests[path] = None if isinstance(outcome, BadVideo) else outcome
+        if path in self._given:
+            if isinstance(outcome, BadVideo):
+                yield self._end_bad(path, outcome)
+            elif path not in self._known_paths:
+                yield from self._decide(path, outcome)
+        for waiting in self._waiting_for.pop(path, ()):
+            digest = self._digests[waiting]
+            if digest is not None:
+                yield from self._decide(waiting, digest)
+
+    def _read_copies(self) -> Iterator[Task | IngestEvent]:
+        """Has copies read that may have to stand for a content whose file has another one now."""
+        read = set(self._digests.values())
+        for digest, stored in self._stored.items():
+            if digest not in read and stored.path in self._given:
+                self._to_read.extend(path for path in stored.copies if self._still_holds(path, digest) is None)
+        yield from ()
+
+    def _decide_known(self) -> Iterator[Task | IngestEvent]:
+        for path in self._known:
+            digest = self._digests[path]
+            if digest is not None:
+                yield from self._decide(path, digest)
+        for digest, stored in self._stored.items():
+            if digest not in self._owners and stored.path in self._given:
+                yield from self._take_over(digest, stored)
+
+    def _read_new(self) -> Iterator[Task | IngestEvent]:
+        self._to_read.extend(self._new)
+        yield from ()
+
+    def _begin_changed(self) -> Iterator[Task | IngestEvent]:
+        for path, digest in self._changed:
+            yield from self._begin(path, digest)
+
+    def _decide(self, path: str, digest: str) -> Iterator[Task | IngestEvent]:
+        """Says what is to be done with a file that was read."""
+        stored, owner = self._stored.get(digest), self._owners.get(digest)
+        if owner is None and stored is not None and stored.path != path:
+            still_holds = self._still_holds(stored.path, digest)
+            if still_holds is None:
+                yield from self._decide_later(path, stored.path)
+                return
+            owner = stored.path if still_holds else None
+        owner = self._owners[digest] = owner or path
+        if owner != path:
+            yield from self._leave_to_owner(path, digest)
+        elif stored is not None:
+            yield from self._complete(path, digest, stored)
+        else:
+            self._duplicates[digest] = []
+            if path in self._known_paths:
                 self._changed.append((path, digest))
             else:
-                self._begin(path, digest, process)
-        elif stored.path != path and self._holds(stored.path, digest):
-            self._emit(DuplicateFile(path))
+                yield from self._begin(path, digest)
+
+    def _decide_later(self, path: str, other: str) -> Iterator[Task]:
+        """Puts a file off until it is known what another one holds."""
+        if other not in self._waiting_for:
+            self._num_reading += 1
+            yield ReadDigest(other)
+        self._waiting_for.setdefault(other, []).append(path)
+
+    def _take_over(self, digest: str, stored: StoredContent) -> Iterator[IngestEvent]:
+        """Lets a copy stand for a content whose file has another one now; keeps what is stored where there is none."""
+        if self._still_holds(stored.path, digest):
+            return
+        for path in stored.copies:
+            if self._still_holds(path, digest):
+                self._owners[digest] = path
+                yield Moved(FileContent(path, digest, tuple(stored.ids)), tuple(stored.ids.values()))
+                return
+
+    def _complete(self, path: str, digest: str, stored: StoredContent) -> Iterator[Task | IngestEvent]:
+        """Leaves what is stored of a file, and encodes the windows that are not."""
+        windows = self._windows(stored.duration)
+        if isinstance(windows, str):
+            yield self._end_bad(path, BadVideo(path, windows))
+            return
+        content = FileContent(path, digest, windows)
+        if stored.path != path:
+            yield Moved(content, tuple(stored.ids.values()))
+        missing = [window for window in windows if window not in stored.ids]
+        if missing:
+            self._duplicates[digest] = []
+            yield from self._encode(content, missing, has_good=len(missing) < len(windows))
+            return
+        self.files_done += 1
+        if stored.path == path:
+            yield Present(content)
+
+    def _begin(self, path: str, digest: str) -> Iterator[Task | IngestEvent]:
+        """Encodes a file of which nothing is stored."""
+        if self._settings is not None:
+            yield ReadDuration(path)
         else:
-            self._chosen.add(digest)
-            self._encode(path, digest, video_windows(stored.duration, self._settings), stored.ids, process)
-            if stored.path != path:
-                self._emit(MovedFile(path, tuple(stored.ids.values())))
-            elif not self.files[path].remaining:
-                self._emit(PresentFile(path))
+            windows = tuple(video_windows(0.0, None))
+            yield from self._encode(FileContent(path, digest, windows), windows)
 
-    def _begin(self, path: str, digest: str, process: int) -> None:
-        if self._settings is None:
-            self._encode(path, digest, video_windows(0.0, None), (), process)
+    def _take_duration(self, path: str, outcome: float | BadVideo) -> Iterator[Task | IngestEvent]:
+        digest = self._digests[path] or ""
+        windows = outcome if isinstance(outcome, BadVideo) else self._windows(outcome)
+        if isinstance(windows, tuple):
+            yield from self._encode(FileContent(path, digest, windows), windows)
+            return
+        bad = windows if isinstance(windows, BadVideo) else BadVideo(path, windows)
+        yield self._end_bad(path, bad)
+        yield from self._settle(digest, bad)
+
+    def _encode(
+        self, content: FileContent, windows: Iterable[Window], *, has_good: bool = False
+    ) -> Iterator[Task | IngestEvent]:
+        clips = [VideoClip(content.path, start, end) for start, end in windows]
+        self._in_work[content.path] = _FileInWork(content, len(clips), has_good=has_good)
+        yield from clips
+
+    def _take_clip(self, path: str, outcome: EncodedVideo | BadVideo) -> Iterator[IngestEvent]:
+        work = self._in_work[path]
+        work.remaining -= 1
+        if isinstance(outcome, BadVideo):
+            work.bad = outcome
+            yield Bad(path, outcome)
         else:
-            self.files[path] = PlannedFile(digest, [], 0)
-            self._reading += 1
-            self._add_ready(process, [ReadDuration(path)])
+            work.has_good = True
+            yield Encoded(work.content, outcome)
+        if not work.remaining:
+            del self._in_work[path]
+            self.files_done += 1
+            yield from self._settle(work.content.digest, None if work.has_good else work.bad)
 
-    def _encode(self, path: str, digest: str, windows: list[Window], stored: Iterable[Window], process: int) -> None:
-        present = set(stored)
-        missing = [window for window in windows if window not in present]
-        self.files[path] = PlannedFile(digest, windows, len(missing))
-        self._add_ready(process, [DecodeClip(path, start, end) for start, end in missing])
+    def _leave_to_owner(self, path: str, digest: str) -> Iterator[IngestEvent]:
+        if digest in self._duplicates:
+            self._duplicates[digest].append(path)
+        else:
+            yield self._end_duplicate(path, digest)
 
-    def _holds(self, path: str, digest: str) -> bool:
-        """Whether a file still has this content; one that is not among the given files is not read again."""
-        if path in self.digests:
-            return self.digests[path] == digest
-        return is_remote(path) or Path(path).exists()
+    def _settle(self, digest: str, bad: BadVideo | None) -> Iterator[IngestEvent]:
+        """Says of further files of a content, once it is encoded, that they have it too, or that they are as bad."""
+        if bad is not None:
+            self._bad_contents[digest] = bad
+        for path in self._duplicates.pop(digest):
+            yield self._end_duplicate(path, digest)
+
+    def _end_duplicate(self, path: str, digest: str) -> IngestEvent:
+        if digest in self._bad_contents:
+            return self._end_bad(path, BadVideo(path, self._bad_contents[digest].reason))
+        self.files_done += 1
+        return Duplicate(FileContent(path, digest))
+
+    def _end_bad(self, path: str, video: BadVideo) -> Bad:
+        self.files_done += 1
+        return Bad(path, video)
+
+    def _windows(self, duration: float) -> tuple[Window, ...] | str:
+        """The windows of a video, or why it is not cut."""
+        try:
+            return tuple(video_windows(duration, self._settings))
+        except TooManyWindowsError as error:
+            return str(error)
+
+    def _still_holds(self, path: str, digest: str) -> bool | None:
+        """Whether a file has this content; None where it would have to be read."""
+        if self._digests.get(path) is not None:
+            return self._digests[path] == digest
+        if is_remote(path):
+            return True
+        # One that is there but could not be read is believed to be what it was.
+        is_there = Path(path).exists()
+        return is_there if path in self._digests or not is_there else None

@@ -7,7 +7,6 @@ is there already changes nothing, so each video is stored once.
 from __future__ import annotations
 
 import dataclasses
-import os
 import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,14 +16,15 @@ import pyarrow as pa
 from tqdm import tqdm
 
 from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
-from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import DType, ModelReference
 from video_colbert.errors import MissingExtraError, ModelMismatchError
 from video_colbert.index.indexed_video import MetadataValue
-from video_colbert.index.ingest.plan import DuplicateFile, IndexingPlan, PlannedFile, StoredFiles
+from video_colbert.index.ingest.events import Duplicate, Encoded, FileContent, IngestEvent
+from video_colbert.index.ingest.plan import IngestPlan, StoredContent, stored_contents
+from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
 from video_colbert.index.ingest.windows import WindowSettings
-from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexingReport, IndexWriter
+from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.video_index import VideoIndex
 
 # Files that are done again when their encoder is lost.
@@ -99,7 +99,7 @@ def index_videos_on_ray(
     paths = list(dict.fromkeys(files))
     encoders = _sized(encoders, ray.nodes())
     number, gpus = encoders.encoders or 1, ray.cluster_resources().get("GPU", 0)
-    job = _Job(encoders, index.model, index.num_frames, windows, StoredFiles(index.videos))
+    job = _Job(encoders, index.model, index.num_frames, windows, stored_contents(index.videos))
     encoded = ray.data.from_items(
         [{"path": path} for path in paths], override_num_blocks=max(-(-len(paths) // files_at_a_time), 1)
     ).map_batches(
@@ -111,28 +111,24 @@ def index_videos_on_ray(
         num_cpus=encoders.workers,
         num_gpus=1 if gpus else 0,
     )
-    planned: dict[str, PlannedFile] = {}
-    digests: dict[str, str] = {}
-    writer = IndexWriter(index, planned, digests, metadata, seconds_between_writes)
-    paths_of_contents: dict[str, str] = {}
-    try:
-        with tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress:
+    report, owners = ReportBuilder(), dict[str, str]()
+    with (
+        IndexWriter(index, metadata, seconds_between_writes) as writer,
+        tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress,
+    ):
+        try:
             for row in encoded.iter_rows():
                 # Made by our own code in a process of this cluster.
-                done: _FilesDone = pickle.loads(row["files_done"])  # noqa: S301
-                planned.update(done.planned)
-                digests.update(done.digests)
-                for result in done.results:
-                    if _is_new_copy(result, planned, paths_of_contents):
-                        result = DuplicateFile(os.fspath(result.clip.source))
-                    progress.update(writer.take(result))
-                    writer.write_if_due()
-        writer.finish()
-    except BaseException:
-        writer.write()
-        raise
-    writer.sort_report(paths)
-    return writer.report
+                for event in pickle.loads(row["events"]):  # noqa: S301
+                    kept = _once_in_the_cluster(event, owners)
+                    writer.take(kept)
+                    report.take(kept)
+                progress.update(row["files_done"])
+        except BaseException:
+            writer.flush()
+            raise
+        described, replaced = writer.finish()
+    return report.finish(paths, described=described, replaced=replaced)
 
 
 @dataclass(frozen=True)
@@ -143,16 +139,7 @@ class _Job:
     reference: ModelReference
     num_frames: int | None
     windows: WindowSettings | None
-    stored: StoredFiles
-
-
-@dataclass(frozen=True)
-class _FilesDone:
-    """What became of the files of one call."""
-
-    results: list[Any]
-    planned: dict[str, PlannedFile]
-    digests: dict[str, str]
+    stored: dict[str, StoredContent]
 
 
 class _RayEncoder:
@@ -172,24 +159,28 @@ class _RayEncoder:
             [encoder],
             batch_size=settings.batch_size,
             num_frames=self._job.num_frames,
-            processes=settings.workers,
+            workers=settings.workers,
             timeout=settings.timeout,
         )
 
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Encodes the files of column `path`."""
         paths = batch["path"].to_pylist()
-        plan = IndexingPlan(paths, self._job.stored, self._job.windows, self._bulk.emit, self._bulk.clips_held)
-        self._bulk.start(plan)
-        results = [_halved(result) if isinstance(result, EncodedVideo) else result for result in self._bulk.results()]
-        done = _FilesDone(results, plan.files, plan.digests)
-        return pa.table({"files_done": pa.array([pickle.dumps(done)], pa.large_binary())})
+        plan = IngestPlan(paths, self._job.stored, self._job.windows)
+        events = [_halved(event) for event in self._bulk.run(plan)]
+        return pa.table(
+            {"events": pa.array([pickle.dumps(events)], pa.large_binary()), "files_done": pa.array([plan.files_done])}
+        )
 
 
-def _halved(video: EncodedVideo) -> EncodedVideo:
+def _halved(event: IngestEvent) -> IngestEvent:
     """In the 16 bits a value that an index stores, for half the traffic."""
+    if not isinstance(event, Encoded):
+        return event
+    video = event.video
     tokens = None if video.video_embeds is None else video.video_embeds.half()
-    return dataclasses.replace(video, frame_embeds=video.frame_embeds.half(), video_embeds=tokens)
+    video = dataclasses.replace(video, frame_embeds=video.frame_embeds.half(), video_embeds=tokens)
+    return dataclasses.replace(event, video=video)
 
 
 def _sized(encoders: RayEncoders, nodes: Sequence[Mapping[str, Any]]) -> RayEncoders:
@@ -203,9 +194,8 @@ def _sized(encoders: RayEncoders, nodes: Sequence[Mapping[str, Any]]) -> RayEnco
     return dataclasses.replace(encoders, encoders=number, workers=workers)
 
 
-def _is_new_copy(result: object, planned: Mapping[str, PlannedFile], paths: dict[str, str]) -> bool:
-    """Whether another file with the same content was encoded elsewhere in the cluster."""
-    if not isinstance(result, EncodedVideo):
-        return False
-    path = os.fspath(result.clip.source)  # type: ignore[arg-type] # the plan's clips are paths or URLs
-    return paths.setdefault(planned[path].digest, path) != path
+def _once_in_the_cluster(event: IngestEvent, owners: dict[str, str]) -> IngestEvent:
+    """An event as it is; a duplicate where another file of the same content was encoded elsewhere in the cluster."""
+    if isinstance(event, Encoded) and owners.setdefault(event.file.digest, event.file.path) != event.file.path:
+        return Duplicate(FileContent(event.file.path, event.file.digest))
+    return event

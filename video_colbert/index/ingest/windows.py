@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
+
+Window: TypeAlias = tuple[float | None, float | None]
+"""Start (included) and end (excluded) in seconds; None for the whole video."""
+
+# Three and a half weeks of windows of 20 s. More come of times that are wrong, as of two frames ten years apart.
+_MAX_WINDOWS = 100_000
 
 # Ids name windows to the millisecond.
 _DECIMALS = 3
@@ -35,7 +42,11 @@ class WindowSettings:
             )
 
 
-def video_windows(duration: float, settings: WindowSettings | None) -> list[tuple[float | None, float | None]]:
+class TooManyWindowsError(ValueError):
+    """A video is so much longer than its windows that its duration is not believed."""
+
+
+def video_windows(duration: float, settings: WindowSettings | None) -> list[Window]:
     """The windows of a video.
 
     All have the same length: the last one is moved back to end with the video, and so overlaps more. A video
@@ -47,6 +58,9 @@ def video_windows(duration: float, settings: WindowSettings | None) -> list[tupl
 
     Returns:
         Start (included) and end (excluded) of each window in seconds, in order; (None, None) for the whole video.
+
+    Raises:
+        TooManyWindowsError: there would be more than 100,000.
     """
     if settings is None or duration <= settings.seconds:
         return [(None, None)]
@@ -54,5 +68,10 @@ def video_windows(duration: float, settings: WindowSettings | None) -> list[tupl
     last = round(duration - settings.seconds, _DECIMALS)
     # A window that would start within a millisecond of the last one is that one.
     number = max(math.ceil(round((last - 10**-_DECIMALS) / step, 6)), 1)
-    starts = [round(place * step, _DECIMALS) for place in range(number)] + [last]
+    if number >= _MAX_WINDOWS:
+        raise TooManyWindowsError(
+            f"lasts {duration:.0f} s by its own account, which makes {number + 1} windows of {settings.seconds:g} s, "
+            f"more than {_MAX_WINDOWS}; index it as a whole or in longer windows"
+        )
+    starts = [round(row * step, _DECIMALS) for row in range(number)] + [last]
     return [(start, round(start + settings.seconds, _DECIMALS)) for start in starts]

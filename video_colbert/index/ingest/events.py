@@ -1,0 +1,75 @@
+"""What happens to files on their way into an index: the events of a plan, which the writer and the report follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from video_colbert.encoding.encoded import BadVideo, EncodedVideo
+from video_colbert.index.ingest.windows import Window
+
+
+@dataclass(frozen=True)
+class FileContent:
+    """What a file holds.
+
+    Attributes:
+        path: the file's path or URL.
+        digest: SHA-256 of its content.
+        windows: what is to be in the index of it; empty where another file stands for the same content.
+    """
+
+    path: str
+    digest: str
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A video, or a window of one, that goes into the index."""
+
+    file: FileContent
+    video: EncodedVideo
+
+
+@dataclass(frozen=True)
+class Present:
+    """A file whose content is in the index under this path, in all of its windows."""
+
+    file: FileContent
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A file whose content is in the index under a path that no longer holds it.
+
+    Attributes:
+        file: where it is now.
+        ids: what is stored of it.
+    """
+
+    file: FileContent
+    ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Duplicate:
+    """A file with the same content as another one that is in the index or goes into it."""
+
+    file: FileContent
+
+
+@dataclass(frozen=True)
+class Bad:
+    """A file, or one window of it, that could not be read, decoded or encoded; what is stored of the file stays.
+
+    Attributes:
+        path: the file's path or URL.
+        video: what is wrong.
+    """
+
+    path: str
+    video: BadVideo
+
+
+IngestEvent: TypeAlias = Encoded | Present | Moved | Duplicate | Bad

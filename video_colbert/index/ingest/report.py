@@ -1,0 +1,78 @@
+"""What a run did with each file, as its events tell."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from video_colbert.encoding.encoded import BadVideo
+from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, IngestEvent, Moved, Present
+
+
+@dataclass
+class IndexingReport:
+    """What a run did with each file.
+
+    Attributes:
+        added: files that were encoded, or windows of them, and are in the index now.
+        present: files whose content was in the index already.
+        moved: files whose content was in the index under a path that no longer holds it; the path was updated.
+        duplicates: files with the same content as another file that is in the index.
+        bad: files, or windows of files, that could not be read, with the reasons.
+        described: files that were in the index and have other metadata now.
+        clips: how many videos and windows were added.
+        replaced: how many videos and windows were removed because their file has other content or windows now.
+    """
+
+    added: list[str] = field(default_factory=list)
+    present: list[str] = field(default_factory=list)
+    moved: list[str] = field(default_factory=list)
+    duplicates: list[str] = field(default_factory=list)
+    bad: list[BadVideo] = field(default_factory=list)
+    described: list[str] = field(default_factory=list)
+    clips: int = 0
+    replaced: int = 0
+
+
+class ReportBuilder:
+    """Collects events into a report."""
+
+    def __init__(self) -> None:
+        self._added: dict[str, None] = {}
+        self._report = IndexingReport()
+        self._bad: list[Bad] = []
+
+    def take(self, event: IngestEvent) -> None:
+        """Takes an event."""
+        if isinstance(event, Encoded):
+            self._added[event.file.path] = None
+            self._report.clips += 1
+        elif isinstance(event, Bad):
+            self._bad.append(event)
+        elif isinstance(event, Present):
+            self._report.present.append(event.file.path)
+        elif isinstance(event, Moved):
+            self._report.moved.append(event.file.path)
+        elif isinstance(event, Duplicate):
+            self._report.duplicates.append(event.file.path)
+
+    def finish(self, files: Sequence[str], *, described: Sequence[str], replaced: int) -> IndexingReport:
+        """The report, in the order of the files, whatever the order they were done in.
+
+        Args:
+            files: all files of the run.
+            described: files that have other metadata now.
+            replaced: how many videos and windows were removed.
+        """
+        order = {path: number for number, path in enumerate(files)}
+
+        def rank(path: str) -> int:
+            # Copies that stand for a moved file need not be among the files.
+            return order.get(path, len(order))
+
+        report = self._report
+        report.added, report.described, report.replaced = list(self._added), list(described), replaced
+        for paths in (report.added, report.present, report.moved, report.duplicates, report.described):
+            paths.sort(key=rank)
+        report.bad = [event.video for event in sorted(self._bad, key=lambda event: rank(event.path))]
+        return report

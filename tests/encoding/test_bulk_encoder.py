@@ -102,7 +102,9 @@ def test_clips_held_never_exceed_the_bound(
 
     def encode_late(batch: Sequence[DecodedClip]) -> list[EncodedVideo | BadVideo]:
         # Decoding has the time to run as far ahead as it may.
-        time.sleep(0.0 if held else 1.0)
+        deadline = time.monotonic() + 30
+        while not held and len((tmp_path / "decoded").read_text()) < bulk.clips_held and time.monotonic() < deadline:
+            time.sleep(0.01)
         held.append(len((tmp_path / "decoded").read_text()) - len(encoded_before))
         encoded_before.extend(batch)
         return encode(batch)

@@ -108,7 +108,7 @@ def load_rows(
     rows = list(builder.as_streaming_dataset(split=split))
     if not any(row["captions"] for row in rows):
         raise ValueError(
-            f"there is nothing to evaluate: {folder} has {len(rows)} videos but no captions; put a {' or '.join(CAPTION_FILES)} with "
-            "the columns video and caption beside them"
+            f"there is nothing to evaluate: {folder} has {len(rows)} videos but no captions; put a "
+            f"{' or '.join(CAPTION_FILES)} with the columns video and caption beside them"
         )
     return DatasetRows(dataset, split, rows)

@@ -1,9 +1,16 @@
 from __future__ import annotations
 
+import base64
+import io
+import re
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
+from PIL import Image
 
+from tests.video_files import write_clip
 from video_colbert.index import Moment, MomentRange, SearchHit
 from video_colbert.index.search_results import SearchHits
 
@@ -61,3 +68,32 @@ def test_table_has_a_column_for_each_level_and_shows_urls_whole() -> None:
     assert row.split() == ["1", "0.7000", "0.3000", "0.4000", "0.0", "-", "75.2", "http://x.org/a.mp4"]
     assert moments.strip() == "dog at 0:01.2, ball at 1:03.4"
     assert SearchHits("x", "m").as_table() == "No hits."
+
+
+def test_a_notebook_shows_the_matched_frames(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a<b>.mp4", 3, frames=8)
+    found = hit(1, str(path), 0.5, end=2.0, moments=(Moment("dog", 0.25, 0.4), Moment("ball", 1.5, 0.3)))
+    page = SearchHits('a "dog"', "m", [found])._repr_html_()
+    assert "a<b>" not in page
+    assert "a&lt;b&gt;.mp4" in page
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB"), dtype=np.int16)
+        for code in re.findall(r"data:image/jpeg;base64,([^\"]+)", page)
+    ]
+    # The frames of four a second that these times are, decoded from the start.
+    with av.open(str(path)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    for picture, frame in zip(pictures, (frames[1], frames[6]), strict=True):
+        expected = Image.fromarray(frame).resize(picture.shape[1::-1])
+        assert np.abs(picture - np.asarray(expected, dtype=np.int16)).mean() < 8
+    assert "0:00.2 dog" in page
+    assert "0:01.5 ball" in page
+
+
+def test_a_notebook_says_why_there_is_no_picture_and_links_what_is_at_a_url(tmp_path: Path) -> None:
+    page = SearchHits("x", "m", [hit(1, str(tmp_path / "gone.mp4"), 0.5)])._repr_html_()
+    assert "there is no such file" in page
+    page = SearchHits("x", "m", [hit(1, "http://127.0.0.1:9/a.mp4", 0.5)])._repr_html_()
+    assert '<a href="http://127.0.0.1:9/a.mp4">' in page
+    assert "<img" not in page
+    assert "No hits" in SearchHits("x", "m")._repr_html_()

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.retrieval import EncodedSplit
+from video_colbert.index.display import picture_uri
 from video_colbert.index.search.searcher import Moment, find_moments
 from video_colbert.processing import VideoDecodingError
 from video_colbert.processing.video_sources import source_name
-
-_THUMBNAIL_HEIGHT = 120
 
 
 @dataclass(frozen=True)
@@ -128,15 +124,7 @@ def _thumbnails(encoder: VideoColBERTEncoder, video: EncodedVideo, times: set[fl
     decoding = encoder.processor.video_processor.decoding
     decoded = decoding.decode(video.clip.source, start=video.clip.start, end=video.clip.end)
     return {
-        f"{time:.3f}": _data_uri(frame)
+        f"{time:.3f}": picture_uri(frame)
         for frame, time in zip(decoded.frames, decoded.timestamps.tolist(), strict=True)
         if time in times
     }
-
-
-def _data_uri(frame: np.ndarray) -> str:
-    image = Image.fromarray(frame)
-    width = max(1, round(image.width * _THUMBNAIL_HEIGHT / image.height))
-    buffer = io.BytesIO()
-    image.resize((width, _THUMBNAIL_HEIGHT)).save(buffer, "JPEG", quality=75)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -1,12 +1,22 @@
-"""Times and names of videos as people read them."""
+"""Times, names and frames of videos as people see them."""
 
 from __future__ import annotations
 
+import base64
+import io
 import os
 from pathlib import Path
 from urllib.parse import quote
 
+import numpy as np
+from PIL import Image
+
 from video_colbert.encoding.media_files import is_remote
+from video_colbert.processing import decode_video
+
+THUMBNAIL_HEIGHT = 120
+# A window that holds the frame on show at its start and, as no two frames are so near, no other.
+_INSTANT = 1e-4
 
 
 def format_seconds(seconds: float) -> str:
@@ -40,3 +50,29 @@ def link_to(video: str, folder: Path) -> str:
     except ValueError:  # on another drive, which no relative path reaches
         return Path(video).absolute().as_uri()
     return quote(Path(relative).as_posix())
+
+
+def frame_picture(video: str, time: float) -> str:
+    """The frame that is on show at a time, as a small JPEG in a data URI.
+
+    Args:
+        video: path of the file.
+        time: seconds from the start of the video.
+
+    Raises:
+        VideoDecodingError: there is no such frame.
+    """
+    return picture_uri(decode_video(video, 1, start=time, end=time + _INSTANT).frames[0])
+
+
+def picture_uri(frame: np.ndarray) -> str:
+    """A frame as a small JPEG in a data URI.
+
+    Args:
+        frame: uint8 [H, W, 3].
+    """
+    image = Image.fromarray(frame)
+    width = max(1, round(image.width * THUMBNAIL_HEIGHT / image.height))
+    buffer = io.BytesIO()
+    image.resize((width, THUMBNAIL_HEIGHT)).save(buffer, "JPEG", quality=75)
+    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
-from video_colbert.index.display import format_seconds, short_name
+from video_colbert.encoding.media_files import is_remote
+from video_colbert.index.display import format_seconds, frame_picture, link_to, short_name
 from video_colbert.index.hits import SearchHit
+from video_colbert.processing import VideoDecodingError
 
 
 class SearchHits(list[SearchHit]):
@@ -30,6 +34,19 @@ class SearchHits(list[SearchHit]):
     def __repr__(self) -> str:
         return "\n".join(map(repr, self)) or f"no hits for {self.query!r}"
 
+    def _repr_html_(self) -> str:
+        """The hits as a notebook shows them: a row each, with a picture of every frame that a word matched best."""
+        if not self:
+            return f"<p>No hits for <em>{html.escape(self.query)}</em>.</p>"
+        rows = "".join(
+            f"<tr><td>{hit.rank}</td><td>{hit.score:.3f}</td>"
+            f'<td style="text-align: left">{_name_html(hit)}<br>'
+            f"{format_seconds(hit.start)} to {format_seconds(hit.end)}</td>"
+            f'<td style="text-align: left">{_pictures_html(hit)}</td></tr>'
+            for hit in self
+        )
+        return f"<table><caption>{html.escape(self.query)}</caption>{rows}</table>"
+
     def as_dict(self) -> dict[str, Any]:
         """Query, model and hits, ready for JSON."""
         return {"query": self.query, "model": self.model, "hits": [hit.as_dict() for hit in self]}
@@ -50,3 +67,25 @@ class SearchHits(list[SearchHit]):
             moments = ", ".join(f"{moment.word} at {format_seconds(moment.time)}" for moment in hit.moments)
             lines.append(f"{'':>6}{moments}")
         return "\n".join(lines)
+
+
+def _name_html(hit: SearchHit) -> str:
+    name = html.escape(short_name(hit.video))
+    return f'<a href="{html.escape(link_to(hit.video, Path()))}">{name}</a>' if is_remote(hit.video) else name
+
+
+def _pictures_html(hit: SearchHit) -> str:
+    """The frames of a hit, each with its words; the middle one for a hit without moments."""
+    words: dict[float, list[str]] = {} if hit.moments else {(hit.start + hit.end) / 2: []}
+    for moment in hit.moments:
+        words.setdefault(moment.time, []).append(moment.word)
+    figures = []
+    for time, of_frame in sorted(words.items()):
+        caption = html.escape(" ".join([format_seconds(time), *of_frame]))
+        try:
+            # A page of hits at URLs would fetch each video whole.
+            picture = "" if is_remote(hit.video) else f'<img src="{frame_picture(hit.video, time)}"><br>'
+        except (VideoDecodingError, OSError) as error:
+            picture = f"<em>no picture: {html.escape(str(error))}</em><br>"
+        figures.append(f'<span style="display: inline-block; margin-right: 1em">{picture}{caption}</span>')
+    return "".join(figures)

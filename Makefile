@@ -7,7 +7,7 @@
 #   make test-slow                 the tests that take minutes; adds the extra `ray`, 240 MB
 #   make test-gpu                  the tests that need a GPU, which the others do not see
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
-#   make check                     lint, format and types
+#   make check                     lint, format, types and layers
 #   make bench                     every figure the README quotes
 #   make study                     the controlled study of docs/study.md: what is missing of its runs, and the report
 
@@ -66,6 +66,7 @@ check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
 
 format: setup-dev
 	$(BIN)/ruff check --fix .

@@ -23,15 +23,21 @@ def load_backbone(name_or_path: str | Path, dtype: torch.dtype | str, **hub: Any
         A `CLIPModel` or `SiglipModel`.
 
     Raises:
-        ValueError: If the checkpoint is of another kind or lacks weights.
+        ValueError: If the checkpoint is of another kind, lacks weights or has some of other sizes than its config says.
     """
     config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
     family = tower_family(config.model_type)
     backbone, report = family.backbone_class.from_pretrained(
-        name_or_path, config=config, dtype=dtype, output_loading_info=True, **hub
+        name_or_path, config=config, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **hub
     )
     if report["missing_keys"]:
         raise ValueError(f"Checkpoint {name_or_path} lacks the weights {sorted(report['missing_keys'])}.")
+    if report["mismatched_keys"]:
+        name, stored, expected = min(report["mismatched_keys"])
+        raise ValueError(
+            f"Checkpoint {name_or_path} has {len(report['mismatched_keys'])} weights of other sizes than its config "
+            f"says, such as {name}, {list(stored)} in place of {list(expected)}."
+        )
     return backbone
 
 

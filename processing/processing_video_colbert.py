@@ -91,7 +91,7 @@ class VideoColBERTProcessor(ProcessorMixin):
             TypeError: An override is of an unknown name.
         """
         hub = {name: overrides.pop(name) for name in _HUB_ARGUMENTS if name in overrides}
-        config = AutoConfig.from_pretrained(name_or_path, **hub)
+        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
         if config.model_type == "siglip2":
             raise ValueError(
                 f"{name_or_path} is a SigLIP 2 checkpoint of variable resolution (NaFlex), which is not supported; "
@@ -109,7 +109,7 @@ class VideoColBERTProcessor(ProcessorMixin):
                 f"query_length is {query['query_length']}, but the text tower of {name_or_path} has "
                 f"{full_length} positions; for longer captions pass query_windows='sentences'"
             )
-        image = AutoImageProcessor.from_pretrained(name_or_path, **hub).to_dict()
+        image = AutoImageProcessor.from_pretrained(name_or_path, trust_remote_code=False, **hub).to_dict()
         known = VideoColBERTVideoProcessor().to_dict()
         unknown = [name for name in overrides if name not in known]
         if unknown:
@@ -118,7 +118,8 @@ class VideoColBERTProcessor(ProcessorMixin):
         # An image processor without a crop has no such field.
         settings["do_center_crop"] = bool(image.get("do_center_crop"))
         video_processor = VideoColBERTVideoProcessor(**{**settings, **overrides})
-        return cls(video_processor, AutoTokenizer.from_pretrained(name_or_path, **hub), **query)
+        tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False, **hub)
+        return cls(video_processor, tokenizer, **query)
 
     def __call__(
         self,

@@ -10,6 +10,7 @@ from tests.video_files import write_clip
 from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.retrieval import encode_rows, encode_split
 
@@ -116,6 +117,7 @@ def test_other_settings_use_other_embeddings_and_damage_is_mended(
     encode_rows(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
     assert len(calls) == 3
     assert "is damaged" in caplog.text
-    monkeypatch.setattr(encoder, "reference", dataclasses.replace(encoder.reference, revision="another"))
-    encode_rows(encoder, rows, cache=EmbeddingCache(tmp_path / "cache", encoder))
+    other_weights = ModelReference(encoder.reference.name, "another")
+    retrained = VideoColBERTEncoder(PretrainedPair(encoder.model, encoder.processor, other_weights))
+    encode_rows(retrained, rows, cache=EmbeddingCache(tmp_path / "cache", retrained))
     assert len(calls) == 6

@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> int:
         DatasetError: files are missing or malformed, or there is no such protocol or split.
         HubError: the Hub refuses it or cannot be reached.
     """
-    from video_colbert.hub.hub_errors import hub_errors
+    from video_colbert.hub_errors import hub_errors
 
     with dataset_errors(), hub_errors(f"{arguments.repo_id} cannot be published"):
         from video_colbert.data import publish_dataset

@@ -43,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         VideoColBERTError: the model, the index or the condition cannot be used.
     """
+    from video_colbert.encoding.model_files import is_in_cache
     from video_colbert.index import Index, open_index
     from video_colbert.index.results_page import write_search_page
     from video_colbert.index.search_results import SearchHits
@@ -51,8 +52,10 @@ def run(arguments: argparse.Namespace) -> int:
     index = open_index(arguments.index)
     if arguments.model is None:
         arguments.model = index.model.name
-        if arguments.revision is None and not Path(index.model.name).is_dir():
-            arguments.revision = index.model.revision
+        if not Path(index.model.name).is_dir():
+            arguments.revision = arguments.revision or index.model.commit
+            if not is_in_cache(arguments.model, arguments.revision):
+                write_notice(f"The index names the model {index.model}; it is loaded from the Hub.")
     encoder = load_encoder(arguments)
     index.check_model(encoder.reference)
     queries = encoder.encode_queries([arguments.query], batch_size=arguments.batch_size)

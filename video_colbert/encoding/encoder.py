@@ -14,7 +14,13 @@ from torch import Tensor
 
 from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip, clip_name
 from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
-from video_colbert.encoding.pretrained import DType, PretrainedPair, load_pretrained
+from video_colbert.encoding.pretrained import (
+    DType,
+    ModelReference,
+    PretrainedPair,
+    load_pretrained,
+    settings_digest,
+)
 from video_colbert.errors import EncodingError
 from video_colbert.processing import QueryWord
 
@@ -41,7 +47,8 @@ class VideoColBERTEncoder:
     def __init__(self, pretrained: PretrainedPair) -> None:
         self.model = pretrained.model
         self.processor = pretrained.processor
-        self.reference = pretrained.reference
+        self._loaded_from = pretrained.reference
+        self._loaded_settings = settings_digest(pretrained.processor)
         self.is_zero_shot = pretrained.is_zero_shot
 
     @classmethod
@@ -55,6 +62,14 @@ class VideoColBERTEncoder:
     ) -> VideoColBERTEncoder:
         """Loads an encoder; arguments and errors as `load_pretrained`."""
         return cls(load_pretrained(name_or_path, revision=revision, device=device, dtype=dtype))
+
+    @property
+    def reference(self) -> ModelReference:
+        """Which weights and settings make this encoder's vectors; other settings of its processor are another."""
+        settings = settings_digest(self.processor)
+        if settings == self._loaded_settings:
+            return self._loaded_from
+        return self._loaded_from.with_settings(settings)
 
     @property
     def num_frames(self) -> int | None:
@@ -173,6 +188,7 @@ class VideoColBERTEncoder:
 
         Raises:
             ValueError: no query, or a batch size below 1.
+            EncodingError: the model gives vectors that are not finite.
         """
         texts = list(texts)
         if not texts or batch_size < 1:
@@ -189,6 +205,8 @@ class VideoColBERTEncoder:
             query = self.model.get_text_features(
                 inputs["input_ids"][rows], inputs["attention_mask"][rows], return_dict=True
             )
+            if not torch.isfinite(query.query_embeds[query.query_mask.bool()]).all():
+                raise EncodingError(f"{self.reference.name} gave vectors that are not finite; try dtype float32")
             embeds.append(query.query_embeds.float())
             masks.append(query.query_mask.bool())
             if query.query_weights is not None:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import json
 import logging
 import os
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal, get_args
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 import torch
 from transformers import PreTrainedConfig
+from transformers.utils import logging as transformers_logging
 
-from video_colbert.errors import ModelLoadError
+from video_colbert.encoding.model_files import ModelFiles, check_tokenizer_files, find_model_files
+from video_colbert.encoding.weight_files import check_weight_files
+from video_colbert.errors import HubError, ModelLoadError
 from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
+from video_colbert.modeling_video_colbert.towers_video_colbert import tower_family
 from video_colbert.processing import VideoColBERTProcessor
 
 logger = logging.getLogger(__name__)
@@ -21,25 +28,42 @@ logger = logging.getLogger(__name__)
 DType = Literal["float32", "bfloat16", "float16"]
 """Number type of a model's weights and activations."""
 
-# The files of a checkpoint that decide what vectors it makes of a video.
-_DECIDING_FILES = ("config.json", "*.safetensors", "*processor_config.json")
-_CHUNK_BYTES = 2**20
+_SETTINGS_MARK = "+"
+_NAMED_WEIGHTS = 3
 
 
 @dataclass(frozen=True)
 class ModelReference:
-    """Which weights made a vector.
+    """Which weights and settings made a vector.
+
+    The number type of the weights is no part of it: vectors of bfloat16 and float32 weights are the same but for
+    rounding, so what one machine indexes another may search.
 
     Attributes:
         name: Hub id, or the absolute path of a local folder.
-        revision: the Hub's commit, or the digest of a local folder's weights and settings.
+        revision: the Hub's commit, or the digest of a local folder's content; and, where the processor's settings
+            were changed after loading, a mark of them.
     """
 
     name: str
     revision: str
 
+    @property
+    def commit(self) -> str:
+        """The revision to load the model by."""
+        return self.revision.partition(_SETTINGS_MARK)[0]
+
+    def with_settings(self, digest: str) -> ModelReference:
+        """The same weights with other settings of the processor.
+
+        Args:
+            digest: of the settings.
+        """
+        return dataclasses.replace(self, revision=f"{self.commit}{_SETTINGS_MARK}{digest}")
+
     def __str__(self) -> str:
-        return f"{self.name} at revision {self.revision[:12]}"
+        changed = ", its processor's settings changed" if _SETTINGS_MARK in self.revision else ""
+        return f"{self.name} at revision {self.commit[:12]}{changed}"
 
 
 @dataclass(frozen=True)
@@ -52,12 +76,14 @@ class PretrainedPair:
         reference: where both came from.
         is_zero_shot: whether this is a plain CLIP or SigLIP checkpoint, which scores its pooled text vector
             against frame vectors.
+        differences: one sentence for each kind of weight that did not fit the model.
     """
 
     model: VideoColBERTModel
     processor: VideoColBERTProcessor
     reference: ModelReference
-    is_zero_shot: bool
+    is_zero_shot: bool = False
+    differences: list[str] = field(default_factory=list)
 
 
 def load_pretrained(
@@ -67,7 +93,7 @@ def load_pretrained(
     device: str | None = None,
     dtype: DType = "float32",
 ) -> PretrainedPair:
-    """Loads a model and its processor.
+    """Loads a model and its processor; no code of theirs is ever run.
 
     Args:
         name_or_path: Hub id or local folder, of a Video-ColBERT checkpoint or of any CLIP or SigLIP checkpoint;
@@ -77,49 +103,98 @@ def load_pretrained(
         dtype: number type of weights and activations.
 
     Raises:
-        ModelLoadError: there is no such model, its kind is not supported, a part of it is missing, or there is
-            no such device or number type.
+        ModelLoadError: there is no such model, its kind is not supported, a part of it is missing or damaged, its
+            weights do not fit its config, or there is no such device or number type.
     """
     if dtype not in get_args(DType):
         raise ModelLoadError(f"dtype must be one of {', '.join(get_args(DType))}, got {dtype!r}")
     place = _device(device)
-    name = os.fspath(name_or_path)
-    is_local = Path(name).is_dir()
     try:
-        config, _ = PreTrainedConfig.get_config_dict(name, revision=revision)
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(
-            f"there is no model {name!r}: it is neither a folder with a config.json nor a model found on the "
-            f"Hub ({_first_line(error)})"
-        ) from error
-    if "model_type" not in config:
-        raise ModelLoadError(f"there is no model in {name!r}: it holds no config.json with a model_type")
-    if is_local:
-        reference = ModelReference(str(Path(name).absolute()), _folder_digest(Path(name)))
-    else:
-        # Everything that follows is read from the very commit whose config was read.
-        revision = config.get("_commit_hash") or revision
-        reference = ModelReference(name, revision or "main")
-    is_zero_shot = config.get("model_type") != VideoColBERTConfig.model_type
-    revision = revision or "main"
-    torch_dtype = getattr(torch, dtype)
-    try:
-        if is_zero_shot:
-            model = VideoColBERTModel.from_backbone(name, zero_shot=True, revision=revision, dtype=torch_dtype)
-            processor = VideoColBERTProcessor.from_backbone(name, zero_shot=True, revision=revision)
-        else:
-            model = VideoColBERTModel.from_pretrained(name, revision=revision, dtype=torch_dtype)
-            processor = VideoColBERTProcessor.from_pretrained(name, revision=revision)
-    except (OSError, ValueError) as error:
-        raise ModelLoadError(f"model {name!r} cannot be loaded: {_first_line(error)}") from error
-    if is_zero_shot:
+        files = find_model_files(name_or_path, revision=revision)
+    except HubError as error:
+        raise ModelLoadError(str(error)) from error
+    pair = load_model_files(files, dtype=dtype)
+    if pair.differences:
+        raise ModelLoadError(f"model {files.name!r} cannot be used: there are {'; '.join(pair.differences)}")
+    if pair.is_zero_shot:
         logger.warning(
             "%s is a %s checkpoint, not a Video-ColBERT one: searching zero-shot, with its pooled text vector "
             "against its frame vectors.",
-            name,
-            config.get("model_type"),
+            files.name,
+            _model_type(files),
         )
-    return PretrainedPair(model.to(place).eval(), processor, reference, is_zero_shot)
+    return dataclasses.replace(pair, model=pair.model.to(place))
+
+
+def load_model_files(files: ModelFiles, *, dtype: DType = "float32") -> PretrainedPair:
+    """Loads a model and its processor on the CPU and says which weights did not fit.
+
+    Args:
+        files: what `find_model_files` returned.
+        dtype: number type of weights and activations.
+
+    Raises:
+        ModelLoadError: a part of it is missing or damaged, or its kind is not supported.
+    """
+    model_type = _model_type(files)
+    is_zero_shot = model_type != VideoColBERTConfig.model_type
+    torch_dtype = getattr(torch, dtype)
+    loading: dict[str, Any] = {}
+    try:
+        if is_zero_shot:
+            tower_family(model_type)
+        check_weight_files(files.folder)
+        check_tokenizer_files(files.folder)
+        with _quiet_transformers():
+            if is_zero_shot:
+                # A folder's name means nothing elsewhere; the Hub's does.
+                backbone = None if files.is_local else files.name
+                model = VideoColBERTModel.from_backbone(
+                    files.folder, zero_shot=True, dtype=torch_dtype, backbone=backbone
+                )
+                processor = VideoColBERTProcessor.from_backbone(files.folder, zero_shot=True)
+            else:
+                model, loading = VideoColBERTModel.from_pretrained(
+                    files.folder,
+                    dtype=torch_dtype,
+                    output_loading_info=True,
+                    ignore_mismatched_sizes=True,
+                    trust_remote_code=False,
+                )
+                processor = VideoColBERTProcessor.from_pretrained(files.folder, trust_remote_code=False)
+    # Whatever a damaged file makes a parser raise: it does not load, and the reason says which part.
+    except Exception as error:
+        raise ModelLoadError(f"model {files.name!r} cannot be loaded: {_first_line(error)}") from error
+    reference = ModelReference(files.name, files.revision)
+    return PretrainedPair(model.eval(), processor, reference, is_zero_shot, _differences(loading))
+
+
+def settings_digest(processor: VideoColBERTProcessor) -> str:
+    """Digest of all settings of a processor that decide a model's inputs: size, crop, mean, frames, query length.
+
+    Args:
+        processor: any; the content of its tokenizer is not looked at.
+
+    Returns:
+        12 hexadecimal digits.
+    """
+    settings = json.dumps(processor.to_dict(), sort_keys=True, default=str)
+    return hashlib.sha256(settings.encode()).hexdigest()[:12]
+
+
+def _model_type(files: ModelFiles) -> str:
+    """The kind of model that a config names.
+
+    Raises:
+        ModelLoadError: there is none, or it is damaged.
+    """
+    try:
+        config, _ = PreTrainedConfig.get_config_dict(files.folder)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelLoadError(f"there is no model in {files.name!r}: {_first_line(error)}") from error
+    if "model_type" not in config:
+        raise ModelLoadError(f"there is no model in {files.name!r}: it holds no config.json with a model_type")
+    return str(config["model_type"])
 
 
 def _device(name: str | None) -> torch.device:
@@ -134,15 +209,36 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def _folder_digest(folder: Path) -> str:
-    """Digest of what a local checkpoint's video vectors depend on, so that a retrained folder is another model."""
-    digest = hashlib.sha256()
-    for path in sorted({path for pattern in _DECIDING_FILES for path in folder.glob(pattern)}):
-        digest.update(f"{path.name}\0{path.stat().st_size}\0".encode())
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
-    return digest.hexdigest()
+def _differences(loading: dict[str, Any]) -> list[str]:
+    """What `from_pretrained` says of weights that did not fit, in sentences."""
+    lacking = [str(name) for name in loading.get("missing_keys") or ()]
+    other = [
+        f"{name} ({list(stored)} in place of {list(expected)})"
+        for name, stored, expected in loading.get("mismatched_keys") or ()
+    ]
+    unknown = [str(name) for name in loading.get("unexpected_keys") or ()]
+    kinds = {
+        "weights that the checkpoint lacks, at random here": lacking,
+        "weights of another shape than the model's, at random here": other,
+        "weights that the model does not know": unknown,
+    }
+    return [f"{text}: {_listed(names)}" for text, names in kinds.items() if names]
+
+
+def _listed(names: list[str]) -> str:
+    more = f" and {len(names) - _NAMED_WEIGHTS} more" if len(names) > _NAMED_WEIGHTS else ""
+    return ", ".join(sorted(names)[:_NAMED_WEIGHTS]) + more
+
+
+@contextmanager
+def _quiet_transformers() -> Iterator[None]:
+    """Keeps back the library's tables of weights that did not fit, which are reported in a sentence."""
+    level = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(level)
 
 
 def _first_line(error: BaseException) -> str:

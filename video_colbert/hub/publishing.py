@@ -10,6 +10,8 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
+from video_colbert.encoding.model_files import find_model_files
+from video_colbert.encoding.pretrained import load_model_files
 from video_colbert.errors import CheckpointError, HubError
 from video_colbert.hub.checkpoint_files import (
     CONFIG_FILE,
@@ -20,10 +22,10 @@ from video_colbert.hub.checkpoint_files import (
     read_json_object,
 )
 from video_colbert.hub.evaluation_files import EVALUATION_FILE, hub_result_files, read_evaluation_results
-from video_colbert.hub.hub_errors import hub_errors
 from video_colbert.hub.model_card import CARD_FILE, build_model_card
 from video_colbert.hub.self_test import SELF_TEST_FILES, make_self_test
-from video_colbert.hub.verification import load_checkpoint, verify_checkpoint
+from video_colbert.hub.verification import verify_checkpoint
+from video_colbert.hub_errors import hub_errors
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 # What an earlier commit may have left that no longer belongs to the checkpoint: shards, reports, and results of the
@@ -91,6 +93,7 @@ def publish_checkpoint(
     Raises:
         ValueError: a tag for a pull request, which has no commit of the repository yet.
         CheckpointError: the folder holds no complete checkpoint, or it fails its self-test.
+        ModelLoadError: a file of the checkpoint is damaged.
         HubError: the token is wrong, the name is taken, or the Hub refuses or cannot be reached.
     """
     if tag is not None and create_pr:
@@ -162,7 +165,7 @@ def _additions(folder: Path, found: CheckpointFiles, repo_id: str, license_id: s
             raise CheckpointError(f"{folder} fails its self-test: {'; '.join(report.differences)}")
         made = {name: (folder / name).read_bytes() for name in SELF_TEST_FILES}
     else:
-        loaded = load_checkpoint(str(folder))
+        loaded = load_model_files(find_model_files(folder))
         # Otherwise the expected scores would be those of weights at random.
         if loaded.differences:
             raise CheckpointError(f"{folder} has {'; '.join(loaded.differences)}")

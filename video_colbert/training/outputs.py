@@ -10,7 +10,7 @@ from torch import nn
 
 from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.hub import publish_checkpoint, write_evaluation_results, write_model_card, write_self_test
-from video_colbert.hub.hub_errors import hub_errors
+from video_colbert.hub_errors import hub_errors
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 

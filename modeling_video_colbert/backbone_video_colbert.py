@@ -23,7 +23,7 @@ def load_backbone(name_or_path: str | Path, dtype: torch.dtype | str, **hub: Any
         A `CLIPModel` or `SiglipModel`.
 
     Raises:
-        ValueError: If the checkpoint is of another kind, lacks weights or has some of other sizes than its config says.
+        ValueError: If the checkpoint is of another kind, lacks weights or has weights of other sizes.
     """
     config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
     family = tower_family(config.model_type)

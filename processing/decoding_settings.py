@@ -6,9 +6,10 @@ from typing import get_args
 import numpy as np
 
 from .frame_sampling import FRAME_SAMPLINGS, FrameSampling
+from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodedVideo, DecodingBackend, decode_video
 from .video_sources import ChannelOrder, VideoSource
-from .video_stream import OpenVideoFile
+from .video_stream import FramePreparation, OpenVideoFile
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class DecodingSettings:
         fps: Frames a second, with `sampling="fps"`.
         source_fps: Frames a second in folders and arrays of frames, neither of which says it.
         backend: What decodes: `"pyav"` or `"torchcodec"`.
+        tone_map: Whether videos of high dynamic range (PQ, HLG) are brought to the range of ordinary video.
+        max_pixels: The most pixels that a frame of a file may have.
 
     Raises:
         ValueError: A value is out of range.
@@ -37,6 +40,8 @@ class DecodingSettings:
     fps: float | None = None
     source_fps: float = 1.0
     backend: DecodingBackend = "pyav"
+    tone_map: bool = False
+    max_pixels: int = DEFAULT_MAX_PIXELS
 
     def __post_init__(self) -> None:
         if self.num_frames is not None and self.num_frames < 1:
@@ -45,6 +50,8 @@ class DecodingSettings:
             raise ValueError(f"sampling is {self.sampling!r}; it must be one of {', '.join(FRAME_SAMPLINGS)}")
         if self.backend not in get_args(DecodingBackend):
             raise ValueError(f"backend is {self.backend!r}; it must be one of {', '.join(get_args(DecodingBackend))}")
+        if not isinstance(self.max_pixels, int) or self.max_pixels < 1:
+            raise ValueError(f"max_pixels is {self.max_pixels}; it must be a whole number from 1")
         if self.fps is not None and self.sampling != "fps":
             raise ValueError(f"fps is {self.fps}, but sampling is {self.sampling!r}; fps belongs to sampling='fps'")
 
@@ -56,6 +63,7 @@ class DecodingSettings:
         end: float | None = None,
         generator: np.random.Generator | None = None,
         input_data_format: ChannelOrder | None = None,
+        prepare: FramePreparation | None = None,
     ) -> DecodedVideo:
         """Decodes a video by these settings.
 
@@ -65,6 +73,7 @@ class DecodingSettings:
             end: End of the window in seconds, excluded.
             generator: The randomness of `sampling="segment_random"`.
             input_data_format: The channel order of an array whose shape leaves it open.
+            prepare: What is made of each frame once it is decoded, as [`decode_video`] takes it.
 
         Returns:
             The frames.
@@ -78,5 +87,6 @@ class DecodingSettings:
             end=end,
             generator=generator,
             input_data_format=input_data_format,
+            prepare=prepare,
             **{field.name: getattr(self, field.name) for field in fields(self)},
         )

@@ -8,8 +8,6 @@ from av.container import InputContainer
 from av.format import Flags
 from av.video.stream import VideoStream
 
-from .video_ends import declared_end
-
 # A step of the decoding time that FFmpeg takes for another clock: in formats whose clocks may restart (transport
 # and program streams, Ogg) and in all others. Its options -dts_delta_threshold and -dts_error_threshold.
 _RESTART_SECONDS = 10.0
@@ -106,9 +104,16 @@ class TimeLine:
         container: The open file.
         stream: Its video stream.
         packets: The stream's packets, on the continued clock.
+        declared_end: Seconds on the stream's clock at which the header says that the file ends, if it does.
     """
 
-    def __init__(self, container: InputContainer, stream: VideoStream, packets: list[PacketFacts]) -> None:
+    def __init__(
+        self,
+        container: InputContainer,
+        stream: VideoStream,
+        packets: list[PacketFacts],
+        declared_end: float | None = None,
+    ) -> None:
         self._unit = float(stream.time_base or 1)
         rate = stream.average_rate or stream.guessed_rate
         frame_seconds = 1 / float(rate) if rate else 0.0
@@ -125,7 +130,7 @@ class TimeLine:
             frame_seconds = last_duration * self._unit
         self._frame_seconds = min(frame_seconds, _LAST_PICTURE_SECONDS)
         # Sound may go on after the last picture, so that the end of the file is not its.
-        declared = declared_end(container) if len(container.streams) == 1 else None
+        declared = declared_end if len(container.streams) == 1 else None
         self._declared_end = 0.0 if declared is None else declared - self._origin
 
     def seconds(self, pts: np.ndarray) -> np.ndarray:

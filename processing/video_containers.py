@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import av
 from av.container import InputContainer
@@ -40,6 +40,10 @@ DEFAULT_MAX_PIXELS = 2**26
 DEFAULT_TIME_LIMIT = 600.0
 # An image file is read whole.
 _MAX_IMAGE_BYTES = 2**30
+# FFmpeg's own decoders of these codecs pass over the layer of transparency.
+_ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
+# So many frames of the largest size an animated WebP may hold, all of which are decoded.
+_WEBP_FRAMES = 4
 
 
 class Deadline:
@@ -146,6 +150,56 @@ def open_container(file: str | BinaryIO, name: str, max_pixels: int = DEFAULT_MA
         ) from error
 
 
+def readable_file(file: str | BinaryIO, name: str, max_pixels: int = DEFAULT_MAX_PIXELS) -> str | BinaryIO:
+    """What FFmpeg can read of a file: itself, or an animated WebP, which it cannot, as an animated PNG.
+
+    Args:
+        file: A local path, or a seekable binary file.
+        name: What errors call it.
+        max_pixels: The most pixels that a frame may have.
+
+    Returns:
+        The file, or another in memory.
+
+    Raises:
+        VideoDecodingError: It is an animated WebP that is too large or damaged, or Pillow is not installed.
+    """
+    if isinstance(file, str):
+        with Path(file).open("rb") as opened:
+            start = opened.read(30)
+    else:
+        file.seek(0)
+        start = file.read(30)
+    if len(start) < 30 or (start[:4], start[8:16], start[20] & 2) != (b"RIFF", b"WEBPVP8X", 2):
+        return file
+    width, height = 1 + int.from_bytes(start[24:27], "little"), 1 + int.from_bytes(start[27:30], "little")
+    try:
+        from PIL import Image, ImageSequence
+    except ImportError as error:
+        raise VideoDecodingError(name, "is an animated WebP, which needs Pillow: pip install pillow") from error
+    with decoding_errors(name), Image.open(file) as animation:
+        frames_limit = max(_WEBP_FRAMES * max_pixels // (width * height), 1)
+        count: int = getattr(animation, "n_frames", 1)
+        if width * height > max_pixels or count > frames_limit:
+            raise VideoDecodingError(
+                name,
+                f"is an animated WebP of {count} frames of {width}x{height}, more than max_pixels={max_pixels} allows",
+            )
+        frames = [
+            (frame.convert("RGBA"), frame.info.get("duration", 0)) for frame in ImageSequence.Iterator(animation)
+        ]
+    png = io.BytesIO()
+    frames[0][0].save(
+        png,
+        "PNG",
+        save_all=True,
+        append_images=[frame for frame, _ in frames[1:]],
+        duration=[duration for _, duration in frames],
+        compress_level=1,
+    )
+    return png
+
+
 def container_formats(file: str | BinaryIO, name: str) -> set[str]:
     """Names the container format of a video file.
 
@@ -197,9 +251,21 @@ def main_video_stream(container: InputContainer, name: str, max_pixels: int = DE
     return stream
 
 
+def has_alpha_layer(stream: VideoStream) -> bool:
+    """Whether a VP8 or VP9 stream has its transparency beside it, as webm stores it."""
+    return stream.metadata.get("alpha_mode") == "1" and stream.codec_context.name in _ALPHA_DECODERS
+
+
 def stream_decoder(stream: VideoStream) -> VideoCodecContext:
-    """The decoder of a stream, which stays the same."""
-    decoder: VideoCodecContext = stream.codec_context
+    """The decoder of a stream, at the place that its container was sought to last."""
+    own: VideoCodecContext = stream.codec_context
+    if not has_alpha_layer(stream):
+        return own
+    try:
+        decoder = cast(VideoCodecContext, av.CodecContext.create(_ALPHA_DECODERS[own.name], "r"))
+    except av.codec.codec.UnknownCodecError:
+        return own
+    decoder.thread_count, decoder.options = own.thread_count, own.options
     return decoder
 
 

@@ -15,6 +15,7 @@ from .decoding_settings import DecodingSettings
 from .frame_sampling import FrameSampling
 from .keyword_arguments import refuse_unknown_keywords
 from .video_batches import Video, VideoMetadata, described, for_each, padded, video_list
+from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodingBackend
 from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs, replaced_settings, size_by_name
 from .video_sources import ChannelOrder
@@ -53,6 +54,9 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         image_mean: Mean of each of R, G, B.
         image_std: Standard deviation of each of R, G, B.
         backend: What decodes: `"pyav"` or `"torchcodec"`.
+        tone_map: Whether videos of high dynamic range (PQ, HLG) are brought to the range of ordinary video, by the
+            curve of `tone_mapped`; else they are taken as they are stored, which looks pale.
+        max_pixels: The most pixels that a frame of a file may have; a file with more is refused before one is decoded.
         **kwargs: What the library itself stores in a processor's config.
 
     Raises:
@@ -80,6 +84,8 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         image_mean: Sequence[float] = (0.48145466, 0.4578275, 0.40821073),
         image_std: Sequence[float] = (0.26862954, 0.26130258, 0.27577711),
         backend: DecodingBackend = "pyav",
+        tone_map: bool = False,
+        max_pixels: int = DEFAULT_MAX_PIXELS,
         **kwargs: object,
     ) -> None:
         unknown = [name for name in kwargs if name not in _LIBRARY_FIELDS]
@@ -103,12 +109,16 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         self.image_mean = list(image_mean)
         self.image_std = list(image_std)
         self.backend = backend
+        self.tone_map = tone_map
+        self.max_pixels = max_pixels
         self._validate()
 
     @property
     def decoding(self) -> DecodingSettings:
         """How videos are decoded for this processor, wherever they are: here, in an index, in training."""
-        return DecodingSettings(self.num_frames, self.sampling, self.fps, self.source_fps, self.backend)
+        return DecodingSettings(
+            self.num_frames, self.sampling, self.fps, self.source_fps, self.backend, self.tone_map, self.max_pixels
+        )
 
     @classmethod
     def from_dict(cls, video_processor_dict: dict[str, Any], **kwargs: Any) -> "VideoColBERTVideoProcessor":
@@ -235,7 +245,12 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             ]
         decoded = [
             own.decoding.decode(
-                video, start=video_start, end=video_end, generator=draw, input_data_format=input_data_format
+                video,
+                start=video_start,
+                end=video_end,
+                generator=draw,
+                input_data_format=input_data_format,
+                prepare=own.resize_and_crop_frame,
             )
             for video, video_start, video_end, draw in zip(
                 batch,
@@ -246,7 +261,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             )
         ]
         length = own.num_frames or max(len(video.frames) for video in decoded)
-        pixels = [own.normalize(own.resize_and_crop(video.frames).to(device)) for video in decoded]
+        pixels = [own.normalize(torch.from_numpy(video.frames).to(device)) for video in decoded]
         pixel_values, mask = padded(pixels, length)
         data: dict[str, Any] = {"pixel_values_videos": pixel_values, "video_mask": mask}
         if return_tensors == "np":
@@ -287,16 +302,20 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             pixels = pixels[:, :, top : top + height, left : left + width]
         return pixels
 
-    def prepare_frames(self, frames: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """Resizes, crops, rescales and normalises frames.
+    def resize_and_crop_frame(self, frame: np.ndarray) -> np.ndarray:
+        """Resizes and crops one frame, such as `decode_video` gives to `prepare`.
 
         Args:
-            frames: uint8 `[T, H, W, 3]`.
+            frame: uint8 `[H, W, 3]`.
 
         Returns:
-            float32 `[T, 3, height, width]`.
+            uint8 `[3, height, width]`.
+
+        Raises:
+            ValueError: The frame is smaller than the crop.
         """
-        return self.normalize(self.resize_and_crop(frames))
+        resized: np.ndarray = self.resize_and_crop(frame[None])[0].numpy()
+        return resized
 
     def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
         """Rescales and normalises resized frames, on whatever device they are.

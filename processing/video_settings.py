@@ -24,6 +24,8 @@ class VideoColBERTVideosKwargs(TypedDict, total=False):
     sampling: FrameSampling
     fps: float | None
     source_fps: float
+    tone_map: bool
+    max_pixels: int
     do_sample_frames: bool
     do_resize: bool
     size: int | dict[str, int]

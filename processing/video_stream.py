@@ -22,8 +22,10 @@ from .video_containers import (
     DEFAULT_TIME_LIMIT,
     Deadline,
     decoding_errors,
+    has_alpha_layer,
     main_video_stream,
     open_container,
+    readable_file,
 )
 from .video_packets import PacketIndex, index_packets, read_packets
 from .video_sources import VideoDecodingError
@@ -76,6 +78,8 @@ class OpenVideoFile:
         time_limit: float = DEFAULT_TIME_LIMIT,
     ) -> None:
         self.name = name
+        with decoding_errors(name):
+            file = readable_file(file, name, max_pixels)
         self._file = file
         self._max_pixels = max_pixels
         self._time_limit = time_limit
@@ -89,7 +93,7 @@ class OpenVideoFile:
                 codec = self._stream.codec_context
                 self._size, self._aspect = (codec.width, codec.height), self._stream.sample_aspect_ratio
                 packets = read_packets(file, self._container, self._stream, name, Deadline(time_limit, name))
-                self._line = TimeLine(self._container, self._stream, packets.facts)
+                self._line = TimeLine(self._container, self._stream, packets.facts, packets.declared_end)
                 self._index = index_packets(packets)
                 self._missing = packets.missing
                 self._facts = [] if may_restart(self._container) else packets.facts
@@ -113,6 +117,7 @@ class OpenVideoFile:
         context = self._stream.codec_context
         return (
             self._aspect in (None, 0, 1)
+            and not has_alpha_layer(self._stream)
             and context.color_trc not in HDR_TRANSFERS
             and context.format is not None
             and not may_be_transparent(context.format)

@@ -103,6 +103,53 @@ def test_a_transparent_palette_lies_on_white(tmp_path: Path) -> None:
     assert frame[0, 1].tolist() == [200, 0, 0]
 
 
+@pytest.mark.parametrize("codec", ["libvpx", "libvpx-vp9"])
+def test_what_a_webm_holds_under_its_transparency_is_not_shown(tmp_path: Path, codec: str) -> None:
+    rgba = np.zeros((64, 64, 4), np.uint8)
+    rgba[:, :32], rgba[:, 32:] = (255, 0, 0, 255), (0, 255, 0, 0)
+    path = tmp_path / "v.webm"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=5, options={"auto-alt-ref": "0"})
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuva420p"
+        for number in range(12):
+            frame = av.VideoFrame.from_ndarray(rgba, format="rgba")
+            frame.pts, frame.time_base = number, Fraction(1, 5)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    for frame in decode_video(path, 3).frames:
+        assert frame[32, 10].astype(int).tolist() == pytest.approx([255, 0, 0], abs=12)
+        assert (frame[:, 40:] > 240).all()
+
+
+@pytest.mark.parametrize("name", ["a.webp", "a.png", "a.gif"])
+def test_an_animated_image_is_a_video_as_pillow_reads_it(tmp_path: Path, name: str) -> None:
+    frames = [
+        Image.fromarray(np.full((60, 80, 3), colour, np.uint8))
+        for colour in ((250, 10, 10), (10, 250, 10), (9, 9, 250))
+    ]
+    for number, frame in enumerate(frames):
+        frame.paste((255, 255, 255), (10 + 20 * number, 10, 20 + 20 * number, 30))
+    options = {"lossless": True} if name == "a.webp" else {}
+    path = tmp_path / name
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=[50, 300, 1000], loop=0, **options)
+    for source in (path, path.read_bytes()):
+        decoded = decode_video(source)
+        assert max(worst(frame, np.asarray(image)) for frame, image in zip(decoded.frames, frames, strict=True)) <= 1
+        assert decoded.timestamps.tolist() == pytest.approx([0, 0.05, 0.35], abs=0.011)
+        assert decoded.duration == pytest.approx(1.35, abs=0.011)
+
+
+def test_a_damaged_or_large_animated_webp_is_one_error(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (80, 60), (25 * number, 9, 9)) for number in range(9)]
+    path = tmp_path / "a.webp"
+    frames[0].save(path, save_all=True, append_images=frames[1:], duration=100)
+    with pytest.raises(VideoDecodingError, match="9 frames of 80x60, more than max_pixels=2000"):
+        decode_video(path, max_pixels=2000)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(VideoDecodingError):
+        decode_video(path)
+
+
 def write_anamorphic(path: Path, pixels: np.ndarray, aspect: Fraction, rotation: int = 0) -> Path:
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=5, options={"qp": "0"})

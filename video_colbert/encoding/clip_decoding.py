@@ -8,6 +8,7 @@ from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from video_colbert.encoding.encoded import BadVideo, VideoClip
@@ -67,8 +68,13 @@ class ClipDecoder:
         name = clip_name(clip)
         try:
             decoding = replace(self.video_processor.decoding, num_frames=self.num_frames)
-            video = decoding.decode(clip.source if opened is None else opened, start=clip.start, end=clip.end)
-            pixels: Tensor = self.video_processor.resize_and_crop(video.frames)
+            video = decoding.decode(
+                clip.source if opened is None else opened,
+                start=clip.start,
+                end=clip.end,
+                prepare=self.video_processor.resize_and_crop_frame,
+            )
+            pixels = torch.from_numpy(video.frames)
         except VideoDecodingError as error:
             return BadVideo(name, error.reason)
         # A file from anywhere must not end a run of a million others, whatever a decoder makes of it.

@@ -136,9 +136,14 @@ class VideoTextDataset(Dataset[Example | NoExample]):
         if self.random_frames and decoding.sampling == "uniform":
             decoding = replace(decoding, sampling="segment_random")
         if self.cache is None:
-            video = decoding.decode(row["video"], start=row["start"], end=row["end"], generator=generator)
-            pixels: Tensor = self.video_processor.resize_and_crop(video.frames)
-            return pixels
+            video = decoding.decode(
+                row["video"],
+                start=row["start"],
+                end=row["end"],
+                generator=generator,
+                prepare=self.video_processor.resize_and_crop_frame,
+            )
+            return torch.from_numpy(video.frames)
         video = self._cached_video(row, self.cache)
         if self.cache_frames_per_segment > 1 and decoding.sampling != "fps":
             video = decoding.decode(video, generator=generator)
@@ -159,8 +164,10 @@ class VideoTextDataset(Dataset[Example | NoExample]):
         key = cache.key(row["video"], settings)
         video = cache.get(key)
         if video is None:
-            decoded = decoding.decode(row["video"], start=row["start"], end=row["end"])
-            frames = processor.resize_and_crop(decoded.frames).permute(0, 2, 3, 1).contiguous().numpy()
+            decoded = decoding.decode(
+                row["video"], start=row["start"], end=row["end"], prepare=processor.resize_and_crop_frame
+            )
+            frames = np.ascontiguousarray(decoded.frames.transpose(0, 2, 3, 1))
             video = DecodedVideo(frames, decoded.timestamps, decoded.duration)
             cache.put(key, video)
         return video

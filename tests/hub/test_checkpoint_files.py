@@ -67,3 +67,31 @@ def test_folder_of_another_model_or_none_is_an_error(folder: Path, clip_backbone
         find_checkpoint_files(folder)
     with pytest.raises(CheckpointError, match="there is no checkpoint folder"):
         find_checkpoint_files(folder / "none")
+
+
+def test_links_out_of_the_checkpoint_are_refused_and_those_of_the_hubs_cache_are_not(
+    folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "private.json").write_text("[]")
+    (folder / "evaluation.json").symlink_to(tmp_path / "private.json")
+    with pytest.raises(
+        CheckpointError, match=r"evaluation\.json is a link to .*private\.json, outside of the checkpoint"
+    ):
+        find_checkpoint_files(folder)
+    (folder / "evaluation.json").unlink()
+    snapshot = tmp_path / "models--a--b/snapshots/0123"
+    blobs = tmp_path / "models--a--b/blobs"
+    snapshot.mkdir(parents=True)
+    blobs.mkdir()
+    for path in folder.iterdir():
+        (snapshot / path.name).symlink_to(Path(shutil.copy(path, blobs / path.name)))
+    assert find_checkpoint_files(snapshot).kept == find_checkpoint_files(folder).kept
+
+
+def test_code_outside_of_the_checkpoint_is_none_of_it(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "private.py").write_text("")
+    config = json.loads((folder / "config.json").read_text())
+    config["auto_map"]["AutoModel"] = f"{tmp_path / 'private'}.VideoColBERTModel"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(CheckpointError, match="does not say where the code of its AutoModel is"):
+        find_checkpoint_files(folder)

@@ -85,6 +85,32 @@ def test_hub_entries_hold_complete_galleries_of_data_sets_on_the_hub(folder: Pat
     assert "moving_shapes, test split" in text
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"split": "held out of train", "num_videos": 500, "num_expected_videos": 500},
+        {"split": "validation"},
+        {"split": "train"},
+        {"protocol": None},
+        {"protocol": "my own"},
+        {"num_videos": 20, "num_expected_videos": 20},
+        {"dataset": "someone/msrvtt"},
+    ],
+    ids=str,
+)
+def test_only_whole_test_splits_of_a_protocol_are_hub_entries(folder: Path, fields: dict[str, object]) -> None:
+    write_json(folder, "evaluation.json", evaluation_items(**fields))
+    write_model_card(folder)
+    assert not (folder / ".eval_results").exists()
+
+
+def test_figures_on_videos_that_a_checkpoint_was_chosen_on_are_in_the_text_alone(folder: Path) -> None:
+    write_json(folder, "evaluation.json", evaluation_items(split="held out of train"))
+    card = build_model_card(folder)
+    assert card.data.eval_results is None
+    assert "### MSR-VTT, protocol 1k-A, held out of train split" in card.text
+
+
 def test_card_without_evaluation_or_training_says_so(folder: Path) -> None:
     text = build_model_card(folder).text
     assert "No evaluation is recorded" in text

@@ -67,6 +67,8 @@ def find_checkpoint_files(folder: Path) -> CheckpointFiles:
         raise CheckpointError(f"{folder} holds a {model_type!r} model, not a {VideoColBERTConfig.model_type!r} one")
     kept = {*_REQUIRED, *_weight_files(folder), *_code_files(folder)}
     kept |= {name for name in _OPTIONAL if (folder / name).is_file()}
+    for name in sorted(kept):
+        _check_is_inside(folder, name)
     return CheckpointFiles(sorted(kept), sorted({path.name for path in folder.iterdir()} - kept))
 
 
@@ -85,6 +87,22 @@ def read_json_object(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} must hold a JSON object, not a {type(content).__name__}")
     return content
+
+
+def _check_is_inside(folder: Path, name: str) -> None:
+    """Refuses a file that is a link to somewhere else, but for those of the Hub's own cache.
+
+    Raises:
+        CheckpointError: it is such a link.
+    """
+    target = (folder / name).resolve()
+    snapshot = folder.resolve()
+    blobs = snapshot.parent.parent / "blobs"
+    is_cached = snapshot.parent.name == "snapshots" and target.is_relative_to(blobs)
+    if not target.is_relative_to(snapshot) and not is_cached:
+        raise CheckpointError(
+            f"{folder / name} is a link to {target}, outside of the checkpoint; put a copy in its place"
+        )
 
 
 def _weight_files(folder: Path) -> list[str]:
@@ -109,7 +127,7 @@ def _code_files(folder: Path) -> set[str]:
         auto_map = read_json_object(folder / file).get("auto_map", {})
         for name in classes:
             module = str(auto_map.get(name, "")).split(".")[0]
-            if not module or not (folder / f"{module}.py").is_file():
+            if not module.isidentifier() or not (folder / f"{module}.py").is_file():
                 raise CheckpointError(
                     f"{folder / file} does not say where the code of its {name} is, or the code is not in the "
                     "folder; save model and processor again with save_pretrained"

@@ -16,11 +16,13 @@ from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_
 from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined] # public, but not declared so
 
 from video_colbert.dataset_builders.hub_mirrors import MIRRORS
+from video_colbert.dataset_builders.protocols import get_split
 from video_colbert.errors import CheckpointError
 from video_colbert.evaluation.dual_softmax import DUAL_SOFTMAX
 from video_colbert.evaluation.metrics import Ties
 from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
 from video_colbert.evaluation.retrieval import EvaluationResult
+from video_colbert.hub.published_text import hub_id
 
 EVALUATION_FILE = "evaluation.json"
 """In a checkpoint folder: a JSON list, each item the fields of an `EvaluationResult`."""
@@ -88,12 +90,15 @@ def dataset_name(dataset: str) -> str:
 def dataset_hub_id(dataset: str) -> str | None:
     """The Hub's id of a data set; None for one that is not known to be there."""
     if "/" in dataset:
-        return dataset
+        return hub_id(dataset)
     return MIRRORS[dataset].repo_id if dataset in MIRRORS else None
 
 
 def to_model_index(results: Sequence[EvaluationResult]) -> list[EvalResult]:
-    """Turns results of the model's own score into entries of a card's `model-index`, one for each metric."""
+    """Turns results of the model's own score into entries of a card's `model-index`, one for each metric.
+
+    Those on videos that a checkpoint was chosen on are left out, for they are no test of it.
+    """
     return [
         EvalResult(
             task_type=f"{result.direction.replace('_', '-')}-retrieval",
@@ -112,7 +117,7 @@ def to_model_index(results: Sequence[EvaluationResult]) -> list[EvalResult]:
             },
         )
         for result in results
-        if result.level == OWN_SCORE
+        if result.level == OWN_SCORE and result.split == "test"
         for name, value in result.metrics.items()
     ]
 
@@ -120,36 +125,52 @@ def to_model_index(results: Sequence[EvaluationResult]) -> list[EvalResult]:
 def hub_result_files(results: Sequence[EvaluationResult]) -> dict[str, bytes]:
     """Turns results into files of `.eval_results/`, whose entries hold the R@1 of the model's own score.
 
-    A leaderboard compares values and reads no notes, so an incomplete gallery has no entry, nor have re-weighted
-    scores or another way to rank ties; nor has a data set that is not on the Hub, which has no leaderboard. All are
-    in the card.
+    A leaderboard compares values and reads no notes, so only the test split of a protocol has entries, with all of
+    its videos, plain scores and the usual way to rank ties; and only of a data set on the Hub, for others have no
+    leaderboard. What was measured on validation videos, or on some held out of training, is in the card alone.
 
     Returns:
         The content of each file by its path in the repository.
     """
     entries: dict[str, list[EvalResultEntry]] = {}
     for result in results:
-        hub_id = dataset_hub_id(result.dataset)
-        comparable = result.num_videos == result.num_expected_videos and not conditions_text(result)
-        if hub_id is None or result.level != OWN_SCORE or not comparable:
+        dataset_id = dataset_hub_id(result.dataset)
+        comparable = _is_whole_test_split(result) and not conditions_text(result)
+        if dataset_id is None or result.level != OWN_SCORE or not comparable:
             continue
         figures = ", ".join(f"{name} {value:.4g}" for name, value in result.metrics.items())
-        parts = [f"split {result.split}", gallery_text(result), f"{result.num_queries} queries", figures]
-        if result.protocol is not None:
-            parts.insert(0, f"protocol {result.protocol}")
+        parts = [
+            f"protocol {result.protocol}",
+            f"split {result.split}",
+            gallery_text(result),
+            f"{result.num_queries} queries",
+            figures,
+        ]
         if result.selection is not None:
             parts.append(f"checkpoint: {result.selection}")
         entry = EvalResultEntry(
-            dataset_id=hub_id,
-            task_id="_".join(filter(None, (result.protocol, result.split, result.direction))),
+            dataset_id=dataset_id,
+            task_id=f"{result.protocol}_{result.split}_{result.direction}",
             value=result.metrics["R@1"],
             notes="; ".join(parts),
         )
-        entries.setdefault(hub_id.split("/")[-1].lower(), []).append(entry)
+        entries.setdefault(dataset_id.split("/")[-1].lower(), []).append(entry)
     return {
         f".eval_results/{name}.yaml": yaml_dump(eval_result_entries_to_yaml(group), sort_keys=False).encode()
         for name, group in entries.items()
     }
+
+
+def _is_whole_test_split(result: EvaluationResult) -> bool:
+    """Whether a result is on all videos of the test split that a protocol defines."""
+    if result.protocol is None:
+        return False
+    try:
+        expected = get_split(result.dataset, result.protocol, result.split)
+    except ValueError:
+        return False
+    is_whole = result.num_videos == result.num_expected_videos and expected.videos in (None, result.num_videos)
+    return result.split == "test" and is_whole
 
 
 def _parsed(item: object, place: str) -> EvaluationResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,7 @@ from video_colbert.hub.checkpoint_files import (
 )
 from video_colbert.hub.evaluation_files import EVALUATION_FILE, hub_result_files, read_evaluation_results
 from video_colbert.hub.model_card import CARD_FILE, build_model_card
+from video_colbert.hub.published_text import without_local_folders
 from video_colbert.hub.self_test import SELF_TEST_FILES, make_self_test
 from video_colbert.hub.verification import verify_checkpoint
 from video_colbert.hub_errors import hub_errors
@@ -172,6 +174,9 @@ def _additions(folder: Path, found: CheckpointFiles, repo_id: str, license_id: s
         made = make_self_test(loaded.model, loaded.processor).files()
     made[CARD_FILE] = str(build_model_card(folder, repo_id=repo_id, license=license_id)).encode()
     made |= hub_result_files(read_evaluation_results(folder))
+    if TRAINING_FILE in found.kept:
+        training = without_local_folders(read_json_object(folder / TRAINING_FILE))
+        made[TRAINING_FILE] = (json.dumps(training, indent=2) + "\n").encode()
     # By path, so that weights are read as they are sent.
     contents: dict[str, bytes | str] = {**{name: str(folder / name) for name in found.kept}, **made}
     return [CommitOperationAdd(path_in_repo=name, path_or_fileobj=content) for name, content in contents.items()]

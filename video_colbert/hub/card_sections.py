@@ -1,0 +1,231 @@
+"""The sections of a model card: what a checkpoint is, how good, how to use it, how it was trained, its limits."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import requires
+from typing import Any
+
+from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
+from video_colbert.evaluation.retrieval import EvaluationResult
+from video_colbert.hub.evaluation_files import dataset_name
+from video_colbert.hub.published_text import as_code, escaped, hub_id
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
+
+_PAPER = "[Video-ColBERT](https://arxiv.org/abs/2503.19009) (Reddy et al., CVPR 2025)"
+# What the files that a checkpoint carries import, directly or through transformers.
+_CODE_REQUIREMENTS = ("transformers", "torch", "av", "pillow", "sentencepiece", "protobuf")
+
+
+@dataclass(frozen=True)
+class CardSource:
+    """What a card is made of.
+
+    Attributes:
+        name: Hub id, or a folder's name.
+        config: the model's.
+        processor: the content of `processor_config.json`.
+        training: the training arguments, without this machine's folders; empty if none are recorded.
+        results: the evaluation results, if any.
+    """
+
+    name: str
+    config: VideoColBERTConfig
+    processor: dict[str, Any]
+    training: dict[str, Any]
+    results: list[EvaluationResult]
+
+
+def card_sections(source: CardSource) -> list[str]:
+    """Writes the sections of a card in Markdown, in their order.
+
+    Args:
+        source: what the card is made of.
+    """
+    return [section(source) for section in (_introduction, _evaluation, _use, _training, _limits)]
+
+
+def _introduction(checkpoint: CardSource) -> str:
+    config = checkpoint.config
+    family = config.to_dict()["text_config"]["model_type"].split("_")[0]
+    towers = {"clip": "CLIP", "siglip": "SigLIP"}[family]
+    source = f" of [{base}](https://huggingface.co/{base})" if (base := hub_id(config.backbone)) else ""
+    is_pooled = config.query_representation == "pooled"
+    if is_pooled and config.video_representation == "tokens" and not checkpoint.training:
+        method = (
+            "Not trained further: it scores the backbone's one text vector against its frame vectors, which is the "
+            "backbone's own zero-shot retrieval."
+        )
+    else:
+        levels = {
+            "frame": "frame tokens, one for each sampled frame",
+            "video": (
+                f"video tokens, the same frames seen together by a temporal transformer of "
+                f"{config.temporal_num_layers} layers, with {config.num_visual_expansion_tokens} visual expansion "
+                "tokens"
+            ),
+        }
+        if config.video_representation == "mean":
+            levels = {level: f"one vector, the mean of {tokens}" for level, tokens in levels.items()}
+        query = "The one text vector of the query" if is_pooled else "Every token of the query"
+        made = {
+            "mean_max_sim": "the mean of the maxima is the score",
+            "max_sim": "the sum of the maxima is the score",
+            "weighted_token_wise": (
+                "the maxima of both sides, weighted by what was learned for each token, are summed to the score"
+            ),
+        }[config.interaction]
+        listed = "; ".join(levels[level] for level in config.score_levels)
+        method = (
+            f"{query} is compared with every token of the video, and {made}, on each of these levels: {listed}. "
+            "The model's score is their sum; each level's is there too."
+        )
+    return (
+        f"# {escaped(checkpoint.name.split('/')[-1])}\n\n"
+        f"Finds videos by text. A model of the form of {_PAPER}, over the {towers} towers{source}. {method}"
+    )
+
+
+def _evaluation(checkpoint: CardSource) -> str:
+    lines = ["## Evaluation"]
+    if not checkpoint.results:
+        return "\n\n".join([*lines, "No evaluation is recorded for this checkpoint."])
+    groups: dict[tuple[Any, ...], list[EvaluationResult]] = {}
+    for result in checkpoint.results:
+        key = (result.dataset, result.protocol, result.split, gallery_text(result), result.num_queries)
+        conditions = (result.truncated_queries, result.selection, *conditions_text(result))
+        groups.setdefault((*key, *conditions), []).append(result)
+    for results in groups.values():
+        first = results[0]
+        protocol = f"protocol {escaped(first.protocol)}, " if first.protocol else ""
+        facts = [f"Gallery: {gallery_text(first)}", f"{first.num_queries} queries", *conditions_text(first)]
+        if first.truncated_queries:
+            facts.append(f"{first.truncated_queries} of them cut to the text tower's length")
+        lines += [
+            f"### {escaped(dataset_name(first.dataset))}, {protocol}{escaped(first.split)} split",
+            f"{', '.join(facts)}. Checkpoint chosen: {escaped(first.selection or 'not recorded')}.",
+        ]
+        if first.num_videos < first.num_expected_videos:
+            lines.append(
+                f"**{first.num_expected_videos - first.num_videos} videos of the split are missing, and with them "
+                "their queries: these figures do not compare with those of the whole gallery.**"
+            )
+        lines.append(_results_table(results))
+    lines.append(
+        "R@k is the share of queries, in percent, with a right video among the first k; MdR and MnR are the median "
+        "and mean rank of the best right video. Tied scores count with the expectation over random orders."
+    )
+    return "\n\n".join(lines)
+
+
+def _results_table(results: Sequence[EvaluationResult]) -> str:
+    names = list(dict.fromkeys(name for result in results for name in result.metrics))
+    ordered = sorted(
+        results, key=lambda item: (list(DIRECTIONS).index(item.direction), list(LEVELS).index(item.level))
+    )
+    rows = [
+        [
+            DIRECTIONS[result.direction],
+            LEVELS[result.level],
+            gallery_text(result),
+            *(f"{result.metrics[name]:.2f}" if name in result.metrics else "" for name in names),
+        ]
+        for result in ordered
+    ]
+    return _table(["Direction", "Score", "Gallery", *map(escaped, names)], rows)
+
+
+def _use(checkpoint: CardSource) -> str:
+    name, shell_name = json.dumps(checkpoint.name), shlex.quote(" ".join(checkpoint.name.split()))
+    return f"""## Use
+
+With the package `video-colbert`, which runs none of the code in this repository:
+
+```bash
+video-colbert index VIDEOS --model {shell_name} --index my_index
+video-colbert search "a dog catches a ball" --index my_index
+```
+
+With transformers alone (`pip install {_requirements()}`), which runs the
+code in this repository; read it, then pin the commit with `revision=`:
+
+```python
+import torch
+from transformers import AutoModel, AutoProcessor
+
+model = AutoModel.from_pretrained({name}, trust_remote_code=True).eval()
+processor = AutoProcessor.from_pretrained({name}, trust_remote_code=True)
+
+
+def score(captions, videos):
+    queries = processor.process_queries(captions)
+    clips = processor.process_videos(videos)
+    with torch.inference_mode():
+        query = model.get_text_features(**queries)
+        video = model.get_video_features(**clips)
+        return model.score(query, video)
+
+
+# score(["a dog catches a ball"], ["first.mp4", "second.mp4"]).scores has a row a caption and a column a video;
+# .frame_scores and .video_scores are those of each level.
+```
+
+To check that the weights are what was published: {as_code(f"video-colbert verify {shell_name}")}."""
+
+
+def _requirements() -> str:
+    """What the code of a checkpoint needs, in the releases that the installed distribution asks for."""
+    declared = [requirement for requirement in requires("video-colbert") or () if ";" not in requirement]
+    found = [
+        next(requirement for requirement in declared if re.match(rf"{name}\b", requirement))
+        for name in _CODE_REQUIREMENTS
+    ]
+    return " ".join(map(shlex.quote, found))
+
+
+def _training(checkpoint: CardSource) -> str:
+    if not checkpoint.training:
+        return "## Training\n\nNo training arguments are recorded for this checkpoint."
+    rows = [
+        [as_code(name), as_code(value)] for name, value in _flat(checkpoint.training) if value not in (None, [], "")
+    ]
+    return "## Training\n\nArguments of the run, also in `training_arguments.json`:\n\n" + _table(
+        ["Argument", "Value"], rows
+    )
+
+
+def _limits(checkpoint: CardSource) -> str:
+    config, processor = checkpoint.config, checkpoint.processor
+    length = processor.get("query_length", config.query_length)
+    frames = processor.get("video_processor", {}).get("num_frames")
+    seen = f"{frames} frames of a video are looked at" if frames else "Sampled frames of a video are looked at"
+    if processor.get("query_windows"):
+        query = f"A query is read sentence by sentence, in windows of {length} tokens; no sentence sees another."
+    else:
+        query = f"A query is cut at {length} tokens, special tokens included."
+    limits = [
+        f"{seen}, whatever its length: what happens between them is missed.",
+        query,
+        "Sound, speech and file names are not used.",
+        "Scores rank videos for one query. They are no probabilities, and those of different queries do not compare.",
+        "What the backbone has learned from web images and texts, its languages, errors and biases included, is "
+        "learned here too. Do not use it to identify people.",
+    ]
+    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
+
+
+def _flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{name}.")
+        else:
+            yield prefix + name, value
+
+
+def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import socket
+import threading
 import warnings
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -160,3 +162,29 @@ def test_a_refused_connection_is_one_clear_error(options: str) -> None:
                 call(uri)
         with pytest.raises(IndexStoreError, match="check host, port and that it runs"):
             QdrantIndex.create(uri, model=MODEL, num_frames=12)
+
+
+@pytest.mark.parametrize("answer", [b"{}", b"[]", b"<html>hello</html>", b'{"result": 1}'])
+def test_a_server_of_another_kind_is_one_clear_error(monkeypatch: pytest.MonkeyPatch, answer: bytes) -> None:
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as other:
+        thread = threading.Thread(target=other.serve_forever, daemon=True)
+        thread.start()
+        for call in (QdrantIndex.exists, QdrantIndex.open):
+            with pytest.raises(IndexStoreError, match="what answers there is no Qdrant server") as raised:
+                call(f"qdrant://127.0.0.1:{other.server_port}/videos")
+            assert "\n" not in str(raised.value)
+        other.shutdown()
+        thread.join()

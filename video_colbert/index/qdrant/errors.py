@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from grpc import RpcError, StatusCode
+from httpx import HTTPError
+from pydantic import ValidationError
 from qdrant_client.common.client_exceptions import ResourceExhaustedResponse
 from qdrant_client.http.exceptions import ResponseHandlingException, UnexpectedResponse
 
@@ -35,12 +37,17 @@ def clear_errors(place: str) -> Iterator[None]:
         place: the collection's address.
 
     Raises:
-        IndexStoreError: the server cannot be reached, refuses the key, or refuses the request.
+        IndexStoreError: the server cannot be reached or is none of Qdrant, refuses the key, or refuses the request.
     """
     try:
         yield
     except ResponseHandlingException as error:
+        if not isinstance(error.source, HTTPError):
+            raise IndexStoreError(_not_understood(place)) from error
         raise IndexStoreError(_unreachable(place, str(error.source) or type(error.source).__name__)) from error
+    # The last is how the client says that an answer lacks its result.
+    except (ValidationError, json.JSONDecodeError, UnicodeDecodeError, AssertionError) as error:
+        raise IndexStoreError(_not_understood(place)) from error
     except UnexpectedResponse as error:
         if error.status_code in _FORBIDDEN:
             raise IndexStoreError(_refused_key(place)) from error
@@ -58,6 +65,10 @@ def clear_errors(place: str) -> Iterator[None]:
 
 def _unreachable(place: str, reason: str) -> str:
     return f"{place}: the Qdrant server cannot be reached ({reason}); check host, port and that it runs"
+
+
+def _not_understood(place: str) -> str:
+    return f"{place}: what answers there is no Qdrant server that this client understands; check host and port"
 
 
 def _refused_key(place: str) -> str:

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from benchmark_report import Target, run_benchmark
+from own_process import run_in_own_process
 from torch import Tensor
 
 from video_colbert.modeling_video_colbert import (
@@ -102,16 +103,8 @@ def run_side(side: str, folder: str) -> None:
 
 def measure() -> tuple[dict[str, Any], list[Target]]:
     """Runs both sides in turn and compares them."""
-    context = multiprocessing.get_context("spawn")
-    results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
-        for side in STEPS:
-            process = context.Process(target=run_side, args=(side, folder))
-            process.start()
-            process.join()
-            if process.exitcode != 0:
-                raise RuntimeError(f"the process of {side!r} ended with {process.exitcode}")
-            results[side] = torch.load(Path(folder) / side, weights_only=True)
+        results = {side: run_in_own_process(run_side, side, folder) for side in STEPS}
     plain, cached = results["plain"], results["cached"]
     # Relative to the largest gradient of all, since some are zero but for rounding.
     pairs = list(zip(plain["gradients"], cached["gradients"], strict=True))

@@ -18,6 +18,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from benchmark_report import Target, run_benchmark
+from own_process import run_in_own_process
 from torch import Tensor
 
 from video_colbert.modeling_video_colbert.late_interaction import mean_max_sim
@@ -60,18 +61,12 @@ def run_side(side: str, folder: str) -> None:
 
 def measure() -> tuple[dict[str, Any], list[Target]]:
     """Runs both sides in turn and compares them."""
-    context = multiprocessing.get_context("spawn")
     seconds: dict[str, list[float]] = {side: [] for side in SCORERS}
     results: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for _ in range(ROUNDS):
             for side in SCORERS:
-                process = context.Process(target=run_side, args=(side, folder))
-                process.start()
-                process.join()
-                if process.exitcode != 0:
-                    raise RuntimeError(f"the process of {side!r} ended with {process.exitcode}")
-                results[side] = torch.load(Path(folder) / side, weights_only=True)
+                results[side] = run_in_own_process(run_side, side, folder)
                 seconds[side].append(results[side]["seconds"])
     pairs = list(zip(results["plain"]["gradients"], results["ours"]["gradients"], strict=True))
     difference = max((plain - ours).abs().max().item() for plain, ours in pairs)

@@ -50,3 +50,14 @@ def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory, clip_backbone_fo
 def hub() -> Iterator[HubStandIn]:
     with HubStandIn() as stand_in:
         yield stand_in
+
+
+@pytest.fixture
+def quiet_datasets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Data sets are made in a folder of the test, without progress bars."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    datasets.disable_progress_bars()
+    yield
+    datasets.enable_progress_bars()

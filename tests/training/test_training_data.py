@@ -1,9 +1,7 @@
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import datasets
 import pytest
 
 from tests.video_files import write_clip
@@ -12,13 +10,7 @@ from video_colbert.training.training_data import load_training_data
 
 NUM_CLIPS = 9
 
-
-@pytest.fixture(autouse=True)
-def quiet_datasets(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    datasets.disable_progress_bars()
-    yield
-    datasets.enable_progress_bars()
+pytestmark = pytest.mark.usefixtures("quiet_datasets")
 
 
 def write_folder(folder: Path, num_clips: int) -> Path:

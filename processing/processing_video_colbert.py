@@ -4,15 +4,31 @@ import logging
 import os
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
+from weakref import WeakSet
 
-from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import (
+    AutoConfig,
+    AutoImageProcessor,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedTokenizerBase,
+    SiglipTokenizer,
+)
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import ProcessorMixin
 from transformers.video_processing_utils import VideoProcessorMixin
 
+from .call_arguments import (
+    check_query_arguments,
+    check_return_tensors,
+    refuse_unknown_keywords,
+    sorted_arguments,
+)
 from .query_tokens import QueryWord, TokenizedQueries, sentence_windows, tokenize
+from .retrieval_scores import RetrievalScoresMixin
 from .video_batches import Video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
+from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs
 
 logger = logging.getLogger(__name__)
 
@@ -20,12 +36,16 @@ QueryWindows: TypeAlias = Literal["sentences"]
 
 _BACKBONES = ("clip", "siglip")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
-_QUERY_ARGUMENTS = ("query_length", "query_windows", "query_pad_token_id")
+# What the library's `from_pretrained` takes that decides nothing here.
+_LOADING_ARGUMENTS = ("return_unused_kwargs", "trust_remote_code", "code_revision", "proxies")
+_QUERY_ARGUMENTS = ("query_length", "query_windows", "query_pad_token_id", "do_lower_case")
 # The most tokens that one character takes: the four bytes of an emoji, and SentencePiece's word mark.
 _CHARACTER_TOKENS = 5
+# Not a field of theirs: a processor that has warned is the same processor, for `Dataset.map`'s cache and for pickle.
+_WARNED_OF_TRUNCATION: "WeakSet[VideoColBERTProcessor]" = WeakSet()
 
 
-class VideoColBERTProcessor(ProcessorMixin):
+class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
     """Prepares captions and videos for `VideoColBERTModel`.
 
     Captions are always padded on the right to `query_length`: the text tower's outputs at the pads take part in
@@ -39,6 +59,7 @@ class VideoColBERTProcessor(ProcessorMixin):
         query_length: Tokens of a query, or of each of its windows, L.
         query_windows: `None`, or `"sentences"`.
         query_pad_token_id: The token that fills a query; `None` takes the tokenizer's own.
+        do_lower_case: Whether captions are lower-cased, as those were that SigLIP 2 was trained on.
 
     Raises:
         ValueError: `query_length` leaves no room for a word, or there is no token to pad with.
@@ -51,6 +72,7 @@ class VideoColBERTProcessor(ProcessorMixin):
         query_length: int = 32,
         query_windows: QueryWindows | None = None,
         query_pad_token_id: int | None = None,
+        do_lower_case: bool = False,
     ) -> None:
         super().__init__(video_processor, tokenizer)
         if query_windows not in (None, "sentences"):
@@ -67,7 +89,7 @@ class VideoColBERTProcessor(ProcessorMixin):
         self.query_length = query_length
         self.query_windows = query_windows
         self.query_pad_token_id = query_pad_token_id
-        self._warned_of_truncation = False
+        self.do_lower_case = do_lower_case
 
     @classmethod
     def from_backbone(
@@ -84,25 +106,21 @@ class VideoColBERTProcessor(ProcessorMixin):
 
         Returns:
             A processor. Its query length, if not given, is 32, or the text tower's full length where that is
-            less.
+            less. Captions are lower-cased for SigLIP 2.
 
         Raises:
             ValueError: The checkpoint is of another kind.
             TypeError: An override is of an unknown name.
         """
         hub = {name: overrides.pop(name) for name in _HUB_ARGUMENTS if name in overrides}
-        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
-        if config.model_type == "siglip2":
-            raise ValueError(
-                f"{name_or_path} is a SigLIP 2 checkpoint of variable resolution (NaFlex), which is not supported; "
-                "take one of fixed resolution, such as google/siglip2-base-patch16-224"
-            )
-        if config.model_type not in _BACKBONES:
-            raise ValueError(
-                f"{name_or_path} has model_type {config.model_type!r}; supported are {', '.join(_BACKBONES)}"
-            )
-        full_length = config.text_config.max_position_embeddings
+        known = VideoColBERTVideosKwargs.__annotations__
         query: dict[str, Any] = {name: overrides.pop(name) for name in _QUERY_ARGUMENTS if name in overrides}
+        refuse_unknown_keywords(
+            overrides, (*_HUB_ARGUMENTS, *_QUERY_ARGUMENTS, *known), "from_backbone", SETTINGS_ADVICE
+        )
+        config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
+        _check_backbone(name_or_path, config)
+        full_length = config.text_config.max_position_embeddings
         query.setdefault("query_length", full_length if zero_shot else min(32, full_length))
         if query["query_length"] > full_length:
             raise ValueError(
@@ -110,46 +128,44 @@ class VideoColBERTProcessor(ProcessorMixin):
                 f"{full_length} positions; for longer captions pass query_windows='sentences'"
             )
         image = AutoImageProcessor.from_pretrained(name_or_path, trust_remote_code=False, **hub).to_dict()
-        known = VideoColBERTVideoProcessor().to_dict()
-        unknown = [name for name in overrides if name not in known]
-        if unknown:
-            raise TypeError(f"from_backbone does not know {', '.join(unknown)}")
         settings: dict[str, Any] = {name: image[name] for name in known if image.get(name) is not None}
         # An image processor without a crop has no such field.
         settings["do_center_crop"] = bool(image.get("do_center_crop"))
-        video_processor = VideoColBERTVideoProcessor(**{**settings, **overrides})
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False, **hub)
-        return cls(video_processor, tokenizer, **query)
+        # SigLIP 2 has the model type of SigLIP; its tokenizer, Gemma's, does not lower-case as SigLIP's own does.
+        query.setdefault("do_lower_case", config.model_type == "siglip" and not isinstance(tokenizer, SiglipTokenizer))
+        return cls(VideoColBERTVideoProcessor(**settings).with_settings(**overrides), tokenizer, **query)
 
     def __call__(
         self,
         text: str | Sequence[str] | None = None,
         videos: Video | Sequence[Video] | None = None,
-        return_tensors: str | None = "pt",
-        **video_arguments: object,
+        **arguments: Any,
     ) -> BatchFeature:
         """Prepares captions, videos, or both.
 
         Args:
             text: One caption or a list of B.
             videos: One video or a list; see `process_videos`.
-            return_tensors: `"pt"` or `"np"`.
-            **video_arguments: Arguments of `process_videos`.
+            **arguments: Arguments of `process_queries` and of `process_videos`, such as `return_tensors` and
+                `num_frames`; also as `text_kwargs`, `videos_kwargs` and `common_kwargs`, dictionaries of them.
 
         Returns:
             The fields of `process_queries` and of `process_videos`.
 
         Raises:
-            ValueError: Neither is given.
+            TypeError: An argument has an unknown name.
+            ValueError: Neither text nor videos are given, or an argument that nothing here reads.
             VideoDecodingError: A video cannot be decoded.
         """
+        text_arguments, video_arguments = sorted_arguments(arguments, text is not None, videos is not None)
         if text is None and videos is None:
             raise ValueError("give text, videos, or both")
         data: dict[str, Any] = {}
         if text is not None:
-            data.update(self.process_queries(text, return_tensors=return_tensors))
+            data.update(self.process_queries(text, **text_arguments))
         if videos is not None:
-            data.update(self.process_videos(videos, return_tensors=return_tensors, **video_arguments))
+            data.update(self.process_videos(videos, **video_arguments))
         return BatchFeature(data)
 
     def process_videos(self, videos: Video | Sequence[Video], **arguments: object) -> BatchFeature:
@@ -158,7 +174,7 @@ class VideoColBERTProcessor(ProcessorMixin):
         Args:
             videos: One video or a list.
             **arguments: Arguments of `VideoColBERTVideoProcessor.preprocess`: windows (`start`, `end`),
-                sampling, `return_timestamps`.
+                settings such as `num_frames` and `fps`, `return_timestamps`.
 
         Returns:
             `pixel_values_videos` float32 `[B, T, 3, H, W]`, `video_mask` bool `[B, T]`, and `timestamps`.
@@ -182,23 +198,39 @@ class VideoColBERTProcessor(ProcessorMixin):
             inputs, words = processor.process_queries(queries), queries.words
         """
         captions = [self._windows(caption) for caption in _as_captions(texts)]
-        pieces = iter(tokenize(self.tokenizer, [piece for caption in captions for piece in caption]))
+        pieces = iter(
+            tokenize(self.tokenizer, [piece for caption in captions for piece in caption], self.do_lower_case)
+        )
         return TokenizedQueries([[next(pieces) for _ in caption] for caption in captions], self.query_length)
 
     def process_queries(
-        self, texts: str | Sequence[str] | TokenizedQueries, return_tensors: str | None = "pt"
+        self,
+        texts: str | Sequence[str] | TokenizedQueries,
+        return_tensors: str | None = "pt",
+        *,
+        padding: str = "max_length",
+        truncation: bool | None = None,
+        max_length: int | None = None,
     ) -> BatchFeature:
         """Tokenizes captions and pads them on the right.
 
         Args:
             texts: One caption or a list of B, or what `tokenize_queries` made of them.
-            return_tensors: `"pt"` or `"np"`.
+            return_tensors: `"pt"`, `"np"`, or `None` for lists.
+            padding: `"max_length"`, what is always done.
+            truncation: `None`, or whether longer captions are cut: true, but false with `query_windows`.
+            max_length: `None`, or `query_length`, which it always is.
 
         Returns:
             `input_ids` and `attention_mask` (1 on a caption's own tokens, special ones included), int64
             `[B, L]`; with `query_windows`, `[B, W, L]`, W the most windows of a caption, all masked where a
             caption has fewer.
+
+        Raises:
+            ValueError: There is no caption, or another treatment of them is asked for.
         """
+        check_return_tensors(return_tensors)
+        check_query_arguments(self.query_length, self.query_windows is None, padding, truncation, max_length)
         queries = texts if isinstance(texts, TokenizedQueries) else self.tokenize_queries(texts)
         if queries.truncated:
             self._warn_of_truncation(len(queries.truncated), len(queries.windows))
@@ -208,6 +240,8 @@ class VideoColBERTProcessor(ProcessorMixin):
             data = {name: tensor[:, 0] for name, tensor in data.items()}
         if return_tensors == "np":
             return BatchFeature({name: tensor.numpy() for name, tensor in data.items()})
+        if return_tensors is None:
+            return BatchFeature({name: tensor.tolist() for name, tensor in data.items()})
         return BatchFeature(data)
 
     def truncated_queries(self, texts: str | Sequence[str]) -> list[int]:
@@ -260,26 +294,29 @@ class VideoColBERTProcessor(ProcessorMixin):
                 f"{pretrained_model_name_or_path} holds no processor_config.json with a video_processor: it was not "
                 "saved by VideoColBERTProcessor (for a CLIP or SigLIP checkpoint, use from_backbone)"
             )
-        video_arguments = VideoColBERTVideoProcessor.valid_kwargs.__annotations__
-        overrides = {name: value for name, value in kwargs.items() if name in video_arguments}
+        known = (*VideoColBERTVideosKwargs.__annotations__, *_QUERY_ARGUMENTS)
+        loading = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
+        if not kwargs.get("return_unused_kwargs"):
+            # With an underscore, the library's Auto classes tell each other how they were called.
+            others = [name for name in kwargs if name not in (*loading, *_LOADING_ARGUMENTS) and name[0] != "_"]
+            refuse_unknown_keywords(others, known, f"{cls.__name__}.from_pretrained", SETTINGS_ADVICE)
+        overrides = {name: value for name, value in kwargs.items() if name in VideoColBERTVideosKwargs.__annotations__}
         video_processor = VideoColBERTVideoProcessor.from_dict(settings, **overrides)
-        loading = {
-            name: value
-            for name, value in kwargs.items()
-            if name not in video_arguments and name not in _QUERY_ARGUMENTS
-        }
-        tokenizer = cls._load_tokenizer_from_pretrained("tokenizer", pretrained_model_name_or_path, **loading)
+        # The tokenizer is one of the library's; whether code from the Hub may run is not even asked.
+        tokenizer = cls._load_tokenizer_from_pretrained(
+            "tokenizer", pretrained_model_name_or_path, trust_remote_code=False, **loading
+        )
         return [video_processor, tokenizer]
 
     def _windows(self, caption: str) -> list[str]:
         if self.query_windows is None:
             return [caption]
-        return sentence_windows(self.tokenizer, caption, self.query_length)
+        return sentence_windows(self.tokenizer, caption, self.query_length, self.do_lower_case)
 
     def _warn_of_truncation(self, num_cut: int, num_captions: int) -> None:
-        if self._warned_of_truncation:
+        if self in _WARNED_OF_TRUNCATION:
             return
-        self._warned_of_truncation = True
+        _WARNED_OF_TRUNCATION.add(self)
         logger.warning(
             "%d of %d captions are longer than query_length=%d tokens and were cut; later ones will be cut without "
             "another warning. truncated_queries() finds them, query_windows='sentences' avoids it.",
@@ -297,3 +334,13 @@ def _as_captions(texts: str | Sequence[str]) -> list[str]:
         if not isinstance(caption, str):
             raise TypeError(f"a caption is a str, not {type(caption).__name__}: {caption!r}")
     return captions
+
+
+def _check_backbone(name_or_path: str | os.PathLike[str], config: PreTrainedConfig) -> None:
+    if config.model_type == "siglip2":
+        raise ValueError(
+            f"{name_or_path} is a SigLIP 2 checkpoint of variable resolution (NaFlex), which is not supported; "
+            "take one of fixed resolution, such as google/siglip2-base-patch16-224"
+        )
+    if config.model_type not in _BACKBONES:
+        raise ValueError(f"{name_or_path} has model_type {config.model_type!r}; supported are {', '.join(_BACKBONES)}")

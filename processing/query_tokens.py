@@ -2,7 +2,7 @@
 
 import re
 import string
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -133,28 +133,41 @@ class TokenizedQueries:
         return input_ids, attention_mask
 
 
-def tokenize(tokenizer: PreTrainedTokenizerBase, texts: Sequence[str]) -> list[TokenizedText]:
+def tokenize(
+    tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], do_lower_case: bool = False
+) -> list[TokenizedText]:
     """Tokenizes texts in full, special tokens included.
 
     Args:
         tokenizer: A `transformers` tokenizer.
         texts: Captions.
+        do_lower_case: Whether they are lower-cased first.
     """
+    tokenized = [text.lower() for text in texts] if do_lower_case else texts
     # The empty text shows which special tokens stand around every text.
     # verbose=False: that a text is longer than the tower is said by the caller, once.
     encoded = tokenizer(
-        [*texts, ""], padding=False, truncation=False, verbose=False, return_offsets_mapping=tokenizer.is_fast
+        [*tokenized, ""], padding=False, truncation=False, verbose=False, return_offsets_mapping=tokenizer.is_fast
     )
     *ids, template = (list(of_text) for of_text in encoded["input_ids"])
     spans = encoded["offset_mapping"] if tokenizer.is_fast else [None] * len(ids)
     special = set(tokenizer.all_special_ids)
     return [
-        TokenizedText(text, of_text, of_spans, _num_closing_tokens(of_text, template, special), tokenizer)
-        for text, of_text, of_spans in zip(texts, ids, spans, strict=False)
+        # Words are named as the caption has them, but where a letter became two ("İ") and the spans are off.
+        TokenizedText(
+            text if len(text) == len(lower) else lower,
+            of_text,
+            of_spans,
+            _num_closing_tokens(of_text, template, special),
+            tokenizer,
+        )
+        for text, lower, of_text, of_spans in zip(texts, tokenized, ids, spans, strict=False)
     ]
 
 
-def sentence_windows(tokenizer: PreTrainedTokenizerBase, text: str, query_length: int) -> list[str]:
+def sentence_windows(
+    tokenizer: PreTrainedTokenizerBase, text: str, query_length: int, do_lower_case: bool = False
+) -> list[str]:
     """Splits a caption into pieces that each fit the query length, so that nothing is cut.
 
     Each sentence is a piece of its own, however short: text towers were trained on captions of about a
@@ -164,12 +177,17 @@ def sentence_windows(tokenizer: PreTrainedTokenizerBase, text: str, query_length
         tokenizer: A `transformers` tokenizer.
         text: A caption of any length.
         query_length: The most tokens of a piece, special tokens included.
+        do_lower_case: Whether pieces will be lower-cased.
 
     Returns:
         At least one piece; only white space between pieces is lost.
     """
+
+    def fits(piece: str) -> bool:
+        return len(tokenize(tokenizer, [piece], do_lower_case)[0].ids) <= query_length
+
     sentences = [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
-    return [piece for sentence in sentences or [""] for piece in _fitting_pieces(tokenizer, sentence, query_length)]
+    return [piece for sentence in sentences or [""] for piece in _fitting_pieces(sentence, fits)]
 
 
 def _num_closing_tokens(ids: Sequence[int], template: Sequence[int], special: set[int]) -> int:
@@ -183,27 +201,21 @@ def _num_closing_tokens(ids: Sequence[int], template: Sequence[int], special: se
     return closing
 
 
-def _fitting_pieces(tokenizer: PreTrainedTokenizerBase, text: str, query_length: int) -> list[str]:
-    if len(text) < 2 or _fits(tokenizer, text, query_length):
+def _fitting_pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
+    if len(text) < 2 or fits(text):
         return [text]
     words = text.split()
     if len(words) == 1:
         half = len(text) // 2
-        return [
-            piece for part in (text[:half], text[half:]) for piece in _fitting_pieces(tokenizer, part, query_length)
-        ]
+        return [piece for part in (text[:half], text[half:]) for piece in _fitting_pieces(part, fits)]
     pieces = [words[0]]
     for word in words[1:]:
         longer = f"{pieces[-1]} {word}"
-        if _fits(tokenizer, longer, query_length):
+        if fits(longer):
             pieces[-1] = longer
         else:
             pieces.append(word)
-    return [fitting for piece in pieces for fitting in _fitting_pieces(tokenizer, piece, query_length)]
-
-
-def _fits(tokenizer: PreTrainedTokenizerBase, text: str, query_length: int) -> bool:
-    return len(tokenize(tokenizer, [text])[0].ids) <= query_length
+    return [fitting for piece in pieces for fitting in _fitting_pieces(piece, fits)]
 
 
 def _words_by_spans(text: str, spans_of_tokens: Sequence[tuple[int, int]]) -> list[QueryWord]:

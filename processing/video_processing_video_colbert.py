@@ -11,9 +11,9 @@ from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 
+from .call_arguments import check_return_tensors, refuse_unknown_keywords
 from .decoding_settings import DecodingSettings
 from .frame_sampling import FrameSampling
-from .keyword_arguments import refuse_unknown_keywords
 from .video_batches import Video, VideoMetadata, described, for_each, padded, video_list
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodingBackend
@@ -233,8 +233,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             TypeError: A setting has an unknown name.
             ValueError: An argument is out of range, or a list has another length than `videos`.
         """
-        if return_tensors not in ("pt", "np", None):
-            raise ValueError(f"return_tensors is {return_tensors!r}; it must be 'pt', 'np' or None")
+        check_return_tensors(return_tensors)
         own = self.with_settings(**settings) if settings else self
         batch = video_list(videos)
         if video_metadata is not None:

@@ -217,7 +217,7 @@ def test_what_no_backbone_can_be_is_named(tmp_path: Path, clip_tokenizer: PreTra
     folder = save_backbone(tmp_path / "clip", "clip", clip_tokenizer)
     with pytest.raises(ValueError, match="77 positions"):
         VideoColBERTProcessor.from_backbone(folder, query_length=78)
-    with pytest.raises(TypeError, match="does not know frames"):
+    with pytest.raises(TypeError, match="takes no 'frames'; did you mean 'num_frames'"):
         VideoColBERTProcessor.from_backbone(folder, frames=3)
 
 

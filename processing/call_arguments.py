@@ -1,0 +1,133 @@
+"""The keyword arguments of a call: those that nobody reads are refused by name, the others sorted and checked."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs
+
+QUERY_KEYWORDS = ("padding", "truncation", "max_length", "return_tensors")
+VIDEO_KEYWORDS = (
+    "start",
+    "end",
+    "generator",
+    "input_data_format",
+    "video_metadata",
+    "device",
+    "return_timestamps",
+    "return_tensors",
+    *VideoColBERTVideosKwargs.__annotations__,
+)
+_ADVICE = {
+    **SETTINGS_ADVICE,
+    "images": "give frames as videos=[frames], uint8 [T, H, W, 3]",
+    "images_kwargs": "there are text_kwargs and videos_kwargs",
+    "audio": "it takes text and videos",
+    "audio_kwargs": "there are text_kwargs and videos_kwargs",
+    "add_special_tokens": "captions always have the tokenizer's special tokens",
+    "padding_side": "captions are always padded on the right",
+    "return_attention_mask": "the attention mask is always returned",
+}
+
+
+def refuse_unknown_keywords(
+    given: Iterable[str], known: Iterable[str], callee: str, advice: Mapping[str, str] | None = None
+) -> None:
+    """Raises an error if a keyword is not known.
+
+    Args:
+        given: The keywords of a call.
+        known: Those that the callee reads.
+        callee: What was called, for the message.
+        advice: For keywords that other libraries take, what to do here instead.
+
+    Raises:
+        TypeError: A keyword is unknown; the message names it and the nearest known one, or all of them.
+    """
+    known = sorted(known)
+    for name in given:
+        if name in known:
+            continue
+        if advice and name in advice:
+            raise TypeError(f"{callee} takes no {name!r}: {advice[name]}")
+        close = get_close_matches(name, known, n=1)
+        right = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known)}"
+        raise TypeError(f"{callee} takes no {name!r}; {right}")
+
+
+def sorted_arguments(
+    arguments: Mapping[str, Any], has_text: bool, has_videos: bool
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Sorts the keyword arguments of a call by what they are for.
+
+    Args:
+        arguments: By name; those for one kind of input may stand in `text_kwargs`, `videos_kwargs`, and those for
+            both in `common_kwargs`, as transformers' processors take them.
+        has_text: Whether the call has captions.
+        has_videos: Whether it has videos.
+
+    Returns:
+        Arguments of `process_queries`, and those of `process_videos`.
+
+    Raises:
+        TypeError: An argument has an unknown name.
+        ValueError: An argument is given twice, or is for an input that the call does not have.
+    """
+    given = dict(arguments)
+    nested = {
+        "text": dict(given.pop("text_kwargs", None) or {}),
+        "videos": dict(given.pop("videos_kwargs", None) or {}),
+    }
+    given = {**(given.pop("common_kwargs", None) or {}), **given}
+    known = {"text": QUERY_KEYWORDS, "videos": VIDEO_KEYWORDS}
+    everything = {"text", "videos", *QUERY_KEYWORDS, *VIDEO_KEYWORDS}
+    refuse_unknown_keywords(given, everything, "The processor", _ADVICE)
+    for kind, is_present in (("text", has_text), ("videos", has_videos)):
+        refuse_unknown_keywords(nested[kind], known[kind], f"{kind}_kwargs", _ADVICE)
+        other = known["videos" if kind == "text" else "text"]
+        alone = [name for name in given if name in known[kind] and name not in other]
+        if not is_present and (unread := [*nested[kind], *alone]):
+            raise ValueError(f"{', '.join(unread)} given for {kind}, of which the call has none")
+        for name, value in given.items():
+            if name in nested[kind]:
+                raise ValueError(f"{name} is given twice, alone and in {kind}_kwargs")
+            if name in known[kind]:
+                nested[kind][name] = value
+    return nested["text"], nested["videos"]
+
+
+def check_query_arguments(
+    query_length: int, is_cut: bool, padding: object, truncation: object, max_length: object
+) -> None:
+    """Checks that what a tokenizer would be asked for is what is done with captions.
+
+    Args:
+        query_length: Tokens of a caption or a window of it.
+        is_cut: Whether longer captions are cut.
+        padding: `"max_length"`.
+        truncation: `None`, or whether longer captions are cut.
+        max_length: `None`, or `query_length`.
+
+    Raises:
+        ValueError: Another treatment is asked for; the message says how to have it, if it can be had.
+    """
+    if padding != "max_length":
+        right = f"padding='max_length', to query_length ({query_length})"
+        raise ValueError(f"padding is {padding!r}; captions are always padded in one way, {right}")
+    if truncation is not None and truncation is not is_cut:
+        done = "cut at query_length; query_windows='sentences' avoids it" if is_cut else "never cut but split"
+        raise ValueError(f"truncation is {truncation!r}; longer captions are {done}")
+    if max_length not in (None, query_length):
+        raise ValueError(
+            f"max_length is {max_length}; captions have query_length={query_length} tokens, a setting of the processor"
+        )
+
+
+def check_return_tensors(return_tensors: object) -> None:
+    """Checks the kind of tensors that is asked for.
+
+    Raises:
+        ValueError: It is not `"pt"`, `"np"` or `None`.
+    """
+    if return_tensors not in ("pt", "np", None):
+        raise ValueError(f"return_tensors is {return_tensors!r}; it must be 'pt', 'np' or None")

@@ -48,7 +48,10 @@ class StandInEncoder(VideoColBERTEncoder):
         """Sleeps instead of encoding."""
         time.sleep(self.seconds_per_clip * len(batch))
         vectors = torch.nn.functional.normalize(torch.ones(FRAMES, 16), dim=1)
-        return [EncodedVideo(clip.clip, clip.duration, clip.timestamps, vectors, vectors) for clip in batch]
+        return [
+            EncodedVideo(clip.clip, clip.duration, clip.timestamps, {"frame": vectors, "video": vectors})
+            for clip in batch
+        ]
 
 
 class Ingestion:

@@ -97,7 +97,10 @@ def measure_layout(layout: str | None, frames: Tensor, videos: Tensor, queries: 
             for row in range(first, min(first + 500, VIDEOS)):
                 video = IndexedVideo(f"/data/videos/{row:08d}.mp4", f"{row:064x}", 10.0, times)
                 encoded = EncodedVideo(
-                    VideoClip(video.path), 10.0, torch.tensor(times).numpy(), frames[row], videos[row]
+                    VideoClip(video.path),
+                    10.0,
+                    torch.tensor(times).numpy(),
+                    {"frame": frames[row], "video": videos[row]},
                 )
                 points.append(make_point(video, encoded))
                 row_of[point_id(video.id)] = row
@@ -113,6 +116,7 @@ def measure_layout(layout: str | None, frames: Tensor, videos: Tensor, queries: 
                 request = score_query(
                     {"frame": query, "video": query},
                     weights={"frame": 1.0, "video": 1.0},
+                    dimensions={"frame": DIM, "video": DIM},
                     candidates=candidates,
                     limit=RESCORED,
                     where=None,

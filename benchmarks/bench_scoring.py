@@ -22,10 +22,11 @@ from benchmark_report import Target, run_benchmark
 from clustered_tokens import ClusteredTokens
 from torch import Tensor
 
+from video_colbert.index.search.level_bags import TokensInMemory
 from video_colbert.index.search.number_formats import fastest_format
 from video_colbert.index.search.rescoring import single_query
-from video_colbert.index.search.scoring import TwoLevelScorer
-from video_colbert.index.search.searcher import Searcher, TokensInMemory
+from video_colbert.index.search.scoring import BoundedScorer
+from video_colbert.index.search.searcher import Searcher
 
 VIDEOS, QUERIES, TOP_K = 10_000, 12, 10
 # Einsum takes a second a query.
@@ -36,26 +37,26 @@ BATCH = 12
 @torch.inference_mode()
 def measure() -> tuple[dict[str, Any], list[Target]]:
     """Times all sides in turn."""
-    frames, videos, queries = ClusteredTokens(VIDEOS).make(QUERIES)
-    dense = [bags.tokens.float().view(VIDEOS, -1, 512) for bags in (frames, videos)]
+    bags, queries = ClusteredTokens(VIDEOS).make(QUERIES)
+    dense = [of_level.tokens.float().view(VIDEOS, -1, 512) for of_level in bags.values()]
     arrays = [level.numpy() for level in dense]
-    searcher = Searcher(TokensInMemory(frames, videos))
+    searcher = Searcher(TokensInMemory(bags))
     started = time.perf_counter()
     searcher.top(single_query(queries, 0), TOP_K)
     first_search = time.perf_counter() - started
 
     def einsum(query: int) -> Tensor:
-        embeds = queries.query_embeds[query].numpy()
+        embeds = queries.bags_of("frame").embeds[query].numpy()
         scores = [np.einsum("qd,ntd->nqt", embeds, level).max(-1).mean(-1) for level in arrays]
         return torch.from_numpy(scores[0] + scores[1]).topk(TOP_K).indices
 
     def torch_einsum(query: int) -> Tensor:
-        embeds = queries.query_embeds[query]
+        embeds = queries.bags_of("frame").embeds[query]
         scores = [torch.einsum("qd,ntd->nqt", embeds, level).amax(-1).mean(-1) for level in dense]
         return (scores[0] + scores[1]).topk(TOP_K).indices
 
     def peer(query: int) -> Tensor:
-        embeds = queries.query_embeds[query].numpy()
+        embeds = queries.bags_of("frame").embeds[query].numpy()
         scores = [torch.from_numpy(maxsim_cpu.maxsim_scores(embeds, level)) for level in arrays]
         return (scores[0] + scores[1]).topk(TOP_K).indices
 
@@ -82,7 +83,7 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
 
     # The float64 sums of the stored tokens say what the exact order is.
     exact = []
-    for embeds in queries.query_embeds.double():
+    for embeds in queries.bags_of("frame").embeds.double():
         scores = torch.zeros(VIDEOS, dtype=torch.float64)
         for level in dense:
             for first in range(0, VIDEOS, 1000):
@@ -94,12 +95,12 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
     )
     in_order = statistics.mean(best == rows for best, rows in zip(exact, found["ours"], strict=True))
 
-    scorer = TwoLevelScorer(frames, videos)
+    scorer = BoundedScorer.of(bags)
     fast = scorer.scores(queries)
     lower = (fast.scores - fast.errors).topk(TOP_K).values[:, -1:]
     by_format = {}
     for name in ("int8", "bfloat16", "float32"):
-        of_format = TwoLevelScorer(frames, videos, format_name=name)
+        of_format = BoundedScorer.of(bags, format_name=name)
         times = []
         for query in range(QUERIES):
             one = single_query(queries, query)

@@ -46,9 +46,10 @@ from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index import Index, IndexedVideo
 from video_colbert.index.lance.token_codecs import encode_bags, token_codec
 from video_colbert.index.lance.token_merging import merge_neighbours
+from video_colbert.index.search.level_bags import LevelBags, TokensInMemory
 from video_colbert.index.search.rescoring import single_query
 from video_colbert.index.search.scoring import score_bags
-from video_colbert.index.search.searcher import Searcher, TokensInMemory
+from video_colbert.index.search.searcher import Searcher
 from video_colbert.index.search.token_bags import TokenBags
 
 VIDEOS, TOP_K, QUERIES = 100_000, 10, 32
@@ -77,18 +78,17 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
     """Compares all sides on both collections."""
     figures: dict[str, Any] = {}
     targets: list[Target] = []
-    frames, videos, queries = trained_tokens()
-    codecs = {"moving_shapes": codec_table("moving shapes", frames, videos, some(queries, range(QUERIES)))}
-    stored = TokensInMemory(
-        TokenBags(frames.tokens.half(), frames.offsets), TokenBags(videos.tokens.half(), videos.offsets)
-    )
-    compare("moving_shapes", stored, some(queries, range(QUERIES)), figures, targets)
+    bags, captions = trained_tokens()
+    queries = captions.select(range(QUERIES))
+    codecs = {"moving_shapes": codec_table("moving shapes", bags, queries)}
+    halved = {level: TokenBags(of_level.tokens.half(), of_level.offsets) for level, of_level in bags.items()}
+    compare("moving_shapes", TokensInMemory(LevelBags(halved)), queries, figures, targets)
     made = ClusteredTokens(CODEC_VIDEOS, dtype=torch.float32).make(QUERIES)
     codecs["clustered"] = codec_table("clustered", *made)
     del made
-    frames, videos, queries = ClusteredTokens(VIDEOS).make(QUERIES)
-    compare("clustered", TokensInMemory(frames, videos), queries, figures, targets)
-    lance(frames.part(0, LANCE_VIDEOS), videos.part(0, LANCE_VIDEOS), queries, figures)
+    bags, queries = ClusteredTokens(VIDEOS).make(QUERIES)
+    compare("clustered", TokensInMemory(bags), queries, figures, targets)
+    lance(bags.part(0, LANCE_VIDEOS), queries, figures)
     return figures | {"codecs": codecs}, targets
 
 
@@ -96,9 +96,7 @@ def compare(
     name: str, source: TokensInMemory, queries: EncodedQueries, figures: dict[str, Any], targets: list[Target]
 ) -> None:
     """Times this project and Qdrant Edge on one collection."""
-    frames, videos = source.bags()
-    assert videos is not None  # noqa: S101 - both collections have two levels
-    exact = [scores.topk(TOP_K).indices.tolist() for scores in exact_scores(queries, frames, videos)]
+    exact = [scores.topk(TOP_K).indices.tolist() for scores in exact_scores(queries, source.levels)]
     print(f"\n{name}: {len(source)} videos")
     searchers = {"searcher": Searcher(source, hold_tokens=True)}
     if searchers["searcher"].is_exact:
@@ -157,18 +155,14 @@ def compare(
 def store(folder: Path, source: TokensInMemory) -> None:
     """Adds all videos to a new index; the path of a video is its row."""
     index = Index.create(folder, model=ModelReference("made/by-this-benchmark", "0" * 40), num_frames=None)
-    frames, videos = source.bags()
-    assert videos is not None  # noqa: S101 - both collections have two levels
-    lengths = frames.lengths.tolist()
+    lengths = source.levels["frame"].lengths.tolist()
     for first in range(0, len(source), STORED_AT_ONCE):
         added = []
         for row in range(first, min(first + STORED_AT_ONCE, len(source))):
             times = tuple(float(second) for second in range(lengths[row]))
             video = IndexedVideo(path=str(row), digest=f"{row:064x}", duration=float(len(times)), timestamps=times)
-            tokens = EncodedVideo(
-                VideoClip(str(row)), video.duration, np.array(times), frames.bag(row), videos.bag(row)
-            )
-            added.append((video, tokens))
+            embeds = {level: bags.bag(row) for level, bags in source.levels.items()}
+            added.append((video, EncodedVideo(VideoClip(str(row)), video.duration, np.array(times), embeds)))
         index.add(added)
 
 
@@ -186,7 +180,7 @@ def rows_from_edge(edge: QdrantEdgePeer, queries: EncodedQueries, candidates: in
     """Qdrant Edge's best rows among so many candidates, found by its graph or by comparing all."""
 
     def search(query: int) -> list[int]:
-        embeds = queries.query_embeds[query]
+        embeds = queries.bags_of("frame").embeds[query]
         return edge.search(embeds, pooled_mean(embeds), TOP_K, candidates=candidates, is_exact=is_exact)
 
     return search
@@ -214,28 +208,27 @@ def ask(sides: Mapping[str, SearchOfOne], exact: Sequence[Sequence[int]]) -> dic
     return {side: Answers(statistics.mean(recalls[side]), 1000 * statistics.median(seconds[side])) for side in sides}
 
 
-def codec_table(
-    name: str, frames: TokenBags, videos: TokenBags, queries: EncodedQueries
-) -> list[tuple[str, float, float]]:
+def codec_table(name: str, bags: LevelBags, queries: EncodedQueries) -> list[tuple[str, float, float]]:
     """Prints and returns name, bytes a video and recall@10 of each way to store float32 tokens."""
-    exact = score_bags(queries, frames, videos).scores.topk(TOP_K).indices
-    width = frames.tokens.shape[1]
+    exact = score_bags(queries, bags).scores.topk(TOP_K).indices
+    frames = bags["frame"]
     rows = []
     print(
-        f"\ncodecs, {name}: {len(frames)} videos of {len(frames.tokens) / len(frames):.0f} frame and "
-        f"{len(videos.tokens) / len(videos):.0f} video tokens, {width} dimensions"
+        f"\ncodecs, {name}: {bags.num_videos} videos of {len(frames.tokens) / len(frames):.0f} frame and "
+        f"{len(bags['video'].tokens) / len(frames):.0f} video tokens, {frames.dimension} dimensions"
     )
-    stored_as: list[tuple[str, TokenBags, TokenBags, str]] = [
-        (codec, frames, videos, codec) for codec in ("float16", "int8", "int4")
-    ]
+    stored_as = [(codec, bags, codec) for codec in ("float16", "int8", "int4")]
     for similarity in POOLED_SIMILARITIES:
-        levels = [merged(bags, similarity, len(frames.tokens) // len(frames)) for bags in (frames, videos)]
-        stored_as.append((f"float16, neighbours of cosine {similarity} merged", levels[0], levels[1], "float16"))
-        stored_as.append((f"int4, neighbours of cosine {similarity} merged", levels[0], levels[1], "int4"))
-    for title, *levels, codec in stored_as:
-        found = score_bags(queries, *(encode_bags(token_codec(codec), bags) for bags in levels)).scores
-        tokens = sum(len(bags.tokens) for bags in levels)
-        size = token_codec(codec).bytes_per_token(width) * tokens / len(frames)
+        fewer = LevelBags(
+            {level: merged(of, similarity, len(frames.tokens) // len(frames)) for level, of in bags.items()}
+        )
+        for codec in ("float16", "int4"):
+            stored_as.append((f"{codec}, neighbours of cosine {similarity} merged", fewer, codec))
+    for title, levels, codec in stored_as:
+        stored = LevelBags({level: encode_bags(token_codec(codec), of) for level, of in levels.items()})
+        found = score_bags(queries, stored).scores
+        tokens = sum(len(of.tokens) for of in levels.values())
+        size = token_codec(codec).bytes_per_token(frames.dimension) * tokens / len(frames)
         recall = recall_of(found.topk(TOP_K).indices, exact)
         rows.append((title, size, recall))
         print(f"  {title:44} {size:8.0f} bytes a video   recall@10 {recall:.3f}")
@@ -252,24 +245,25 @@ def merged(bags: TokenBags, similarity: float, num_frames: int) -> TokenBags:
     return TokenBags(torch.cat(made), lengths.cumsum(0))
 
 
-def lance(frames: TokenBags, videos: TokenBags, queries: EncodedQueries, figures: dict[str, Any]) -> None:
+def lance(bags: LevelBags, queries: EncodedQueries, figures: dict[str, Any]) -> None:
     """Times LanceDB's own multivector search on some videos, a search a level, and this project on the same."""
-    width = frames.tokens.shape[1]
-    kind = pa.list_(pa.list_(pa.float32(), width))
     columns = {
-        level: pa.array([bags.bag(row).float().tolist() for row in range(len(bags))], kind)
-        for level, bags in (("frames", frames), ("video", videos))
+        level: pa.array(
+            [of_level.bag(row).float().tolist() for row in range(len(of_level))],
+            pa.list_(pa.list_(pa.float32(), of_level.dimension)),
+        )
+        for level, of_level in bags.items()
     }
-    searcher = Searcher(TokensInMemory(frames, videos))
-    exact = [scores.topk(TOP_K).indices.tolist() for scores in exact_scores(queries, frames, videos)][:LANCE_QUERIES]
+    searcher = Searcher(TokensInMemory(bags))
+    exact = [scores.topk(TOP_K).indices.tolist() for scores in exact_scores(queries, bags)][:LANCE_QUERIES]
     with tempfile.TemporaryDirectory() as folder:
-        table = lancedb.connect(folder).create_table("videos", pa.table({"row": range(len(frames)), **columns}))
+        table = lancedb.connect(folder).create_table("videos", pa.table({"row": range(bags.num_videos), **columns}))
 
         def own_search(query: int) -> list[int]:
             distances: dict[int, float] = {}
             for level in columns:
-                asked: Any = table.search(queries.query_embeds[query].numpy(), vector_column_name=level)
-                for hit in asked.distance_type("cosine").select(["row", "_distance"]).limit(len(frames)).to_list():
+                asked: Any = table.search(queries.bags_of("frame").embeds[query].numpy(), vector_column_name=level)
+                for hit in asked.distance_type("cosine").select(["row", "_distance"]).limit(bags.num_videos).to_list():
                     distances[hit["row"]] = distances.get(hit["row"], 0.0) + hit["_distance"]
             return sorted(distances, key=distances.__getitem__)[:TOP_K]
 
@@ -283,18 +277,6 @@ def lance(frames: TokenBags, videos: TokenBags, queries: EncodedQueries, figures
     figures |= {f"{LANCE_VIDEOS} clustered: {side}": str(found) for side, found in answers.items()}
     figures["LanceDB multivector over ours"] = (
         answers["LanceDB multivector"].milliseconds / answers["ours"].milliseconds
-    )
-
-
-def some(queries: EncodedQueries, chosen: Sequence[int]) -> EncodedQueries:
-    """Some of the queries."""
-    return EncodedQueries(
-        texts=[queries.texts[query] for query in chosen],
-        query_embeds=queries.query_embeds[list(chosen)],
-        query_mask=queries.query_mask[list(chosen)],
-        words=[queries.words[query] for query in chosen],
-        score_levels=queries.score_levels,
-        truncated=[],
     )
 
 

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.encoding.encoded import EncodedQueries, QueryBags
+from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.token_bags import TokenBags
 
 CLUSTERS = 20
@@ -40,17 +41,18 @@ class ClusteredTokens:
     dtype: torch.dtype = torch.float16
     seed: int = 0
 
-    def make(self, num_queries: int, query_tokens: int = 32) -> tuple[TokenBags, TokenBags, EncodedQueries]:
+    def make(self, num_queries: int, query_tokens: int = 32) -> tuple[LevelBags, EncodedQueries]:
         """Makes the bags of both levels and queries for the first videos of a random order."""
         generator = torch.Generator().manual_seed(self.seed)
         clusters = _directions(generator, CLUSTERS, self.width)
         chosen = torch.randint(len(clusters), (self.num_videos,), generator=generator)
         centres = F.normalize(clusters[chosen] + 0.5 * _directions(generator, self.num_videos, self.width), dim=-1)
-        levels = [self._level(centres, tokens, generator) for tokens in (self.frame_tokens, self.video_tokens)]
+        sizes = {"frame": self.frame_tokens, "video": self.video_tokens}
+        levels = {level: self._level(centres, tokens, generator) for level, tokens in sizes.items()}
         asked = centres[torch.randperm(self.num_videos, generator=generator)[:num_queries]]
         noise = 3.0 * _directions(generator, num_queries, query_tokens, self.width)
         embeds = F.normalize(asked[:, None] + noise, dim=-1)
-        return levels[0], levels[1], queries_of(embeds)
+        return LevelBags(levels), queries_of(embeds)
 
     def _level(self, centres: Tensor, tokens: int, generator: torch.Generator) -> TokenBags:
         made = torch.empty(len(centres) * tokens, self.width, dtype=self.dtype)
@@ -66,21 +68,15 @@ class ClusteredTokens:
 
 def queries_of(embeds: Tensor) -> EncodedQueries:
     """Query tokens [Nq, Lq, D], all of which count, as encoded queries without words."""
-    return EncodedQueries(
-        texts=[""] * len(embeds),
-        query_embeds=embeds,
-        query_mask=torch.ones(embeds.shape[:2], dtype=torch.bool),
-        words=[[] for _ in embeds],
-        score_levels=("frame", "video"),
-        truncated=[],
-    )
+    bags = QueryBags(embeds, torch.ones(embeds.shape[:2], dtype=torch.bool), [[] for _ in embeds])
+    return EncodedQueries.of_one_encoder([""] * len(embeds), bags, ("frame", "video"))
 
 
-def exact_scores(queries: EncodedQueries, frames: TokenBags, videos: TokenBags) -> Iterator[Tensor]:
+def exact_scores(queries: EncodedQueries, levels: LevelBags) -> Iterator[Tensor]:
     """The float32 two-level scores [N] of each query, by plain products of even bags."""
-    for embeds in queries.query_embeds:
-        scores = torch.zeros(len(frames))
-        for bags in (frames, videos):
+    for embeds in queries.bags_of("frame").embeds:
+        scores = torch.zeros(levels.num_videos)
+        for bags in levels.values():
             length = len(bags.tokens) // len(bags)
             for number, tokens in enumerate(torch.split(bags.tokens, BLOCK * length)):
                 similarities = (tokens.float() @ embeds.T).view(-1, length, len(embeds))

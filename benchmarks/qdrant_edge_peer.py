@@ -25,7 +25,7 @@ from qdrant_edge import (
 from torch import Tensor
 from tqdm import tqdm
 
-from video_colbert.index.search.searcher import TokensInMemory
+from video_colbert.index.search.level_bags import TokensInMemory
 
 POINTS_AT_ONCE = 256
 
@@ -44,8 +44,7 @@ class QdrantEdgePeer:
     def __init__(self, folder: Path, source: TokensInMemory) -> None:
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir(parents=True)
-        frames, videos = source.bags()
-        assert videos is not None  # noqa: S101 - the benchmark's sources have both levels
+        frames, videos = (source.levels[level] for level in ("frame", "video"))
         width = frames.tokens.shape[1]
         level = EdgeVectorParams(
             size=width,

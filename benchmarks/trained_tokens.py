@@ -13,6 +13,7 @@ from transformers import AutoModel, AutoProcessor
 from video_colbert import VideoColBERTEncoder
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
+from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.token_bags import TokenBags
 
 REPOSITORY = Path(__file__).parents[1]
@@ -21,7 +22,7 @@ CACHE = REPOSITORY / "runs" / "trained_tokens.safetensors"
 SPLITS = ("train", "validation", "test")
 
 
-def trained_tokens() -> tuple[TokenBags, TokenBags, EncodedQueries]:
+def trained_tokens() -> tuple[LevelBags, EncodedQueries]:
     """Bags of 5,300 clips, float32, and the captions of the 200 test clips among them.
 
     The model is that of `demo.py`, which is run if it was not before (some minutes); the bags are kept in `runs/`.
@@ -41,17 +42,17 @@ def trained_tokens() -> tuple[TokenBags, TokenBags, EncodedQueries]:
     queries = encoder.encode_queries(captions)
     if not CACHE.exists() or _stamp_of(CACHE) != stamp:
         encoded = _encode(encoder)
-        frames = [video.frame_embeds for video in encoded]
-        videos = [video.video_embeds for video in encoded if video.video_embeds is not None]
+        frames = [video.embeds["frame"] for video in encoded]
+        videos = [video.embeds["video"] for video in encoded]
         lengths = {"frame_lengths": [len(bag) for bag in frames], "video_lengths": [len(bag) for bag in videos]}
         tensors = {"frames": torch.cat(frames), "videos": torch.cat(videos)}
         save_file(tensors | {name: torch.tensor(of) for name, of in lengths.items()}, CACHE, {"stamp": stamp})
     with safe_open(CACHE, framework="pt") as file:
-        levels = [
-            TokenBags(file.get_tensor(f"{level}s"), _offsets(file.get_tensor(f"{level}_lengths")))
+        levels = {
+            level: TokenBags(file.get_tensor(f"{level}s"), _offsets(file.get_tensor(f"{level}_lengths")))
             for level in ("frame", "video")
-        ]
-    return levels[0], levels[1], queries
+        }
+    return LevelBags(levels), queries
 
 
 def _encode(encoder: VideoColBERTEncoder) -> list[EncodedVideo]:

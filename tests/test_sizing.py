@@ -30,7 +30,9 @@ def test_a_local_index_takes_the_bytes_that_are_calculated(codec: str, tmp_path:
     for row in range(400):
         frames, tokens = (normalize(torch.randn(count, 512, generator=generator), dim=-1) for count in (12, 14))
         video = IndexedVideo(f"/data/videos/{row:08d}.mp4", f"{row:064x}", 12.0, times)
-        videos.append((video, EncodedVideo(VideoClip(video.path), 12.0, np.array(times), frames, tokens)))
+        videos.append(
+            (video, EncodedVideo(VideoClip(video.path), 12.0, np.array(times), {"frame": frames, "video": tokens}))
+        )
     index.add(videos)
     measured = sum(path.stat().st_size for path in tmp_path.rglob("*") if path.is_file()) / len(videos)
     assert measured == pytest.approx(sum(local_bytes(Workload(1), codec).values()), rel=0.02)

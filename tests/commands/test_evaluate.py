@@ -37,11 +37,11 @@ def frame_ranks(checkpoint: Path, videos: list[Path]) -> list[int]:
     for video in videos:
         (encoded,) = encoder.encode_videos([VideoClip(str(video))])
         assert isinstance(encoded, EncodedVideo)
-        bags.append(encoded.frame_embeds.numpy())
+        bags.append(encoded.embeds["frame"].numpy())
     ranks = []
     for place, caption in enumerate(CAPTIONS):
         query = encoder.encode_queries([caption])
-        tokens = query.query_embeds[0][query.query_mask[0]].numpy()
+        tokens = query.bags_of("frame").embeds[0][query.bags_of("frame").mask[0]].numpy()
         scores = np.array([(tokens @ bag.T).max(axis=1).mean() for bag in bags])
         ranks.append(1 + int((scores > scores[place]).sum()))
     return ranks

@@ -65,14 +65,11 @@ def brute_ranks(checkpoint: Path, folder: Path) -> dict[str, list[int]]:
     ranks: dict[str, list[int]] = {"frame": [], "video": [], "sum": []}
     for text, place in [("a circle of one colour", 0), *((text, place) for place, text in enumerate(CAPTIONS))]:
         query = encoder.encode_queries([text])
-        tokens = query.query_embeds[0][query.query_mask[0]].numpy()
+        tokens = query.bags_of("frame").embeds[0][query.bags_of("frame").mask[0]].numpy()
         scores = []
         for bag in bags:
             assert isinstance(bag, EncodedVideo)
-            assert bag.video_embeds is not None
-            scores.append(
-                [(tokens @ level.numpy().T).max(axis=1).mean() for level in (bag.frame_embeds, bag.video_embeds)]
-            )
+            scores.append([(tokens @ level.numpy().T).max(axis=1).mean() for level in bag.embeds.values()])
         table = np.array(scores)
         for level, column in (("frame", table[:, 0]), ("video", table[:, 1]), ("sum", table.sum(axis=1))):
             ranks[level].append(1 + int((column > column[place]).sum()))

@@ -72,7 +72,7 @@ def test_codec_and_merging_are_those_of_the_index_for_good(
 def test_a_large_index_is_calibrated_once_when_it_is_made(
     tmp_path: Path, command: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("video_colbert.index.lance.lance_index.EXACT_LIMIT", 2)
+    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 2)
     assert main(command) == 0
     assert not Index.open(tmp_path / "index").needs_calibration
 

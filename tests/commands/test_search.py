@@ -70,6 +70,6 @@ def test_json_has_the_fields_that_programs_know_and_no_others(run_command: RunCo
 def test_number_of_candidates_is_reported_where_not_all_videos_are_scored(
     run_command: RunCommand, index: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("video_colbert.index.lance.lance_index.EXACT_LIMIT", 2)
+    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 2)
     _, _, err = run_command("search", "a red circle", "--index", index, "--top-k", "1")
     assert f"candidates of {len(Index.open(index))} videos; they hold" in err

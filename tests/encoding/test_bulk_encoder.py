@@ -71,8 +71,8 @@ def test_clips_come_in_any_order_equal_to_those_encoded_in_order(
     for expected in encoder.encode_videos([VideoClip(path) for path in files], batch_size=1):
         assert isinstance(expected, EncodedVideo)
         video = together[str(expected.clip.source)]
-        torch.testing.assert_close(video.frame_embeds, expected.frame_embeds, atol=1e-5, rtol=0)
-        torch.testing.assert_close(video.video_embeds, expected.video_embeds, atol=1e-5, rtol=0)
+        torch.testing.assert_close(video.embeds["frame"], expected.embeds["frame"], atol=1e-5, rtol=0)
+        torch.testing.assert_close(video.embeds["video"], expected.embeds["video"], atol=1e-5, rtol=0)
         assert video.timestamps.tolist() == expected.timestamps.tolist()
         assert video.duration == expected.duration
 
@@ -125,8 +125,8 @@ def test_clips_of_unknown_size_come_through_too(checkpoint_folder: Path, files: 
         together = encoded(bulk.run(clips(files)))
     [expected] = encoder.encode_videos([VideoClip(files[3])])
     assert isinstance(expected, EncodedVideo)
-    assert len(expected.frame_embeds) == 8
-    torch.testing.assert_close(together[files[3]].frame_embeds, expected.frame_embeds, atol=1e-5, rtol=0)
+    assert len(expected.embeds["frame"]) == 8
+    torch.testing.assert_close(together[files[3]].embeds["frame"], expected.embeds["frame"], atol=1e-5, rtol=0)
 
 
 def test_file_that_crashes_its_decoder_is_reported_and_no_other_is_lost(

@@ -41,7 +41,7 @@ def test_encoded_clips_score_as_the_model_does(encoder: VideoColBERTEncoder, cli
     with torch.no_grad():
         expected = model(**inputs)
     for row, video in enumerate(encoded):
-        for level, bag in (("frame", video.frame_embeds), ("video", video.video_embeds)):
+        for level, bag in video.embeds.items():
             mask = expected.video[f"{level}_mask"][row].bool()
             torch.testing.assert_close(bag, expected.video[f"{level}_embeds"][row][mask], atol=1e-5, rtol=0)
 
@@ -55,9 +55,11 @@ def test_a_gpu_encodes_as_the_processor_does(
     on_gpu = VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cuda")
     pairs = zip(good(list(on_gpu.encode_videos(clips))), good(list(encoder.encode_videos(clips))), strict=True)
     for found, expected in pairs:
-        torch.testing.assert_close(found.frame_embeds.cpu(), expected.frame_embeds, atol=1e-4, rtol=0)
-        torch.testing.assert_close(found.video_embeds.cpu(), expected.video_embeds, atol=1e-4, rtol=0)
-    found, expected = (each.encode_queries(["a red circle grows"]).query_embeds for each in (on_gpu, encoder))
+        torch.testing.assert_close(found.embeds["frame"].cpu(), expected.embeds["frame"], atol=1e-4, rtol=0)
+        torch.testing.assert_close(found.embeds["video"].cpu(), expected.embeds["video"], atol=1e-4, rtol=0)
+    found, expected = (
+        each.encode_queries(["a red circle grows"]).bags_of("frame").embeds for each in (on_gpu, encoder)
+    )
     torch.testing.assert_close(found.cpu(), expected, atol=1e-4, rtol=0)
 
 
@@ -68,7 +70,7 @@ def test_timestamps_and_duration_are_those_of_the_decoded_frames(
         decoded = decode_video(clip.source, 5)
         assert video.timestamps.tolist() == decoded.timestamps.tolist()
         assert video.duration == decoded.duration
-        assert len(video.frame_embeds) == len(decoded.timestamps)
+        assert len(video.embeds["frame"]) == len(decoded.timestamps)
 
 
 @pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (3, 2), (8, 4)])
@@ -79,8 +81,8 @@ def test_neither_batch_size_nor_workers_change_a_vector(
     together = good(list(encoder.encode_videos(clips, batch_size=batch_size, workers=workers)))
     assert [video.clip for video in together] == clips
     for one, other in zip(alone, together, strict=True):
-        torch.testing.assert_close(one.frame_embeds, other.frame_embeds, atol=1e-5, rtol=0)
-        torch.testing.assert_close(one.video_embeds, other.video_embeds, atol=1e-5, rtol=0)
+        torch.testing.assert_close(one.embeds["frame"], other.embeds["frame"], atol=1e-5, rtol=0)
+        torch.testing.assert_close(one.embeds["video"], other.embeds["video"], atol=1e-5, rtol=0)
 
 
 def test_window_of_a_clip_is_what_is_encoded(encoder: VideoColBERTEncoder, clips: list[VideoClip]) -> None:
@@ -156,10 +158,10 @@ def test_queries_equal_the_models_own_and_depend_on_no_batch(encoder: VideoColBE
     queries = encoder.encode_queries(texts, batch_size=batch_size)
     with torch.no_grad():
         expected = encoder.model.get_text_features(**encoder.processor.process_queries(texts))
-    torch.testing.assert_close(queries.query_embeds, expected.query_embeds, atol=1e-5, rtol=0)
-    assert torch.equal(queries.query_mask, expected.query_mask)
-    assert queries.words == encoder.processor.query_words(texts)
-    assert queries.score_levels == ("frame", "video")
+    torch.testing.assert_close(queries.bags_of("frame").embeds, expected.query_embeds, atol=1e-5, rtol=0)
+    assert torch.equal(queries.bags_of("frame").mask, expected.query_mask)
+    assert queries.bags_of("frame").words == encoder.processor.query_words(texts)
+    assert queries.level_weights == {"frame": 1.0, "video": 1.0}
 
 
 def test_truncated_queries_are_counted(encoder: VideoColBERTEncoder) -> None:
@@ -179,11 +181,11 @@ def test_plain_backbone_is_used_zero_shot_with_a_notice(
     assert encoder.is_zero_shot
     assert f"is a {family} checkpoint, not a Video-ColBERT one: searching zero-shot" in caplog.text
     [video, *_] = good(list(encoder.encode_videos(clips)))
-    assert video.video_embeds is None
+    assert list(video.embeds) == ["frame"]
     queries = encoder.encode_queries(["a red circle"])
-    assert queries.query_embeds.shape[:2] == (1, 1)
-    assert [(word.word, word.token_positions) for word in queries.words[0]] == [("a red circle", [0])]
-    assert queries.score_levels == ("frame",)
+    assert queries.bags_of("frame").embeds.shape[:2] == (1, 1)
+    assert [(word.word, word.token_positions) for word in queries.bags_of("frame").words[0]] == [("a red circle", [0])]
+    assert queries.level_weights == {"frame": 1.0}
 
 
 def test_trained_checkpoint_is_not_zero_shot(encoder: VideoColBERTEncoder) -> None:

@@ -70,7 +70,7 @@ def test_videos_and_manifest_in_object_storage_are_encoded(
     [expected] = encoder.encode_videos([VideoClip(local)])
     assert isinstance(expected, EncodedVideo)
     assert video.clip == VideoClip(url)
-    assert video.frame_embeds.tolist() == expected.frame_embeds.tolist()
+    assert video.embeds["frame"].tolist() == expected.embeds["frame"].tolist()
     assert event.file.digest == content_digest(str(local))
 
 

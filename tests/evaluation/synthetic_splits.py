@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import torch
 
-from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.evaluation.retrieval import EncodedSplit
+from video_colbert.encoding.encoded import EncodedQueries, QueryBags
+from video_colbert.evaluation.retrieval import EncodedSplit, PaddedLevel
 
 
 def random_split(
@@ -25,20 +25,16 @@ def random_split(
         values = torch.randn(*shape, width, generator=generator)
         return values.div_(values.norm(dim=-1, keepdim=True))
 
-    queries = EncodedQueries(
-        texts=[f"text {number}" for number in range(num_queries)],
-        query_embeds=tokens(num_queries, query_tokens),
-        query_mask=torch.ones(num_queries, query_tokens, dtype=torch.bool),
-        words=[[] for _ in range(num_queries)],
-        score_levels=("frame", "video"),
-        truncated=[],
-    )
+    def padded(length: int) -> PaddedLevel:
+        return PaddedLevel(tokens(num_videos, length), torch.ones(num_videos, length, dtype=torch.bool))
+
+    mask = torch.ones(num_queries, query_tokens, dtype=torch.bool)
+    bags = QueryBags(tokens(num_queries, query_tokens), mask, [[] for _ in range(num_queries)])
+    texts = [f"text {number}" for number in range(num_queries)]
+    queries = EncodedQueries.of_one_encoder(texts, bags, ("frame", "video"))
     return EncodedSplit(
         video_ids=[f"video{number}" for number in range(num_videos)],
-        frame_embeds=tokens(num_videos, frame_tokens),
-        frame_mask=torch.ones(num_videos, frame_tokens, dtype=torch.bool),
-        video_embeds=tokens(num_videos, video_tokens),
-        video_mask=torch.ones(num_videos, video_tokens, dtype=torch.bool),
+        levels={"frame": padded(frame_tokens), "video": padded(video_tokens)},
         queries=queries,
         positives=[number % num_videos for number in range(num_queries)],
         bad=[],

@@ -42,9 +42,9 @@ def test_batch_size_changes_no_rank(encoder: VideoColBERTEncoder, rows: list[dic
     for batch_size in (1, 2, 3, 7, 100):
         split = encoded(encoder, rows, batch_size)
         # Two videos may be as close as can be, so nothing less than equal tokens will do.
-        assert torch.equal(split.queries.query_embeds, reference.queries.query_embeds), batch_size
-        for field in ("frame_embeds", "video_embeds"):
-            assert torch.equal(getattr(split, field), getattr(reference, field)), (batch_size, field)
+        assert torch.equal(split.queries.bags_of("frame").embeds, reference.queries.bags_of("frame").embeds)
+        for level in ("frame", "video"):
+            assert torch.equal(split.levels[level].embeds, reference.levels[level].embeds), (batch_size, level)
         found = rank_split(split)
         for level, counts in expected.items():
             for direction in ("text_to_video", "video_to_text"):

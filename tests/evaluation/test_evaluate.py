@@ -50,7 +50,7 @@ def test_a_folder_is_evaluated_by_its_name_and_shown_as_a_table(encoder: VideoCo
 
 
 def frames_of(video: EncodedVideo) -> np.ndarray:
-    return video.frame_embeds.numpy()
+    return video.embeds["frame"].numpy()
 
 
 def test_a_folder_without_captions_says_what_is_missing(encoder: VideoColBERTEncoder, folder: Path) -> None:

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+import torch
 
 from tests.evaluation.synthetic_splits import random_split
 from video_colbert.evaluation.metrics import text_to_video_metrics, video_to_text_metrics
@@ -10,11 +13,10 @@ from video_colbert.evaluation.retrieval import evaluate_split
 
 def test_figures_of_a_split_are_those_of_a_loop_over_pairs_of_tokens() -> None:
     split = random_split(17, 40, query_tokens=5, frame_tokens=3, video_tokens=4, width=8)
-    assert split.video_embeds is not None
-    query = split.queries.query_embeds.double().numpy()
+    query = split.queries.bags_of("frame").embeds.double().numpy()
     levels = {}
-    for level, bags in (("frame", split.frame_embeds), ("video", split.video_embeds)):
-        tokens = bags.double().numpy()
+    for level, gallery in split.levels.items():
+        tokens = gallery.embeds.double().numpy()
         levels[level] = np.array([[(q @ v.T).max(axis=1).mean() for v in tokens] for q in query])
     levels["sum"] = levels["frame"] + levels["video"]
     results = evaluate_split(split, dataset="random", split_name="test")
@@ -24,6 +26,16 @@ def test_figures_of_a_split_are_those_of_a_loop_over_pairs_of_tokens() -> None:
     for result in results:
         metrics = text_to_video_metrics if result.direction == "text_to_video" else video_to_text_metrics
         assert result.metrics == pytest.approx(metrics(levels[result.level], split.positives).as_dict())
+
+
+def test_weights_of_levels_change_the_sum_and_no_level() -> None:
+    split = random_split(11, 20, query_tokens=5, frame_tokens=3, video_tokens=4, width=8)
+    plain = split.level_scores()
+    weighted = replace(split, queries=split.queries.with_level_weights({"frame": 0.25, "video": 2.0})).level_scores()
+    for level in ("frame", "video"):
+        assert torch.equal(weighted[level], plain[level])
+    expected = 0.25 * plain["frame"].double() + 2.0 * plain["video"].double()
+    assert weighted["sum"].numpy() == pytest.approx(expected.numpy(), abs=1e-6)
 
 
 def test_intervals_hold_the_figures_and_draw_whole_videos() -> None:

@@ -15,6 +15,7 @@ from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.index import Index, IndexedVideo
 from video_colbert.index.lance import table as lance_table
+from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.scoring import score_bags
 from video_colbert.index.search.token_bags import TokenBags
 
@@ -74,12 +75,9 @@ def read_for(folder: Path, seconds: float, reports: Queue[ReaderReport]) -> None
     queries = make_queries()
     keys = [(name, content) for name in range(_NAMES) for content in range(_CONTENTS)]
     bags = [content_of(*key)[1] for key in keys]
-    scores = score_bags(
-        queries,
-        TokenBags.from_bags([bag.frame_embeds for bag in bags]),
-        TokenBags.from_bags([bag.video_embeds for bag in bags if bag.video_embeds is not None]),
-    )
-    expected = {key: scores.scores[:, place] for place, key in enumerate(keys)}
+    levels = {level: TokenBags.from_bags([bag.embeds[level] for bag in bags]) for level in ("frame", "video")}
+    scores = score_bags(queries, LevelBags(levels))
+    expected = {key: scores.scores[:, row] for row, key in enumerate(keys)}
     index = Index.open(folder, model=MODEL)
     searches, answers, problem = 0, set(), None
     end = time.monotonic() + seconds

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import normalize
 
-from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags, VideoClip
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index import IndexedVideo
 from video_colbert.processing import QueryWord
@@ -31,9 +31,10 @@ def make_videos(
         times = np.arange(frames) / 2
         path = f"/videos/{seed}-{row:04d}.mp4"
         video = IndexedVideo(path, f"digest-{seed}-{row}", frames / 2, tuple(times.tolist()))
-        video_embeds = normalize(centre + noise(14), dim=-1) if has_video_level else None
-        frame_embeds = normalize(centre + noise(frames), dim=-1)
-        videos.append((video, EncodedVideo(VideoClip(path), frames / 2, times, frame_embeds, video_embeds)))
+        lengths = {"video": 14, "frame": frames} if has_video_level else {"frame": frames}
+        made = {level: normalize(centre + noise(length), dim=-1) for level, length in lengths.items()}
+        embeds = {level: made[level] for level in ("frame", "video") if level in made}
+        videos.append((video, EncodedVideo(VideoClip(path), frames / 2, times, embeds)))
     return videos
 
 
@@ -43,14 +44,10 @@ def make_queries(
     """Queries of 3 to 8 tokens that count, of 8."""
     generator = torch.Generator().manual_seed(1000 + seed)
     lengths = torch.randint(3, 9, (number, 1), generator=generator)
-    return EncodedQueries(
-        texts=[f"query {row}" for row in range(number)],
-        query_embeds=normalize(torch.randn(number, 8, dim, generator=generator), dim=-1),
-        query_mask=torch.arange(8) < lengths,
-        words=[[QueryWord("red", [0]), QueryWord("circle", [1, 2])]] * number,
-        score_levels=levels,
-        truncated=[],
-    )
+    embeds = normalize(torch.randn(number, 8, dim, generator=generator), dim=-1)
+    words = [[QueryWord("red", [0]), QueryWord("circle", [1, 2])]] * number
+    bags = QueryBags(embeds, torch.arange(8) < lengths, words)
+    return EncodedQueries.of_one_encoder([f"query {row}" for row in range(number)], bags, levels)
 
 
 def mean_max_sim_by_loops(query: torch.Tensor, mask: torch.Tensor, document: torch.Tensor) -> float:

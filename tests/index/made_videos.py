@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags, VideoClip
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index import IndexedVideo
 from video_colbert.index.indexed_video import MetadataValue
@@ -33,7 +33,10 @@ def make_video(
     """A video whose tokens are a function of its name, or of the seed."""
     generator = torch.Generator().manual_seed(sum(map(ord, name)) if seed is None else seed)
     times = np.arange(frames) / 2
-    video_embeds = unit_vectors(generator, frames + 2) if has_video_level else None
+    embeds = {}
+    if has_video_level:
+        embeds["video"] = unit_vectors(generator, frames + 2)
+    embeds = {"frame": unit_vectors(generator, frames), **embeds}
     return (
         IndexedVideo(
             f"/videos/{name}",
@@ -44,7 +47,7 @@ def make_video(
             end=end,
             metadata=metadata or {},
         ),
-        EncodedVideo(VideoClip(f"/videos/{name}"), frames / 2, times, unit_vectors(generator, frames), video_embeds),
+        EncodedVideo(VideoClip(f"/videos/{name}"), frames / 2, times, embeds),
     )
 
 
@@ -53,11 +56,5 @@ def make_queries(number: int = 3, *, levels: tuple[str, ...] = ("frame", "video"
     mask = torch.ones(number, 5, dtype=torch.bool)
     mask[0, 3:] = False
     words = [QueryWord("red", [1]), QueryWord("circle", [2, 3])]
-    return EncodedQueries(
-        texts=[f"query {row}" for row in range(number)],
-        query_embeds=unit_vectors(generator, number, 5),
-        query_mask=mask,
-        words=[words] * number,
-        score_levels=levels,
-        truncated=[],
-    )
+    bags = QueryBags(unit_vectors(generator, number, 5), mask, [words] * number)
+    return EncodedQueries.of_one_encoder([f"query {row}" for row in range(number)], bags, levels)

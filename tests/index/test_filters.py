@@ -190,7 +190,7 @@ def test_search_with_a_filter_gives_what_testing_every_video_gives(tmp_path: Pat
 def test_filters_work_above_the_exact_limit_and_before_the_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("video_colbert.index.lance.lance_index.EXACT_LIMIT", 10)
+    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
     index = Index.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video(f"{number}.mp4", metadata={"number": number}) for number in range(80)])
     hits = index.search(make_queries(1), top_k=5, where="number in (3, 50, 77)")[0]

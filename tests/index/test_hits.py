@@ -6,21 +6,16 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.encoding.encoded import EncodedQueries, QueryBags
 from video_colbert.index.hits import MomentRange, find_moments, find_ranges
 from video_colbert.processing import QueryWord
 
 
 def queries_of(words: dict[str, list[int]], width: int) -> EncodedQueries:
     """One query whose token i is unit vector i."""
-    return EncodedQueries(
-        texts=[" ".join(words)],
-        query_embeds=torch.eye(width)[None],
-        query_mask=torch.ones(1, width, dtype=torch.bool),
-        words=[[QueryWord(word, positions) for word, positions in words.items()]],
-        score_levels=("frame",),
-        truncated=[],
-    )
+    of_query = [QueryWord(word, positions) for word, positions in words.items()]
+    bags = QueryBags(torch.eye(width)[None], torch.ones(1, width, dtype=torch.bool), [of_query])
+    return EncodedQueries.of_one_encoder([" ".join(words)], bags, ("frame",))
 
 
 def frames_of(*similarities: list[float]) -> torch.Tensor:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from video_colbert.processing import QueryWord, VideoSource
+
+VIDEO_MODEL = "video_model"
+"""Name of the encoder whose queries are compared with the levels "frame" and "video"."""
 
 
 @dataclass(frozen=True)
@@ -28,26 +33,23 @@ class VideoClip:
 
 @dataclass(frozen=True)
 class EncodedVideo:
-    """The token bags of a clip.
+    """The token bags of a clip, one for each level.
 
     Attributes:
         clip: what was encoded.
         duration: of the whole video, in seconds.
         timestamps: float64 [T], seconds from the start of the video at which each frame appears.
-        frame_embeds: float32 [T, D] frame tokens on the CPU, each of unit length; [1, D] for a model that makes
-            one vector of a level.
-        video_embeds: float32 [V, D] video tokens on the CPU; None for a model without the video level.
-        frame_weights: float32 [T] weights of the frame tokens, for a model that scores by them.
-        video_weights: float32 [V] weights of the video tokens, likewise.
+        embeds: by level, float32 [tokens, D] tokens on the CPU, each of unit length. "frame" has T of them, or one
+            for a model that makes one vector of a level; "video" is there for a model with the video level. Levels
+            may differ in D.
+        token_weights: by level, float32 [tokens], for a model that scores by weights of tokens.
     """
 
     clip: VideoClip
     duration: float
     timestamps: npt.NDArray[np.float64]
-    frame_embeds: Tensor
-    video_embeds: Tensor | None
-    frame_weights: Tensor | None = None
-    video_weights: Tensor | None = None
+    embeds: Mapping[str, Tensor]
+    token_weights: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -64,26 +66,130 @@ class BadVideo:
 
 
 @dataclass(frozen=True)
+class QueryBags:
+    """The token bags of queries, as one encoder makes them.
+
+    Attributes:
+        embeds: float32 [Nq, Lq, D] query tokens on the encoder's device, each of unit length.
+        mask: bool [Nq, Lq], true on the tokens that count.
+        words: for each query its words and where their tokens stand among the Lq; the whole query as one word
+            where the encoder makes one pooled vector of it.
+        token_weights: float32 [Nq, Lq] weights of the query tokens, for a model that scores by them.
+    """
+
+    embeds: Tensor
+    mask: Tensor
+    words: Sequence[Sequence[QueryWord]]
+    token_weights: Tensor | None = None
+
+    @property
+    def dimension(self) -> int:
+        """Numbers of a token, D."""
+        return int(self.embeds.shape[-1])
+
+    def select(self, rows: Sequence[int]) -> QueryBags:
+        """The bags of some queries, in the order of `rows`."""
+        chosen = list(rows)
+        weights = None if self.token_weights is None else self.token_weights[chosen]
+        return QueryBags(self.embeds[chosen], self.mask[chosen], [self.words[row] for row in chosen], weights)
+
+    def to(self, device: torch.device | str) -> QueryBags:
+        """The same with its tensors on a device."""
+        weights = None if self.token_weights is None else self.token_weights.to(device)
+        return replace(self, embeds=self.embeds.to(device), mask=self.mask.to(device), token_weights=weights)
+
+
+@dataclass(frozen=True)
 class EncodedQueries:
-    """The token bags of queries, ready to be searched with.
+    """Queries ready to be searched with: token bags, which level each is compared with, and what a level counts.
 
     Attributes:
         texts: the queries, Nq of them.
-        query_embeds: float32 [Nq, Lq, D] query tokens on the model's device, each of unit length.
-        query_mask: bool [Nq, Lq], true on the tokens that count.
-        words: for each query its words and where their tokens stand among the Lq; the whole query as one word
-            where the model makes one pooled vector of it.
-        score_levels: the levels, "frame" and "video", that the model's score sums.
-        truncated: indices of the queries that were longer than the text tower holds and were cut.
+        bags: the queries' token bags, by the encoder that made them.
+        encoder_of_level: for each level that can be scored, the key in `bags` of what is compared with it.
+        level_weights: the weight of each level that the score sums, a part of those in `encoder_of_level`.
+        truncated: indices of the queries that were longer than an encoder takes and were cut.
         interaction: how the model scores, as `interaction` of its configuration.
-        query_weights: float32 [Nq, Lq] weights of the query tokens, for a model that scores by them.
+
+    Example:
+        queries = encoder.encode_queries(["a dog catches a ball"]).with_level_weights({"video": 0.5})
     """
 
-    texts: list[str]
-    query_embeds: Tensor
-    query_mask: Tensor
-    words: list[list[QueryWord]]
-    score_levels: tuple[str, ...]
-    truncated: list[int]
+    texts: Sequence[str]
+    bags: Mapping[str, QueryBags]
+    encoder_of_level: Mapping[str, str]
+    level_weights: Mapping[str, float]
+    truncated: Sequence[int] = ()
     interaction: str = "mean_max_sim"
-    query_weights: Tensor | None = None
+
+    @classmethod
+    def of_one_encoder(
+        cls,
+        texts: Sequence[str],
+        bags: QueryBags,
+        levels: Sequence[str],
+        *,
+        score_levels: Sequence[str] | None = None,
+        truncated: Sequence[int] = (),
+        interaction: str = "mean_max_sim",
+    ) -> EncodedQueries:
+        """Queries whose levels are all compared with the same bags.
+
+        Args:
+            texts: the queries, Nq of them.
+            bags: their tokens.
+            levels: the levels that can be scored.
+            score_levels: those that the score sums, each with weight 1; all by default.
+            truncated: as the attribute.
+            interaction: as the attribute.
+        """
+        return cls(
+            texts=texts,
+            bags={VIDEO_MODEL: bags},
+            encoder_of_level=dict.fromkeys(levels, VIDEO_MODEL),
+            level_weights=dict.fromkeys(levels if score_levels is None else score_levels, 1.0),
+            truncated=truncated,
+            interaction=interaction,
+        )
+
+    def bags_of(self, level: str) -> QueryBags:
+        """The bags that are compared with a level.
+
+        Raises:
+            KeyError: no encoder's queries are compared with such a level.
+        """
+        return self.bags[self.encoder_of_level[level]]
+
+    def with_level_weights(self, weights: Mapping[str, float]) -> EncodedQueries:
+        """The same queries with other weights of levels in the score; what is not named keeps its weight.
+
+        Args:
+            weights: by level, a finite number that is not negative; 0 leaves the level out.
+
+        Raises:
+            ValueError: a level is named that the model does not score by, a weight is negative or not finite, or
+                all are 0.
+        """
+        changed = dict(self.level_weights)
+        for level, weight in weights.items():
+            if level not in changed:
+                raise ValueError(f"level_weights names {level!r}; the model scores by {', '.join(self.level_weights)}")
+            if not 0.0 <= weight < float("inf"):
+                raise ValueError(f"the weight of level {level!r} must be finite and not negative, got {weight}")
+            changed[level] = float(weight)
+        if not any(changed.values()):
+            raise ValueError(f"level_weights are all 0; at least one of {', '.join(changed)} must count")
+        return replace(self, level_weights=changed)
+
+    def select(self, rows: Sequence[int]) -> EncodedQueries:
+        """Some of the queries, in the order of `rows`."""
+        return replace(
+            self,
+            texts=[self.texts[row] for row in rows],
+            bags={name: bags.select(rows) for name, bags in self.bags.items()},
+            truncated=[number for number, row in enumerate(rows) if row in self.truncated],
+        )
+
+    def to(self, device: torch.device | str) -> EncodedQueries:
+        """The same with its tensors on a device."""
+        return replace(self, bags={name: bags.to(device) for name, bags in self.bags.items()})

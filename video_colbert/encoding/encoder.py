@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip, clip_name
-from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, QueryBags, VideoClip
 from video_colbert.encoding.pretrained import (
     DType,
     ModelReference,
@@ -161,20 +161,25 @@ class VideoColBERTEncoder:
         pixels = self.processor.video_processor.normalize(pixels.to(self.model.device))
         mask = (torch.arange(pixels.shape[1]) < lengths[:, None]).to(self.model.device)
         video = self.model.get_video_features(pixels.to(self.model.dtype), mask, return_dict=True)
-        frames = _unpadded(video.frame_embeds, video.frame_mask)
-        none: Sequence[Tensor | None] = [None] * len(batch)
-        tokens = frame_weights = video_weights = none
-        if video.video_embeds is not None and video.video_mask is not None:
-            tokens = _unpadded(video.video_embeds, video.video_mask)
-            if video.video_weights is not None:
-                video_weights = _unpadded(video.video_weights, video.video_mask)
+        embeds = {"frame": _unpadded(video.frame_embeds, video.frame_mask)}
+        weights = {}
         if video.frame_weights is not None:
-            frame_weights = _unpadded(video.frame_weights, video.frame_mask)
+            weights["frame"] = _unpadded(video.frame_weights, video.frame_mask)
+        if video.video_embeds is not None and video.video_mask is not None:
+            embeds["video"] = _unpadded(video.video_embeds, video.video_mask)
+            if video.video_weights is not None:
+                weights["video"] = _unpadded(video.video_weights, video.video_mask)
         return [
-            self._if_finite(EncodedVideo(clip.clip, clip.duration, clip.timestamps, frame_bag, video_bag, *weights))
-            for clip, frame_bag, video_bag, *weights in zip(
-                batch, frames, tokens, frame_weights, video_weights, strict=True
+            self._if_finite(
+                EncodedVideo(
+                    clip.clip,
+                    clip.duration,
+                    clip.timestamps,
+                    {level: bags[row] for level, bags in embeds.items()},
+                    {level: of_tokens[row] for level, of_tokens in weights.items()},
+                )
             )
+            for row, clip in enumerate(batch)
         ]
 
     @torch.inference_mode()
@@ -216,15 +221,19 @@ class VideoColBERTEncoder:
             words = [[QueryWord(word=text, token_positions=[0])] for text in texts]
         else:
             words = self.processor.query_words(texts)
-        return EncodedQueries(
-            texts=texts,
-            query_embeds=torch.cat(embeds)[: len(texts)],
-            query_mask=torch.cat(masks)[: len(texts)],
-            words=words,
+        bags = QueryBags(
+            torch.cat(embeds)[: len(texts)],
+            torch.cat(masks)[: len(texts)],
+            words,
+            torch.cat(weights)[: len(texts)] if weights else None,
+        )
+        return EncodedQueries.of_one_encoder(
+            texts,
+            bags,
+            ("frame", "video") if "video" in config.score_levels else ("frame",),
             score_levels=tuple(config.score_levels),
             truncated=self.processor.truncated_queries(texts),
             interaction=config.interaction,
-            query_weights=torch.cat(weights)[: len(texts)] if weights else None,
         )
 
     @property
@@ -237,8 +246,8 @@ class VideoColBERTEncoder:
 
     def _if_finite(self, video: EncodedVideo) -> EncodedVideo | BadVideo:
         """A video whose vectors are numbers, or else what is wrong with it."""
-        vectors = (video.frame_embeds, video.video_embeds, video.frame_weights, video.video_weights)
-        if all(torch.isfinite(each).all() for each in vectors if each is not None):
+        vectors = (*video.embeds.values(), *video.token_weights.values())
+        if all(torch.isfinite(each).all() for each in vectors):
             return video
         reason = f"{self.reference.name} gave vectors for it that are not finite; try dtype float32"
         return BadVideo(clip_name(video.clip), reason)

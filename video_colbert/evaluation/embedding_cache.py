@@ -6,29 +6,31 @@ model's revision and number type, and this library's version. A file a video; th
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from video_colbert import __version__
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.processing import QueryWord, VideoSource
+from video_colbert.evaluation.encoded_files import (
+    DamagedFileError,
+    read_queries,
+    read_video,
+    write_queries,
+    write_video,
+)
+from video_colbert.processing import VideoSource
 
 logger = logging.getLogger(__name__)
 
 _CHUNK_BYTES = 2**20
-_Encoded = TypeVar("_Encoded", EncodedVideo, EncodedQueries)
 
 
 class EmbeddingCache:
@@ -70,11 +72,15 @@ class EmbeddingCache:
 
     def read_video(self, path: Path | None, clip: VideoClip) -> EncodedVideo | None:
         """The tokens of a clip; None if they are not there, or damaged, which is logged."""
-        fields = None if path is None else _read(path)
-        if fields is None:
+        if path is None or not path.is_file():
+            return None
+        try:
+            video = read_video(path, clip)
+        except DamagedFileError as error:
+            logger.warning("%s is damaged (%s) and is made anew", path, error)
             return None
         self.hits += 1
-        return EncodedVideo(clip=clip, **{**fields, "timestamps": fields["timestamps"].numpy()})
+        return video
 
     def write_video(self, path: Path, video: EncodedVideo) -> None:
         """Writes the tokens of a clip.
@@ -82,7 +88,7 @@ class EmbeddingCache:
         Raises:
             OSError: the file cannot be written.
         """
-        _write(path, video, leave_out=("clip",))
+        write_video(path, video)
 
     def encode_queries(self, texts: Sequence[str], *, batch_size: int) -> EncodedQueries:
         """Encodes queries, or reads what the same list of queries gave before; arguments as the encoder's.
@@ -95,45 +101,14 @@ class EmbeddingCache:
         inputs = self._encoder.processor.process_queries(list(texts)) if texts else {}
         ids = hashlib.sha256(b"".join(np.ascontiguousarray(values).tobytes() for values in inputs.values()))
         path = self._queries / f"{_digest_of({'texts': list(texts), 'ids': ids.hexdigest()})}.safetensors"
-        fields = _read(path)
-        if fields is not None:
-            device = self._encoder.model.device
-            words = [[QueryWord(**word) for word in of_query] for of_query in fields["words"]]
-            tensors = {name: value.to(device) for name, value in fields.items() if isinstance(value, torch.Tensor)}
-            return EncodedQueries(
-                **{**fields, **tensors, "words": words, "score_levels": tuple(fields["score_levels"])}
-            )
+        if path.is_file():
+            try:
+                return read_queries(path).to(self._encoder.model.device)
+            except DamagedFileError as error:
+                logger.warning("%s is damaged (%s) and is made anew", path, error)
         queries = self._encoder.encode_queries(texts, batch_size=batch_size)
-        _write(path, queries, leave_out=())
+        write_queries(path, queries)
         return queries
-
-
-def _write(path: Path, encoded: _Encoded, *, leave_out: Sequence[str]) -> None:
-    tensors: dict[str, torch.Tensor] = {}
-    others: dict[str, Any] = {}
-    for field in dataclasses.fields(encoded):
-        value = getattr(encoded, field.name)
-        if field.name in leave_out:
-            continue
-        if isinstance(value, torch.Tensor | np.ndarray):
-            tensors[field.name] = torch.as_tensor(value).cpu().contiguous()
-        else:
-            others[field.name] = value
-    temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    save_file(tensors, temporary, metadata={"fields": json.dumps(others, default=dataclasses.asdict)})
-    temporary.replace(path)
-
-
-def _read(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        with safe_open(path, framework="pt") as file:
-            fields: dict[str, Any] = json.loads(file.metadata()["fields"])
-            return fields | {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 # no mapping
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError) as error:
-        logger.warning("%s is damaged (%s) and is made anew", path, error)
-        return None
 
 
 def _digest_of(value: Mapping[str, Any]) -> str:

@@ -14,7 +14,7 @@ from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.retrieval import EncodedSplit
 from video_colbert.index.display import picture_uri
-from video_colbert.index.search.searcher import Moment, find_moments
+from video_colbert.index.hits import Moment, find_moments
 from video_colbert.processing import VideoDecodingError
 from video_colbert.processing.video_sources import source_name
 
@@ -110,7 +110,7 @@ def _matched(
     score: float,
 ) -> MatchedVideo:
     video = videos[place]
-    moments = find_moments(split.queries, query, video.frame_embeds, tuple(video.timestamps.tolist()))
+    moments = find_moments(split.queries, query, video.embeds["frame"], tuple(video.timestamps.tolist()))
     thumbnails: dict[str, str] = {}
     note = ""
     try:

@@ -68,34 +68,39 @@ class EvaluationResult:
 
 
 @dataclass(frozen=True)
+class PaddedLevel:
+    """The bags of a gallery on one level, padded to the longest.
+
+    Attributes:
+        embeds: float32 [N, T, D] tokens.
+        mask: bool [N, T], true on real tokens.
+        token_weights: float32 [N, T]; None for a model that does not score by weights of tokens.
+    """
+
+    embeds: Tensor
+    mask: Tensor
+    token_weights: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class EncodedSplit:
     """The gallery and the queries of a split.
 
     Attributes:
         video_ids: of the gallery, in its order.
-        frame_embeds: [N, T, D] frame tokens, padded.
-        frame_mask: [N, T], true on real frames.
-        video_embeds: [N, V, D] video tokens, padded; None for a model without the video level.
-        video_mask: [N, V], true on real tokens; None likewise.
+        levels: the gallery's tokens by level.
         queries: the captions of the videos in the gallery.
         positives: [num_queries] place in the gallery of each query's video.
         bad: videos that did not decode.
         num_expected_videos: rows of the split.
-        frame_weights: [N, T] weights of frame tokens, padded; None for a model that does not score by them.
-        video_weights: [N, V] weights of video tokens, likewise.
     """
 
     video_ids: list[str]
-    frame_embeds: Tensor
-    frame_mask: Tensor
-    video_embeds: Tensor | None
-    video_mask: Tensor | None
+    levels: Mapping[str, PaddedLevel]
     queries: EncodedQueries
     positives: list[int]
     bad: list[BadVideo]
     num_expected_videos: int
-    frame_weights: Tensor | None = None
-    video_weights: Tensor | None = None
 
     def level_scores(self, rows: slice | Tensor = slice(None), columns: slice = slice(None)) -> dict[str, Tensor]:
         """Scores queries against the gallery on each level that the model has, and their sum.
@@ -105,26 +110,22 @@ class EncodedSplit:
             columns: which videos of the gallery.
 
         Returns:
-            [queries, videos] scores by level: "frame", "video" if there is one, and "sum" over the model's levels.
+            [queries, videos] scores by level, and "sum" over the levels that count, times their weights.
         """
-        query, mask = self.queries.query_embeds[rows].cpu(), self.queries.query_mask[rows].cpu()
-        weights = None if self.queries.query_weights is None else self.queries.query_weights[rows].cpu()
-        levels = {"frame": (self.frame_embeds, self.frame_mask, self.frame_weights)}
-        if self.video_embeds is not None and self.video_mask is not None:
-            levels["video"] = (self.video_embeds, self.video_mask, self.video_weights)
-        scores = {
-            level: interaction_scores(
+        scores = {}
+        for level, gallery in self.levels.items():
+            queries = self.queries.bags_of(level)
+            scores[level] = interaction_scores(
                 self.queries.interaction,
-                query,
-                embeds[columns],
-                mask,
-                embeds_mask[columns],
-                weights,
-                None if embeds_weights is None else embeds_weights[columns],
+                queries.embeds[rows].cpu(),
+                gallery.embeds[columns],
+                queries.mask[rows].cpu(),
+                gallery.mask[columns],
+                None if queries.token_weights is None else queries.token_weights[rows].cpu(),
+                None if gallery.token_weights is None else gallery.token_weights[columns],
             )
-            for level, (embeds, embeds_mask, embeds_weights) in levels.items()
-        }
-        scores["sum"] = torch.stack([scores[level] for level in self.queries.score_levels]).sum(0)
+        weights = self.queries.level_weights
+        scores["sum"] = torch.stack([weights[level] * scores[level] for level in weights if weights[level]]).sum(0)
         return scores
 
 
@@ -205,24 +206,15 @@ def encode_split(
     if not captions:
         reasons = f"; the first bad one is {bad[0].source}: {bad[0].reason}" if bad else ", and none has a caption"
         raise ValueError(f"there is nothing to evaluate: of {len(rows)} videos, {len(good)} were encoded{reasons}")
-    frames, frame_mask = _padded([video.frame_embeds for _, video in good])
-    tokens, token_mask = None, None
-    if good[0][1].video_embeds is not None:
-        tokens, token_mask = _padded([video.video_embeds for _, video in good if video.video_embeds is not None])
     return EncodedSplit(
         video_ids=[row["video_id"] for row, _ in good],
-        frame_embeds=frames,
-        frame_mask=frame_mask,
-        video_embeds=tokens,
-        video_mask=token_mask,
+        levels={level: _padded_level([video for _, video in good], level) for level in good[0][1].embeds},
         queries=(encoder if cache is None else cache).encode_queries(
             [text for _, text in captions], batch_size=batch_size
         ),
         positives=[place for place, _ in captions],
         bad=bad,
         num_expected_videos=len(rows),
-        frame_weights=_padded_weights([video.frame_weights for _, video in good]),
-        video_weights=_padded_weights([video.video_weights for _, video in good]),
     )
 
 
@@ -318,12 +310,9 @@ def evaluate_split(
     return results
 
 
-def _padded(bags: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
-    lengths = torch.tensor([len(bag) for bag in bags])
-    tokens = pad_sequence(list(bags), batch_first=True)
-    return tokens, torch.arange(tokens.shape[1]) < lengths[:, None]
-
-
-def _padded_weights(weights: Sequence[Tensor | None]) -> Tensor | None:
-    known = [each for each in weights if each is not None]
-    return pad_sequence(known, batch_first=True) if known else None
+def _padded_level(videos: Sequence[EncodedVideo], level: str) -> PaddedLevel:
+    bags = [video.embeds[level] for video in videos]
+    embeds = pad_sequence(bags, batch_first=True)
+    mask = torch.arange(embeds.shape[1]) < torch.tensor([len(bag) for bag in bags])[:, None]
+    weights = [video.token_weights[level] for video in videos if level in video.token_weights]
+    return PaddedLevel(embeds, mask, pad_sequence(weights, batch_first=True) if weights else None)

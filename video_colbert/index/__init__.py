@@ -1,6 +1,7 @@
 """Index and search."""
 
 from video_colbert.index.filters import Filter, parse_filter
+from video_colbert.index.hits import Moment, MomentRange, SearchHit
 from video_colbert.index.index_location import create_index, index_exists, open_index
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.ingest.indexing import index_videos, prune_videos
@@ -10,15 +11,10 @@ from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.ingest.windows import WindowSettings, video_windows
 from video_colbert.index.lance.lance_index import Index
 from video_colbert.index.search.candidate_calibration import Calibration
-from video_colbert.index.search.searcher import (
-    Moment,
-    MomentRange,
-    Searcher,
-    SearchHit,
-    TokensInMemory,
-    TokenSource,
-    TopRows,
-)
+from video_colbert.index.search.level_bags import LevelBags, TokensInMemory, TokenSource
+from video_colbert.index.search.rescoring import TopRows
+from video_colbert.index.search.searcher import Searcher
+from video_colbert.index.search.token_bags import TokenBags
 from video_colbert.index.video_index import VideoIndex
 
 __all__ = [
@@ -28,10 +24,12 @@ __all__ = [
     "Index",
     "IndexedVideo",
     "IndexingReport",
+    "LevelBags",
     "Moment",
     "MomentRange",
     "SearchHit",
     "Searcher",
+    "TokenBags",
     "TokenSource",
     "TokensInMemory",
     "TopRows",

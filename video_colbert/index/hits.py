@@ -59,8 +59,8 @@ class SearchHit:
         video: path of the file, or its URL.
         start: where the window starts, in seconds.
         end: where it ends, in seconds.
-        score: weighted sum of the levels that the model scores by.
-        level_scores: the score of each level.
+        score: weighted sum of the levels.
+        level_scores: by level, MeanMaxSim over the video's tokens; a level on which it has none is left out.
         moments: for each word of the query, in its order, the frame it matched best; none for a model that makes
             one vector of all frames.
         ranges: the parts of the video in which words match best, merged, in order of time; none likewise.
@@ -172,15 +172,22 @@ def find_ranges(
     )
 
 
+def finite_scores(scores: Mapping[str, Tensor]) -> dict[str, float]:
+    """Scores by level as numbers, without the levels on which a video has no tokens, where they are infinite."""
+    return {level: float(score) for level, score in scores.items() if torch.isfinite(score)}
+
+
 @torch.inference_mode()
 def _similarities_of_words(
     queries: EncodedQueries, query: int, frame_embeds: Tensor
 ) -> list[tuple[str, npt.NDArray[np.float32]]]:
-    query_embeds = queries.query_embeds[query].cpu().float()
-    similarities = (query_embeds @ frame_embeds.float().T).numpy()
+    if "frame" not in queries.encoder_of_level:
+        return []
+    bags = queries.bags_of("frame")
+    similarities = (bags.embeds[query].cpu().float() @ frame_embeds.float().T).numpy()
     return [
         (word.word, similarities[list(word.token_positions)].sum(axis=0))
-        for word in queries.words[query]
+        for word in bags.words[query]
         if word.token_positions
     ]
 

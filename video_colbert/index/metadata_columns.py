@@ -10,10 +10,13 @@ from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import RECORD_FIELDS, MetadataValue
 
-VECTOR_COLUMNS = ("frame_tokens", "video_tokens", "pooled")
-"""The columns that hold vectors, where an index is a table."""
+TOKENS_SUFFIX = "_tokens"
+"""What the name of the column of a level's tokens ends in, behind the level's name."""
 
-_OWN_COLUMNS = frozenset((*(column.name for column in RECORD_FIELDS), *VECTOR_COLUMNS))
+POOLED = "pooled"
+"""Name of the column of pooled vectors."""
+
+_RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
 # What quotes a name in a filter, and what Lance takes for a column within a column.
 _NOT_IN_NAMES = frozenset('"`.')
 _TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
@@ -21,13 +24,12 @@ _TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.
 
 def metadata_fields(schema: pa.Schema) -> list[pa.Field]:
     """The metadata columns of an index."""
-    return [column for column in schema if column.name not in _OWN_COLUMNS]
+    return [column for column in schema if column.name not in _RECORD_NAMES and not _is_list(column.type)]
 
 
 def filter_fields(schema: pa.Schema) -> list[pa.Field]:
     """The columns that a search can filter by: metadata, and what is known of every video."""
-    lists = (*VECTOR_COLUMNS, "timestamps")
-    return [column for column in schema if column.name not in lists]
+    return [column for column in schema if not _is_list(column.type)]
 
 
 def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
@@ -44,6 +46,7 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
         IndexStoreError: a name cannot be a column's or is taken, or a value's type is not that of its column.
     """
     known = {column.name: column.type for column in schema}
+    stored = {column.name for column in metadata_fields(schema)}
     types: dict[str, list[pa.DataType]] = {}
     new = []
     for name, value in (item for row in values for item in row.items()):
@@ -51,8 +54,12 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
             raise IndexStoreError(
                 f'metadata cannot be named {name!r}; use letters, digits, spaces and signs other than ", ` and .'
             )
-        if name in _OWN_COLUMNS:
+        if name in _RECORD_NAMES or name == POOLED:
             raise IndexStoreError(f"metadata cannot be named {name!r}, which is a column of every index")
+        if name.endswith(TOKENS_SUFFIX) and name not in stored:
+            raise IndexStoreError(
+                f"metadata cannot be named {name!r}; a name that ends in {TOKENS_SUFFIX} is a level's"
+            )
         if type(value) not in _TYPES:
             raise IndexStoreError(
                 f"metadata {name!r} must be text, a number, or true or false, got {value!r} ({type(value).__name__})"
@@ -77,6 +84,11 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
         if name not in known:
             new.append(pa.field(name, kinds.pop() if len(kinds) == 1 else pa.float64()))
     return new
+
+
+def _is_list(kind: pa.DataType) -> bool:
+    """Whether a column holds vectors or times, which no metadata column does."""
+    return bool(pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
 def _type_name(kind: pa.DataType) -> str:

@@ -55,12 +55,13 @@ class SearchHits(list[SearchHit]):
         """A table of rank, scores, window, file and matched moments, for a terminal."""
         if not self:
             return "No hits."
-        levels = list(self[0].level_scores)
+        levels = list(dict.fromkeys(level for hit in self for level in hit.level_scores))
         head = "".join(f"  {name:>7}" for name in ("score", *levels))
         lines = [f"{'rank':>4}{head}  {'seconds':>15}  file"]
         for hit in self:
-            scores = "".join(
-                f"  {score:>7.4f}" for score in (hit.score, *(hit.level_scores[level] for level in levels))
+            found = [f"{hit.level_scores[level]:.4f}" if level in hit.level_scores else "-" for level in levels]
+            scores = f"  {hit.score:>7.4f}" + "".join(
+                f"  {score:>{max(7, len(level))}}" for level, score in zip(levels, found, strict=True)
             )
             window = f"{hit.start:.1f} - {hit.end:.1f}"
             lines.append(f"{hit.rank:>4}{scores}  {window:>15}  {short_name(hit.video)}")

@@ -8,8 +8,8 @@ from typing import Protocol
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.index.filters import Filter
+from video_colbert.index.hits import SearchHit
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
-from video_colbert.index.search.searcher import SearchHit
 
 
 class VideoIndex(Protocol):
@@ -64,7 +64,6 @@ class VideoIndex(Protocol):
         *,
         top_k: int = 10,
         where: Filter | str | None = None,
-        level_weights: Mapping[str, float] | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
         """As `Index.search`."""

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import Index, IndexedVideo
@@ -45,10 +46,9 @@ def test_search_scores_equal_the_formula_for_videos_of_different_lengths(tmp_pat
     for row, hits in enumerate(results):
         expected = []
         for video, encoded in stored:
-            assert encoded.video_embeds is not None
-            query, mask = queries.query_embeds[row], queries.query_mask[row]
-            frame = mean_max_sim_by_loops(query, mask, encoded.frame_embeds)
-            whole = mean_max_sim_by_loops(query, mask, encoded.video_embeds)
+            query, mask = queries.bags_of("frame").embeds[row], queries.bags_of("frame").mask[row]
+            frame = mean_max_sim_by_loops(query, mask, encoded.embeds["frame"])
+            whole = mean_max_sim_by_loops(query, mask, encoded.embeds["video"])
             expected.append((frame + whole, frame, whole, video.path))
         expected.sort(reverse=True)
         assert [hit.video for hit in hits] == [path for *_, path in expected]
@@ -57,14 +57,74 @@ def test_search_scores_equal_the_formula_for_videos_of_different_lengths(tmp_pat
             assert hit.level_scores == pytest.approx({"frame": frame, "video": whole}, abs=1e-5)
 
 
-def test_blocks_change_no_score(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def make_three_level_video(name: str, row: int) -> tuple[IndexedVideo, EncodedVideo]:
+    """A video with a third level of 5 dimensions, on which every third video has no tokens."""
+    video, encoded = make_video(name, frames=1 + row % 4)
+    generator = torch.Generator().manual_seed(row)
+    speech = torch.nn.functional.normalize(torch.randn(row % 3, 5, generator=generator), dim=1)
+    return video, replace(encoded, embeds={**encoded.embeds, "speech": speech})
+
+
+def make_three_level_queries(weights: dict[str, float]) -> EncodedQueries:
+    queries = make_queries()
+    speech = torch.nn.functional.normalize(torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(5)), dim=-1)
+    mask = torch.arange(4) < torch.tensor([[4], [1], [3]])
+    return replace(
+        queries,
+        bags={**queries.bags, "text_model": QueryBags(speech, mask, [[]] * 3)},
+        encoder_of_level={**queries.encoder_of_level, "speech": "text_model"},
+        level_weights={**queries.level_weights, "speech": 1.0},
+    ).with_level_weights(weights)
+
+
+@pytest.mark.parametrize("weights", [{}, {"frame": 0.25, "speech": 2.0}, {"video": 0.0}])
+@pytest.mark.parametrize("exact_limit", [100, 5])
+def test_index_of_three_levels_is_searched_as_the_formula_says(
+    tmp_path: Path, weights: dict[str, float], exact_limit: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", exact_limit)
     index = Index.create(tmp_path, model=MODEL, num_frames=6)
-    index.add([make_video(f"{number}.mp4", frames=1 + number % 5) for number in range(20)])
-    whole = index.search(make_queries(), top_k=20)
-    monkeypatch.setattr("video_colbert.index.search.scoring._BLOCK_BYTES", 700)
-    for hits, expected in zip(index.search(make_queries(), top_k=20), whole, strict=True):
-        assert [hit.video for hit in hits] == [hit.video for hit in expected]
-        assert [hit.score for hit in hits] == pytest.approx([hit.score for hit in expected], abs=1e-6)
+    stored = [make_three_level_video(f"{row}.mp4", row) for row in range(12)]
+    index.add(stored[:7])
+    index.add(stored[7:])
+    queries = make_three_level_queries(weights)
+    for row, hits in enumerate(Index.open(tmp_path).search(queries, top_k=12)):
+        expected = []
+        for video, encoded in stored:
+            levels = {
+                level: mean_max_sim_by_loops(queries.bags_of(level).embeds[row], queries.bags_of(level).mask[row], bag)
+                for level, bag in encoded.embeds.items()
+                if len(bag)
+            }
+            expected.append(
+                (sum(queries.level_weights[level] * levels[level] for level in levels), levels, video.path)
+            )
+        expected.sort(key=lambda of_video: -of_video[0])
+        assert [hit.video for hit in hits] == [path for _, _, path in expected]
+        for hit, (score, levels, _) in zip(hits, expected, strict=True):
+            assert hit.score == pytest.approx(score, abs=1e-5)
+            assert hit.level_scores == pytest.approx(levels, abs=1e-5)
+
+
+def test_levels_of_an_index_keep_their_dimensions_in_every_codec(tmp_path: Path) -> None:
+    for codec in ("float16", "int8"):
+        index = Index.create(tmp_path / codec, model=MODEL, num_frames=6, codec=codec)
+        index.add([make_three_level_video(f"{row}.mp4", row) for row in range(6)])
+        [best, *_] = Index.open(tmp_path / codec).search(make_three_level_queries({}))[0]
+        assert set(best.level_scores) >= {"frame", "video"}
+        schema = lancedb.connect(tmp_path / codec).open_table("videos").schema
+        assert [schema.field(f"{level}_tokens").metadata for level in ("frame", "video", "speech")] == [
+            {b"video_colbert.dimension": size} for size in (b"8", b"8", b"5")
+        ]
+        assert schema.field("pooled").type.list_size == 21
+
+
+def test_level_that_cannot_name_a_column_is_refused(tmp_path: Path) -> None:
+    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    video, encoded = make_video("a.mp4")
+    with pytest.raises(IndexStoreError, match="a level cannot be named 'On Screen'"):
+        index.add([(video, replace(encoded, embeds={**encoded.embeds, "On Screen": torch.ones(2, 5)}))])
+    assert names(Index.open(tmp_path)) == []
 
 
 def test_moments_are_where_the_summed_tokens_of_a_word_match_best(tmp_path: Path) -> None:
@@ -76,8 +136,8 @@ def test_moments_are_where_the_summed_tokens_of_a_word_match_best(tmp_path: Path
     assert [moment.word for moment in moments] == ["red", "circle"]
     for moment, positions in zip(moments, ([1], [2, 3]), strict=True):
         sums = [
-            sum(float(queries.query_embeds[1, position] @ frame.half().float()) for position in positions)
-            for frame in encoded.frame_embeds
+            sum(float(queries.bags_of("frame").embeds[1, position] @ frame.half().float()) for position in positions)
+            for frame in encoded.embeds["frame"]
         ]
         assert moment.time == video.timestamps[int(np.argmax(sums))]
         assert moment.similarity == pytest.approx(max(sums), abs=1e-5)
@@ -187,7 +247,7 @@ def test_table_can_be_read_without_this_package_and_names_the_model(tmp_path: Pa
         "end": None,
     }
     assert {name: row[name] for name in described} == described
-    assert torch.equal(torch.tensor(np.array(row["frame_tokens"])).half(), encoded.frame_embeds.half())
+    assert torch.equal(torch.tensor(np.array(row["frame_tokens"])).half(), encoded.embeds["frame"].half())
     assert len(row["video_tokens"]) == 5
     assert len(row["pooled"]) == 2 * WIDTH
     metadata = {key.decode(): value.decode() for key, value in table.schema.metadata.items()}
@@ -275,23 +335,27 @@ def test_tokens_are_scored_as_the_codec_stored_them(tmp_path: Path, codec: str) 
     for row, hits in enumerate(Index.open(tmp_path).search(queries)):
         scores = {hit.video: hit.level_scores["frame"] for hit in hits}
         for video, encoded in stored:
-            decoded = token_codec(codec).decode(token_codec(codec).encode(encoded.frame_embeds), WIDTH)
-            expected = mean_max_sim_by_loops(queries.query_embeds[row], queries.query_mask[row], decoded)
+            decoded = token_codec(codec).decode(token_codec(codec).encode(encoded.embeds["frame"]), WIDTH)
+            expected = mean_max_sim_by_loops(
+                queries.bags_of("frame").embeds[row], queries.bags_of("frame").mask[row], decoded
+            )
             assert scores[video.path] == pytest.approx(expected, abs=1e-5)
 
 
 def test_merged_tokens_keep_the_times_of_what_they_stand_for(tmp_path: Path) -> None:
     index = Index.create(tmp_path, model=MODEL, num_frames=6, merge_similarity=0.99)
     video, encoded = make_video("a.mp4", frames=6)
-    assert encoded.video_embeds is not None
-    same = encoded.frame_embeds.clone()
+    same = encoded.embeds["frame"].clone()
     same[1:3] = same[0]
-    index.add([(video, replace(encoded, frame_embeds=same))])
+    index.add([(video, replace(encoded, embeds={**encoded.embeds, "frame": same}))])
     [stored] = Index.open(tmp_path).videos
     assert stored.timestamps == pytest.approx((0.5, 1.5, 2.0, 2.5))
     [[hit]] = index.search(make_queries(1))
     assert hit.level_scores["frame"] == pytest.approx(
-        mean_max_sim_by_loops(make_queries(1).query_embeds[0], make_queries(1).query_mask[0], same), abs=1e-3
+        mean_max_sim_by_loops(
+            make_queries(1).bags_of("frame").embeds[0], make_queries(1).bags_of("frame").mask[0], same
+        ),
+        abs=1e-3,
     )
 
 
@@ -307,23 +371,23 @@ def test_vectors_of_another_dimension_or_other_levels_are_refused_and_both_are_n
     index = Index.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4")])
     video, encoded = make_video("b.mp4")
-    wide = replace(encoded, frame_embeds=torch.ones(3, 16), video_embeds=torch.ones(5, 16))
+    wide = replace(encoded, embeds={"frame": torch.ones(3, 16), "video": torch.ones(5, 16)})
     with pytest.raises(ModelMismatchError, match=r"vectors of 8 dimensions, .*not of 16 dimensions.*/videos/b.mp4"):
         index.add([(video, wide)])
-    with pytest.raises(ModelMismatchError, match="frame and video level, not of 8 dimensions, frame level only"):
+    with pytest.raises(ModelMismatchError, match="levels frame and video, not of 8 dimensions, level frame"):
         index.add([make_video("c.mp4", has_video_level=False)])
-    queries = replace(make_queries(1), query_embeds=torch.ones(1, 5, 16))
-    with pytest.raises(ModelMismatchError, match="vectors of 8 dimensions, not of 16"):
-        index.search(queries)
+    bags = QueryBags(torch.ones(1, 5, 16), torch.ones(1, 5, dtype=torch.bool), [[]])
+    with pytest.raises(ModelMismatchError, match="vectors of 8 dimensions, levels frame and video, not of 16"):
+        index.search(EncodedQueries.of_one_encoder(["a"], bags, ("frame", "video")))
     assert names(index) == ["a.mp4"]
 
 
 def test_index_of_another_schema_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patch:
         patch.setattr("video_colbert.index.lance.schema.SCHEMA_VERSION", 99)
+        patch.setattr("video_colbert.index.lance.schema._READ_VERSIONS", ("99",))
         Index.create(tmp_path, model=MODEL, num_frames=3)
-        assert Index.open(tmp_path).model == MODEL
-    with pytest.raises(IndexStoreError, match="schema version 99, this release reads 2; index the videos again"):
+    with pytest.raises(IndexStoreError, match="schema version 99, this release reads 2 and 3; index the videos again"):
         Index.open(tmp_path)
 
 
@@ -349,7 +413,7 @@ def test_address_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
 
 
 def test_stored_calibration_is_used_by_every_later_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("video_colbert.index.lance.lance_index.EXACT_LIMIT", 10)
+    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
     index = Index.create(tmp_path, model=MODEL, num_frames=3)
     with pytest.raises(ValueError, match="holds no videos to calibrate"):
         index.calibrate()
@@ -369,7 +433,7 @@ def test_stored_calibration_is_used_by_every_later_reader(tmp_path: Path, monkey
 def test_index_that_holds_its_tokens_gives_the_hits_of_one_that_reads_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("video_colbert.index.lance.lance_index.EXACT_LIMIT", 10)
+    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
     index = Index.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video(f"{number}.mp4", frames=1 + number % 4, seed=number) for number in range(60)])
     index.calibrate()

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
-from video_colbert.index.lance.token_merging import merge_neighbours, pool_video
+from video_colbert.index.lance.token_merging import merge_neighbours, merge_video_tokens
 
 
 def directions(*degrees: float) -> torch.Tensor:
@@ -49,18 +49,17 @@ def test_pooled_video_keeps_expansion_tokens_and_the_mean_time_of_what_is_merged
     frames = directions(0, 1, 60, 61, 62)
     video_embeds = directions(0, 0, 0, 45, 90, 90, 90)
     times = np.array([0.0, 1.0, 2.0, 3.0, 4.0])
-    video = EncodedVideo(VideoClip("a.mp4"), 5.0, times, frames, video_embeds)
-    pooled = pool_video(video, 0.99)
+    video = EncodedVideo(VideoClip("a.mp4"), 5.0, times, {"frame": frames, "video": video_embeds})
+    pooled = merge_video_tokens(video, 0.99)
     assert pooled.timestamps.tolist() == [0.5, 3.0]
-    assert angles_of(pooled.frame_embeds) == pytest.approx([0.5, 61], abs=0.1)
-    assert pooled.video_embeds is not None
-    assert angles_of(pooled.video_embeds) == pytest.approx([0, 45, 90, 90, 90], abs=0.1)
+    assert angles_of(pooled.embeds["frame"]) == pytest.approx([0.5, 61], abs=0.1)
+    assert angles_of(pooled.embeds["video"]) == pytest.approx([0, 45, 90, 90, 90], abs=0.1)
     assert (pooled.clip, pooled.duration) == (video.clip, 5.0)
 
 
 def test_model_without_video_level_is_pooled_and_a_bad_similarity_is_refused() -> None:
-    video = EncodedVideo(VideoClip("a.mp4"), 5.0, np.array([1.0]), directions(3), None)
-    assert pool_video(video, 0.9).video_embeds is None
+    video = EncodedVideo(VideoClip("a.mp4"), 5.0, np.array([1.0]), {"frame": directions(3)})
+    assert list(merge_video_tokens(video, 0.9).embeds) == ["frame"]
     for similarity in (0.0, 1.1):
         with pytest.raises(ValueError, match="min_similarity must be above 0 and at most 1"):
-            pool_video(video, similarity)
+            merge_video_tokens(video, similarity)

@@ -20,16 +20,19 @@ def test_the_engine_gives_the_weighted_sum_of_mean_max_sim(weights: dict[str, fl
     while shard.optimize():
         pass
     for row in range(len(queries.texts)):
-        query, mask = queries.query_embeds[row], queries.query_mask[row]
+        query, mask = queries.bags_of("frame").embeds[row], queries.bags_of("frame").mask[row]
         request = score_query(
-            {"frame": query[mask], "video": query[mask]}, weights=weights, candidates=100, limit=10, where=None
+            dict.fromkeys(weights, query[mask]),
+            weights=weights,
+            dimensions={"frame": 16, "video": 16},
+            candidates=100,
+            limit=10,
+            where=None,
         )
         exact = {}
         for video, encoded in videos:
-            assert encoded.video_embeds is not None
-            bags = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
             exact[point_id(video.id)] = sum(
-                weight * mean_max_sim_by_loops(query, mask, bags[level]) for level, weight in weights.items()
+                weight * mean_max_sim_by_loops(query, mask, encoded.embeds[level]) for level, weight in weights.items()
             )
         found = search(shard, request)
         # The engine rounds the query to float16 too, so neighbours of nearly equal score may change places.

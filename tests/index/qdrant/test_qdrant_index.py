@@ -9,12 +9,12 @@ import torch
 from qdrant_client import QdrantClient, models
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos, mean_max_sim_by_loops
-from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import FilterError, IndexStoreError, ModelMismatchError
 from video_colbert.index import Index, IndexedVideo
+from video_colbert.index.hits import SearchHit
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
-from video_colbert.index.search.searcher import SearchHit
 
 URI = "qdrant://host:6333/videos"
 
@@ -41,12 +41,13 @@ def scores_by_loops(
     queries: EncodedQueries, row: int, videos: Videos, weights: dict[str, float]
 ) -> list[tuple[float, str]]:
     """Every video with the score that the formula gives it, best first."""
-    query, mask = queries.query_embeds[row], queries.query_mask[row]
     scored = []
     for video, encoded in videos:
-        bags = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
-        levels = {level: bag for level, bag in bags.items() if bag is not None and level in weights}
-        total = sum(weights[level] * mean_max_sim_by_loops(query, mask, bag) for level, bag in levels.items())
+        total = 0.0
+        for level, weight in weights.items():
+            of_level, bag = queries.bags_of(level), encoded.embeds[level]
+            if len(bag):
+                total += weight * mean_max_sim_by_loops(of_level.embeds[row], of_level.mask[row], bag)
         scored.append((total, video.path))
     return sorted(scored, reverse=True)
 
@@ -78,10 +79,11 @@ def test_the_servers_own_scores_are_the_weighted_sum_of_mean_max_sim(client: Qdr
     make_index(client, videos)
     weights = {"frame": 0.4, "video": 1.6}
     for row in range(5):
-        tokens = queries.query_embeds[row][queries.query_mask[row]]
+        tokens = queries.bags_of("frame").embeds[row][queries.bags_of("frame").mask[row]]
         request = score_query(
             {"frame": tokens, "video": tokens},
             weights=weights,
+            dimensions={"frame": 16, "video": 16},
             candidates=60,
             limit=10,
             where=None,
@@ -97,9 +99,31 @@ def test_the_servers_own_scores_are_the_weighted_sum_of_mean_max_sim(client: Qdr
 )
 def test_level_weights_weigh_the_levels(client: QdrantClient, weights: dict[str, float]) -> None:
     videos, queries = make_videos(80), make_queries(6)
-    found = make_index(client, videos).search(queries, top_k=7, level_weights=weights)
+    found = make_index(client, videos).search(queries.with_level_weights(weights), top_k=7)
     for row, hits in enumerate(found):
         assert_equals(hits, scores_by_loops(queries, row, videos, weights)[:7])
+
+
+def test_a_third_level_of_another_dimension_is_scored_where_a_video_has_tokens_on_it(client: QdrantClient) -> None:
+    generator = torch.Generator().manual_seed(3)
+    videos = [
+        (video, dataclasses.replace(encoded, embeds={**encoded.embeds, "speech": torch.randn(row % 3, 6)}))
+        for row, (video, encoded) in enumerate(make_videos(60))
+    ]
+    queries = make_queries(4)
+    speech = QueryBags(torch.randn(4, 3, 6, generator=generator), torch.ones(4, 3, dtype=torch.bool), [[]] * 4)
+    weights = {"frame": 1.0, "video": 0.5, "speech": 0.2}
+    queries = dataclasses.replace(
+        queries,
+        bags={**queries.bags, "text_model": speech},
+        encoder_of_level={**queries.encoder_of_level, "speech": "text_model"},
+        level_weights=weights,
+    )
+    found = make_index(client, videos).search(queries, top_k=8)
+    levels = {video.path: {level for level, bag in encoded.embeds.items() if len(bag)} for video, encoded in videos}
+    for row, hits in enumerate(found):
+        assert_equals(hits, scores_by_loops(queries, row, videos, weights)[:8])
+        assert all(set(hit.level_scores) == levels[hit.video] for hit in hits)
 
 
 def test_a_model_without_the_video_level_is_scored_by_its_frames(client: QdrantClient) -> None:
@@ -115,11 +139,10 @@ def test_only_the_nearest_pooled_vectors_are_scored_by_their_tokens(client: Qdra
     make_index(client, videos)
     found = QdrantIndex.open(f"{URI}?candidates=15", client=client).search(queries, top_k=10)
     for row, hits in enumerate(found):
-        query = queries.query_embeds[row][queries.query_mask[row]].mean(dim=0)
+        query = queries.bags_of("frame").embeds[row][queries.bags_of("frame").mask[row]].mean(dim=0)
 
         def pooled_score(encoded: EncodedVideo, query: torch.Tensor = query) -> float:
-            assert encoded.video_embeds is not None
-            means = [bag.mean(dim=0) for bag in (encoded.frame_embeds, encoded.video_embeds)]
+            means = [bag.mean(dim=0) for bag in encoded.embeds.values()]
             return sum(float(query @ mean / mean.norm()) for mean in means)
 
         nearest = sorted(videos, key=lambda entry: -pooled_score(entry[1]))[:15]
@@ -271,28 +294,32 @@ def test_another_model_or_revision_is_refused_and_both_are_named(client: QdrantC
 
 def test_tokens_of_another_size_are_refused_and_both_sizes_are_named(client: QdrantClient) -> None:
     index = make_index(client, make_videos(2))
-    with pytest.raises(ModelMismatchError, match="holds frame tokens of 16 numbers, not of 24"):
+    with pytest.raises(ModelMismatchError, match="vectors of 16 dimensions, levels frame and video, not of 24"):
         index.add(make_videos(1, dim=24, seed=3))
-    with pytest.raises(ModelMismatchError, match="holds frame tokens of 16 numbers, not of 24"):
+    with pytest.raises(ModelMismatchError, match="vectors of 16 dimensions, levels frame and video, not of 24"):
         index.search(make_queries(1, dim=24))
     assert len(index) == 2
 
 
 @pytest.mark.parametrize(
-    ("stored", "message"), [(False, "frame, not frame and video"), (True, "frame and video, not f")]
+    ("stored", "message"),
+    [
+        (False, "level frame, not of 16 dimensions, levels frame and video"),
+        (True, "levels frame and video, not of 16 dimensions, level frame like"),
+    ],
 )
 def test_videos_of_other_levels_than_those_stored_are_refused(
     client: QdrantClient, stored: bool, message: str
 ) -> None:
     index = make_index(client, make_videos(2, has_video_level=stored))
-    with pytest.raises(ModelMismatchError, match=f"holds the levels {message}"):
+    with pytest.raises(ModelMismatchError, match=f"vectors of 16 dimensions, {message}"):
         index.add(make_videos(1, seed=3, has_video_level=not stored))
     assert len(index) == 2
 
 
 def test_queries_for_a_level_that_is_not_stored_are_refused(client: QdrantClient) -> None:
     index = make_index(client, make_videos(2, has_video_level=False))
-    with pytest.raises(ModelMismatchError, match="holds the levels frame, not frame and video"):
+    with pytest.raises(ModelMismatchError, match="of 16 dimensions, level frame, and none of the level video"):
         index.search(make_queries(1))
 
 
@@ -401,23 +428,15 @@ def test_a_closed_index_says_so(client: QdrantClient) -> None:
     assert client.collection_exists("videos")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"top_k": 0}, "top_k must be at least 1, got 0"),
-        ({"level_weights": {"sound": 1.0}}, "level_weights names 'sound'; the model scores by frame, video"),
-        ({"level_weights": {"frame": -1.0}}, "must be finite and not negative, got -1.0"),
-    ],
-)
-def test_bad_arguments_are_refused(client: QdrantClient, arguments: dict[str, object], message: str) -> None:
+def test_a_top_k_below_one_is_refused(client: QdrantClient) -> None:
     index = make_index(client, make_videos(1))
-    with pytest.raises(ValueError, match=message):
-        index.search(make_queries(1), **arguments)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
+        index.search(make_queries(1), top_k=0)
 
 
 def test_a_query_without_a_token_is_refused(client: QdrantClient) -> None:
     index = make_index(client, make_videos(1))
     queries = make_queries(2)
-    queries.query_mask[1] = False
+    queries.bags_of("frame").mask[1] = False
     with pytest.raises(ValueError, match="'query 1' has no token that counts"):
         index.search(queries)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from tests.index.made_tokens import make_bags
@@ -26,11 +27,18 @@ def test_part_and_concatenation_are_inverse() -> None:
     parts = [bags.part(0, 2), bags.part(2, 2), bags.part(2, 5)]
     assert [len(part) for part in parts] == [2, 0, 3]
     assert bags_of(TokenBags.concatenate(parts)) == bags_of(bags)
-    assert bags_of(parts[0].join(parts[2])) == bags_of(bags)
 
 
 def test_padding_marks_what_is_real() -> None:
     tokens, mask = make_bags(LENGTHS, 8).padded(0, 5)
-    assert mask.tolist() == [[place < length for place in range(4)] for length in LENGTHS]
+    assert mask.tolist() == [[column < length for column in range(4)] for length in LENGTHS]
     assert torch.equal(tokens[2], make_bags(LENGTHS, 8).bag(2).float())
     assert make_bags([0, 0], 8).padded(0, 2)[1].tolist() == [[False], [False]]
+
+
+def test_means_are_those_of_each_bag_and_zeros_without_tokens() -> None:
+    bags = make_bags(LENGTHS, 8)
+    for row, mean in enumerate(bags.means()):
+        bag = bags.bag(row).double()
+        expected = bag.sum(dim=0) / max(1, len(bag))
+        assert mean.numpy() == pytest.approx(expected.numpy(), abs=1e-6)

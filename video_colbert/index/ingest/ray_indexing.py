@@ -177,10 +177,8 @@ def _halved(event: IngestEvent) -> IngestEvent:
     """In the 16 bits a value that an index stores, for half the traffic."""
     if not isinstance(event, Encoded):
         return event
-    video = event.video
-    tokens = None if video.video_embeds is None else video.video_embeds.half()
-    video = dataclasses.replace(video, frame_embeds=video.frame_embeds.half(), video_embeds=tokens)
-    return dataclasses.replace(event, video=video)
+    halves = {level: tokens.half() for level, tokens in event.video.embeds.items()}
+    return dataclasses.replace(event, video=dataclasses.replace(event.video, embeds=halves))
 
 
 def _sized(encoders: RayEncoders, nodes: Sequence[Mapping[str, Any]]) -> RayEncoders:

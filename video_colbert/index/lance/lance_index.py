@@ -8,23 +8,21 @@ and of the same video added by both, one is stored.
 from __future__ import annotations
 
 import os
-import threading
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
+from video_colbert.index.hits import SearchHit
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue, metadata_to_arrow
 from video_colbert.index.lance.filters import to_lance_filter
-from video_colbert.index.lance.rows import common_layout, rows_to_store
+from video_colbert.index.lance.latest_snapshot import LatestSnapshot
+from video_colbert.index.lance.rows import common_dimensions, rows_to_store
 from video_colbert.index.lance.schema import (
-    POOLED,
     IndexHeader,
-    VectorLayout,
     calibration_metadata,
     empty_schema,
     read_calibration,
@@ -33,19 +31,13 @@ from video_colbert.index.lance.schema import (
 )
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.snapshot_search import find_hits
-from video_colbert.index.lance.table import LanceTable, is_remote
+from video_colbert.index.lance.storage import is_remote
+from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
-from video_colbert.index.lance.token_columns import token_type
-from video_colbert.index.metadata_columns import filter_fields, metadata_fields, new_metadata_fields
+from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields, new_metadata_fields
 from video_colbert.index.search.candidate_calibration import Calibration
-from video_colbert.index.search.searcher import EXACT_LIMIT, Searcher, SearchHit
+from video_colbert.index.search.scoring import check_queries
 
-_Result = TypeVar("_Result")
-
-# Float16 tokens that a search holds in memory at most, so that all videos are scored.
-_MAX_HELD_BYTES = 2 * 2**30
-# Versions that may vanish under a reader before it gives up.
-_VERSIONS_TRIED = 5
 # Of the format that came before the table.
 _EARLIER_FILE = "videos.jsonl"
 
@@ -72,19 +64,15 @@ class Index:
         self.merge_similarity = header.merge_similarity
         self._codec = token_codec(header.codec)
         self._table = table
-        self._hold_tokens = hold_tokens
-        self._snapshot: IndexSnapshot | None = None
-        self._searcher: Searcher | None = None
-        # One thread at a time reads a new version; searches run beside each other on what it read.
-        self._lock = threading.Lock()
+        self._latest = LatestSnapshot(table, self._codec, hold_tokens=hold_tokens)
 
     def __len__(self) -> int:
-        return self._on_latest(len)
+        return self._latest.read(len)
 
     @property
     def videos(self) -> tuple[IndexedVideo, ...]:
         """What is stored, in the order it was added; a video whose path changed counts as added then."""
-        return self._on_latest(lambda snapshot: snapshot.videos)
+        return self._latest.read(lambda snapshot: snapshot.videos)
 
     @staticmethod
     def exists(location: str | os.PathLike[str], *, storage_options: Mapping[str, str] | None = None) -> bool:
@@ -117,7 +105,7 @@ class Index:
             location: a folder, or an address in object storage such as `s3://bucket/name`.
             model: which weights will make the vectors.
             num_frames: frames that will be sampled from each video; None for as many as there are.
-            codec: how tokens are stored, one of `codecs.CODEC_NAMES`; a smaller one loses a little of each score.
+            codec: how tokens are stored, one of `token_codecs.CODEC_NAMES`; a smaller one loses some of each score.
             merge_similarity: cosine from which tokens of a video that are neighbours in time are merged into one,
                 above 0 and at most 1; None to store them all.
             storage_options: LanceDB's options for object storage, such as `endpoint` or `region`; what is not
@@ -174,12 +162,12 @@ class Index:
     @property
     def calibration(self) -> Calibration | None:
         """How the last search chose its number of candidates; None where it scored all videos, or there was none."""
-        searcher = self._searcher
+        searcher = self._latest.searcher
         return None if searcher is None or searcher.is_exact else searcher.calibration
 
     @property
     def codec(self) -> str:
-        """How tokens are stored, one of `codecs.CODEC_NAMES`."""
+        """How tokens are stored, one of `token_codecs.CODEC_NAMES`."""
         return self._codec.name
 
     def check_model(self, model: ModelReference) -> None:
@@ -211,21 +199,22 @@ class Index:
         of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
         added = {video.id: (video, encoded) for video, encoded in of_places.values()}
 
-        def compare(snapshot: IndexSnapshot) -> tuple[VectorLayout | None, set[str], list[str]]:
-            return snapshot.layout, snapshot.known_ids(list(added)), snapshot.ids_at(of_places)
+        def compare(snapshot: IndexSnapshot) -> tuple[Mapping[str, int], set[str], list[str]]:
+            return snapshot.dimensions, snapshot.known_ids(list(added)), snapshot.ids_at(of_places)
 
-        stored_layout, known, at_places = self._on_latest(compare)
+        stored, known, at_places = self._latest.read(compare)
         new = [pair for video_id, pair in added.items() if video_id not in known]
         if not new:
             return
-        layout = common_layout([encoded for _, encoded in new], stored_layout, self.location)
+        dimensions = common_dimensions([encoded for _, encoded in new], stored, self.location)
         columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
-        if stored_layout is None:
-            columns = vector_fields(layout, token_type(self._codec, layout.dimension)) + columns
+        if not stored:
+            columns = vector_fields(dimensions, self._codec) + columns
         if columns:
             self._table.add_columns(columns)
         replaced = [video_id for video_id in at_places if video_id not in added]
-        rows = rows_to_store(new, self._codec, self.merge_similarity, metadata_fields(self._table.schema))
+        fields = metadata_fields(self._table.schema)
+        rows = rows_to_store(new, list(dimensions), self._codec, self.merge_similarity, fields)
         self._table.insert(rows, replaced)
 
     def move(self, paths: Mapping[str, str]) -> None:
@@ -239,7 +228,7 @@ class Index:
         Raises:
             IndexStoreError: as `add`.
         """
-        known = self._on_latest(lambda snapshot: snapshot.paths_of(list(paths)))
+        known = self._latest.read(lambda snapshot: snapshot.paths_of(list(paths)))
         moved = {video_id: paths[video_id] for video_id, path in known.items() if path != paths[video_id]}
         if moved:
             self._table.set_text("path", moved)
@@ -282,7 +271,7 @@ class Index:
         Raises:
             IndexStoreError: as `add`.
         """
-        known = self._on_latest(lambda snapshot: snapshot.known_ids(list(ids)))
+        known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
         if known:
             self._table.delete(sorted(known))
         return len(known)
@@ -293,7 +282,6 @@ class Index:
         *,
         top_k: int = 10,
         where: Filter | str | None = None,
-        level_weights: Mapping[str, float] | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
         """Finds the best videos for each query, as the latest commit left them.
@@ -303,7 +291,6 @@ class Index:
             top_k: hits a query, at most.
             where: a condition that hits must satisfy, such as "year >= 2020"; `filters.py` describes the
                 language. The best are chosen among those that satisfy it.
-            level_weights: weight of each level in the score; 1 where none is given.
             group_windows: of the windows of one video, give the best only.
 
         Returns:
@@ -318,15 +305,13 @@ class Index:
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         condition = parse_filter(where) if isinstance(where, str) else where
-        return self._on_latest(
-            lambda snapshot: self._search(snapshot, queries, top_k, condition, level_weights, group_windows)
-        )
+        return self._latest.read(lambda snapshot: self._search(snapshot, queries, top_k, condition, group_windows))
 
     def calibrate(self, queries: EncodedQueries | None = None) -> Calibration:
         """Measures how many candidates a search of this index takes to find what an exact one would, and stores it.
 
         A search of a large index scores only candidates. Without a stored calibration each process that searches
-        measures this once, at its first search; `search.py` says how.
+        measures this once, at its first search; `Searcher.calibrate` says how.
 
         Args:
             queries: queries such as users ask; by default they are made from stored tokens.
@@ -337,11 +322,11 @@ class Index:
         """
 
         def measure(snapshot: IndexSnapshot) -> Calibration:
-            if snapshot.layout is None or not len(snapshot):
+            if not len(snapshot):
                 raise ValueError(f"the index in {self.location} holds no videos to calibrate a search on")
-            return self._searcher_of(snapshot).calibrate(snapshot.layout.levels, queries=queries)
+            return self._latest.searcher_of(snapshot).calibrate(queries=queries)
 
-        calibration = self._on_latest(measure)
+        calibration = self._latest.read(measure)
         self._table.set_field_metadata(POOLED, calibration_metadata(calibration))
         return calibration
 
@@ -350,12 +335,12 @@ class Index:
         """Whether a search scores only candidates, and no calibration is stored or the index has doubled since."""
 
         def is_due(snapshot: IndexSnapshot) -> bool:
-            if not len(snapshot) or self._searcher_of(snapshot).is_exact:
+            if not len(snapshot) or self._latest.searcher_of(snapshot).is_exact:
                 return False
             calibration = read_calibration(snapshot.table.schema)
             return calibration is None or len(snapshot) > 2 * calibration.num_videos
 
-        return self._on_latest(is_due)
+        return self._latest.read(is_due)
 
     def _search(
         self,
@@ -363,64 +348,17 @@ class Index:
         queries: EncodedQueries,
         top_k: int,
         condition: Filter | None,
-        level_weights: Mapping[str, float] | None,
         group_windows: bool,
     ) -> list[list[SearchHit]]:
         rows = None
         if condition is not None:
             fields = filter_fields(snapshot.table.schema)
-            rows = snapshot.positions(to_lance_filter(resolve_filter(condition, fields), fields))
-        if snapshot.layout is None or not len(snapshot):
+            rows = snapshot.rows_where(to_lance_filter(resolve_filter(condition, fields), fields))
+        if not len(snapshot):
             return [[] for _ in queries.texts]
-        if (dimension := queries.query_embeds.shape[-1]) != snapshot.layout.dimension:
-            raise ModelMismatchError(
-                f"the index in {self.location} holds vectors of {snapshot.layout.dimension} dimensions, not of "
-                f"{dimension} like the queries"
-            )
-        return find_hits(
-            snapshot,
-            self._searcher_of(snapshot),
-            queries,
-            top_k,
-            rows=rows,
-            level_weights=level_weights,
-            group_windows=group_windows,
-        )
-
-    def _searcher_of(self, snapshot: IndexSnapshot) -> Searcher:
-        """The searcher over a version, with the calibration that is stored or was measured on an earlier one."""
-        with self._lock:
-            earlier = self._searcher
-            if earlier is None or earlier.source is not snapshot:
-                calibration = read_calibration(snapshot.table.schema)
-                if calibration is None and earlier is not None:
-                    calibration = earlier.calibration
-                # What does not fit is searched by its pooled vectors, and tokens of candidates are read when wanted.
-                limit = EXACT_LIMIT if snapshot.token_bytes() <= _MAX_HELD_BYTES else 0
-                self._searcher = Searcher(
-                    snapshot, exact_limit=limit, calibration=calibration, hold_tokens=self._hold_tokens
-                )
-                return self._searcher
-            return earlier
-
-    def _on_latest(self, read: Callable[[IndexSnapshot], _Result]) -> _Result:
-        """What `read` makes of the latest version; of the next one, if a writer cleaned that one up meanwhile."""
-        for _ in range(_VERSIONS_TRIED):
-            version = self._table.latest_version()
-            try:
-                return read(self._snapshot_of(version))
-            except IndexStoreError:
-                if self._table.latest_version() == version:
-                    raise
-        return read(self._snapshot_of(self._table.latest_version()))
-
-    def _snapshot_of(self, version: int) -> IndexSnapshot:
-        with self._lock:
-            snapshot = self._snapshot
-            if snapshot is None or snapshot.version < version:
-                snapshot = IndexSnapshot(self._table.at_version(version), self._codec, earlier=snapshot)
-                self._snapshot = snapshot
-            return snapshot
+        check_queries(queries, snapshot.dimensions, f"the index in {self.location}")
+        searcher = self._latest.searcher_of(snapshot)
+        return find_hits(snapshot, searcher, queries, top_k, rows=rows, group_windows=group_windows)
 
 
 def _is_of_earlier_format(address: str) -> bool:

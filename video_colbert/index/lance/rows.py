@@ -1,47 +1,56 @@
-"""Encoded videos as rows of an index's table: tokens checked, merged if the index wants that, and brought to bytes."""
+"""Encoded videos as rows of an index's table, and token columns back as bags, without a loop over tokens."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
+import torch
+from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.errors import ModelMismatchError
 from video_colbert.index.indexed_video import IndexedVideo, records_to_arrow
-from video_colbert.index.lance.schema import FRAME_TOKENS, POOLED, VIDEO_TOKENS, VectorLayout
-from video_colbert.index.lance.token_codecs import TokenCodec
-from video_colbert.index.lance.token_columns import bags_to_arrow, vectors_to_arrow
-from video_colbert.index.lance.token_merging import pool_video
-from video_colbert.index.search.candidates import pool_bags
+from video_colbert.index.lance.schema import tokens_column
+from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec
+from video_colbert.index.lance.token_merging import merge_video_tokens
+from video_colbert.index.metadata_columns import POOLED
+from video_colbert.index.search.level_bags import LevelBags
+from video_colbert.index.search.scoring import levels_text
 from video_colbert.index.search.token_bags import TokenBags
 
 
-def common_layout(videos: Sequence[EncodedVideo], stored: VectorLayout | None, location: str) -> VectorLayout:
-    """The one layout of new videos, which must be that of the stored ones.
+def common_dimensions(videos: Sequence[EncodedVideo], stored: Mapping[str, int], location: str) -> dict[str, int]:
+    """The levels and dimensions of new videos, which must all be those of the stored ones.
 
     Args:
         videos: at least one.
-        stored: layout of the index; None before its first video.
+        stored: dimension by level of the index; empty before its first video.
         location: of the index, for the error.
+
+    Returns:
+        Dimension by level, in the order of the index's columns.
 
     Raises:
         ModelMismatchError: a video has another dimension or other levels; the message names both.
     """
-    layouts = [VectorLayout(video.frame_embeds.shape[1], video.video_embeds is not None) for video in videos]
-    expected = layouts[0] if stored is None else stored
-    for video, layout in zip(videos, layouts, strict=True):
-        if layout != expected:
+    given = [{level: int(tokens.shape[1]) for level, tokens in video.embeds.items()} for video in videos]
+    expected = dict(stored) or given[0]
+    for video, dimensions in zip(videos, given, strict=True):
+        if dimensions != expected:
             raise ModelMismatchError(
-                f"the index in {location} holds vectors of {expected}, not of {layout} like those of "
-                f"{video.clip.source!r}"
+                f"the index in {location} holds vectors of {levels_text(expected)}, not of {levels_text(dimensions)} "
+                f"like those of {video.clip.source!r}"
             )
     return expected
 
 
 def rows_to_store(
     videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
+    levels: Sequence[str],
     codec: TokenCodec,
     merge_similarity: float | None,
     metadata_fields: Sequence[pa.Field],
@@ -49,24 +58,79 @@ def rows_to_store(
     """One row a video.
 
     Args:
-        videos: of one layout, at least one.
+        videos: at least one.
+        levels: the levels that each of them has.
         codec: how tokens are stored.
         merge_similarity: cosine from which neighbouring tokens are merged; None for no merging.
         metadata_fields: metadata columns of the index.
     """
     if merge_similarity is not None:
         videos = [_merged(video, encoded, merge_similarity) for video, encoded in videos]
-    frames = [encoded.frame_embeds for _, encoded in videos]
-    tokens = [encoded.video_embeds for _, encoded in videos if encoded.video_embeds is not None]
+    bags = LevelBags(
+        {level: TokenBags.from_bags([encoded.embeds[level] for _, encoded in videos]) for level in levels}
+    )
     rows = records_to_arrow([video for video, _ in videos], metadata_fields)
-    rows = rows.append_column(FRAME_TOKENS, bags_to_arrow(frames, codec))
-    if tokens:
-        rows = rows.append_column(VIDEO_TOKENS, bags_to_arrow(tokens, codec))
-    pooled = pool_bags(TokenBags.from_bags(frames), TokenBags.from_bags(tokens) if tokens else None)
-    return rows.append_column(POOLED, vectors_to_arrow(pooled))
+    for level in levels:
+        tokens = [encoded.embeds[level] for _, encoded in videos]
+        rows = rows.append_column(tokens_column(level), bags_to_arrow(tokens, codec))
+    return rows.append_column(POOLED, vectors_to_arrow(bags.pooled()))
+
+
+def bags_to_arrow(bags: Sequence[Tensor], codec: TokenCodec) -> pa.ListArray:
+    """One list of stored tokens a bag, from bags [tokens, D], at least one."""
+    stored = codec.encode(torch.cat(list(bags)))
+    offsets = np.cumsum([0, *map(len, bags)], dtype=np.int32)
+    if isinstance(codec, Float16Codec):
+        stored = stored.view(torch.float16)
+    return pa.ListArray.from_arrays(pa.array(offsets), vectors_to_arrow(stored))
+
+
+def level_bags_from_arrow(table: pa.Table, codec: TokenCodec, dimensions: Mapping[str, int]) -> LevelBags:
+    """Reads the token columns of rows that `rows_to_store` made."""
+    return LevelBags(
+        {
+            level: bags_from_arrow(table[tokens_column(level)], codec, dimension)
+            for level, dimension in dimensions.items()
+        }
+    )
+
+
+def bags_from_arrow(column: pa.ChunkedArray, codec: TokenCodec, dimension: int) -> TokenBags:
+    """Reads a column that `bags_to_arrow` made; its chunks are copied once, into one matrix."""
+    offsets = np.zeros(len(column) + 1, np.int64)
+    bag = 0
+    for chunk in column.chunks:
+        stops = chunk.offsets.to_numpy()
+        offsets[bag + 1 : bag + len(chunk) + 1] = offsets[bag] + stops[1:].astype(np.int64) - stops[0]
+        bag += len(chunk)
+    # `flatten` minds the offset of a sliced array.
+    stored = _joined([chunk.flatten() for chunk in column.chunks], column.type.value_type)
+    tokens = stored if isinstance(codec, Float16Codec) else codec.decode(stored, dimension)
+    return TokenBags(tokens, torch.from_numpy(offsets))
+
+
+def vectors_to_arrow(vectors: Tensor) -> pa.FixedSizeListArray:
+    """One vector a row, from float16 or uint8 [N, P]."""
+    return pa.FixedSizeListArray.from_arrays(pa.array(vectors.contiguous().numpy().reshape(-1)), vectors.shape[1])
+
+
+def vectors_from_arrow(column: pa.ChunkedArray) -> Tensor:
+    """Reads a column that `vectors_to_arrow` made, [N, P]."""
+    return _joined(column.chunks, column.type)
+
+
+def _joined(chunks: list[pa.FixedSizeListArray], kind: pa.FixedSizeListType) -> Tensor:
+    length = sum(map(len, chunks))
+    joined: npt.NDArray[np.generic] = np.empty((length, kind.list_size), kind.value_type.to_pandas_dtype())
+    first = 0
+    for chunk in chunks:
+        part = chunk.flatten().to_numpy(zero_copy_only=True).reshape(len(chunk), -1)
+        joined[first : first + len(chunk)] = part
+        first += len(chunk)
+    return torch.from_numpy(joined)
 
 
 def _merged(video: IndexedVideo, encoded: EncodedVideo, min_similarity: float) -> tuple[IndexedVideo, EncodedVideo]:
     """A video with its neighbouring tokens merged, and the times of the frame tokens that remain."""
-    merged = pool_video(encoded, min_similarity)
+    merged = merge_video_tokens(encoded, min_similarity)
     return dataclasses.replace(video, timestamps=tuple(merged.timestamps.tolist())), merged

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -11,15 +13,18 @@ import pyarrow as pa
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import RECORD_FIELDS
-from video_colbert.index.metadata_columns import VECTOR_COLUMNS
+from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec
+from video_colbert.index.metadata_columns import POOLED, TOKENS_SUFFIX
 from video_colbert.index.search.candidate_calibration import Calibration
 
-SCHEMA_VERSION = 2
-
-FRAME_TOKENS, VIDEO_TOKENS, POOLED = VECTOR_COLUMNS
+SCHEMA_VERSION = 3
 
 _PREFIX = "video_colbert."
 _CALIBRATION = f"{_PREFIX}calibration"
+_DIMENSION = f"{_PREFIX}dimension"
+# Versions that are read. In 2, columns do not name their dimension: there are one or two levels of the same.
+_READ_VERSIONS = ("2", str(SCHEMA_VERSION))
+_LEVEL_NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -38,28 +43,6 @@ class IndexHeader:
     num_frames: int | None
     codec: str
     merge_similarity: float | None = None
-
-
-@dataclass(frozen=True)
-class VectorLayout:
-    """The vectors of an index, known from the first video on.
-
-    Attributes:
-        dimension: of a token.
-        has_video_level: whether there are video tokens beside the frame tokens.
-    """
-
-    dimension: int
-    has_video_level: bool
-
-    @property
-    def levels(self) -> tuple[str, ...]:
-        """The levels, in the order of the columns."""
-        return ("frame", "video") if self.has_video_level else ("frame",)
-
-    def __str__(self) -> str:
-        levels = "frame and video level" if self.has_video_level else "frame level only"
-        return f"{self.dimension} dimensions, {levels}"
 
 
 def empty_schema(header: IndexHeader) -> pa.Schema:
@@ -89,10 +72,10 @@ def read_header(schema: pa.Schema, location: str) -> IndexHeader:
     version = values.get(f"{_PREFIX}schema_version")
     if version is None:
         raise IndexStoreError(f"the Lance table in {location} is no index of video-colbert")
-    if version != str(SCHEMA_VERSION):
+    if version not in _READ_VERSIONS:
         raise IndexStoreError(
-            f"the index in {location} has schema version {version}, this release reads {SCHEMA_VERSION}; index the "
-            "videos again"
+            f"the index in {location} has schema version {version}, this release reads "
+            f"{' and '.join(_READ_VERSIONS)}; index the videos again"
         )
     return IndexHeader(
         model=ModelReference(values[f"{_PREFIX}model"], values[f"{_PREFIX}revision"]),
@@ -102,12 +85,25 @@ def read_header(schema: pa.Schema, location: str) -> IndexHeader:
     )
 
 
-def read_layout(schema: pa.Schema) -> VectorLayout | None:
-    """The layout of the vectors; None before the first video."""
-    if POOLED not in schema.names:
-        return None
-    has_video_level = VIDEO_TOKENS in schema.names
-    return VectorLayout(schema.field(POOLED).type.list_size // (1 + has_video_level), has_video_level)
+def read_dimensions(schema: pa.Schema) -> dict[str, int]:
+    """Numbers of a token by level, in the order of the columns; empty before the first video."""
+    columns = {
+        column.name.removesuffix(TOKENS_SUFFIX): column
+        for column in schema
+        if column.name.endswith(TOKENS_SUFFIX) and pa.types.is_list(column.type)
+    }
+    return {
+        level: int(stored)
+        if (stored := (column.metadata or {}).get(_DIMENSION.encode())) is not None
+        # The pooled vectors hold one of each level.
+        else schema.field(POOLED).type.list_size // len(columns)
+        for level, column in columns.items()
+    }
+
+
+def tokens_column(level: str) -> str:
+    """The name of the column that holds a level's tokens."""
+    return f"{level}{TOKENS_SUFFIX}"
 
 
 def calibration_metadata(calibration: Calibration) -> dict[str, str]:
@@ -128,13 +124,28 @@ def read_calibration(schema: pa.Schema) -> Calibration | None:
     return Calibration(**found) if set(found := json.loads(stored)) == of_release else None
 
 
-def vector_fields(layout: VectorLayout, token_type: pa.DataType) -> list[pa.Field]:
-    """The columns of a layout's vectors.
+def vector_fields(dimensions: Mapping[str, int], codec: TokenCodec) -> list[pa.Field]:
+    """The columns of the vectors.
 
     Args:
-        layout: dimension and levels.
-        token_type: the type of one stored token, which is the codec's.
+        dimensions: numbers of a token by level.
+        codec: how tokens are stored.
+
+    Raises:
+        IndexStoreError: a level's name is not made of lower-case letters, digits and _.
     """
-    names = [FRAME_TOKENS, VIDEO_TOKENS] if layout.has_video_level else [FRAME_TOKENS]
-    pooled = pa.list_(pa.float16(), layout.dimension * len(names))
-    return [*(pa.field(name, pa.list_(token_type)) for name in names), pa.field(POOLED, pooled)]
+    for level in dimensions:
+        if not _LEVEL_NAME.fullmatch(level):
+            raise IndexStoreError(f"a level cannot be named {level!r}; use lower-case letters, digits and _")
+    tokens = [
+        pa.field(tokens_column(level), pa.list_(token_type(codec, size))).with_metadata({_DIMENSION: str(size)})
+        for level, size in dimensions.items()
+    ]
+    return [*tokens, pa.field(POOLED, pa.list_(pa.float16(), sum(dimensions.values())))]
+
+
+def token_type(codec: TokenCodec, dimension: int) -> pa.DataType:
+    """The type of one stored token: numbers where they are float16, which other tools can read, else bytes."""
+    if isinstance(codec, Float16Codec):
+        return pa.list_(pa.float16(), dimension)
+    return pa.list_(pa.uint8(), codec.bytes_per_token(dimension))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -13,28 +13,22 @@ import torch
 from torch import Tensor
 
 from video_colbert.index.indexed_video import RECORD_FIELDS, IndexedVideo, records_from_arrow
-from video_colbert.index.lance.schema import (
-    FRAME_TOKENS,
-    POOLED,
-    VIDEO_TOKENS,
-    VectorLayout,
-    read_layout,
-)
-from video_colbert.index.lance.table import TableVersion
+from video_colbert.index.lance.rows import level_bags_from_arrow, vectors_from_arrow
+from video_colbert.index.lance.schema import read_dimensions, tokens_column
+from video_colbert.index.lance.table_version import TableVersion
 from video_colbert.index.lance.token_codecs import TokenCodec
-from video_colbert.index.lance.token_columns import bags_from_arrow, vectors_from_arrow
-from video_colbert.index.metadata_columns import metadata_fields
-from video_colbert.index.search.token_bags import TokenBags
+from video_colbert.index.metadata_columns import POOLED, metadata_fields
+from video_colbert.index.search.level_bags import LevelBags
 
 Place = tuple[str, float | None, float | None]
 """Path, start and end."""
 
-BagsOfLevels = tuple[TokenBags, TokenBags | None]
-"""Frame and video bags; None for the video level of a model without one."""
-
 
 class IndexSnapshot:
-    """The videos of one version, addressed by position 0 to N - 1: the `TokenSource` of a search.
+    """The videos of one version, addressed by row 0 to N - 1: the `TokenSource` of a search.
+
+    Attributes:
+        dimensions: numbers of a token by level; empty before the first video.
 
     Args:
         table: the version.
@@ -45,13 +39,13 @@ class IndexSnapshot:
     def __init__(self, table: TableVersion, codec: TokenCodec, earlier: IndexSnapshot | None = None) -> None:
         self.table = table
         self.version = table.version
-        self.layout: VectorLayout | None = read_layout(table.schema)
+        self.dimensions: Mapping[str, int] = read_dimensions(table.schema)
         self._codec = codec
         columns = [column.name for column in (*RECORD_FIELDS, *metadata_fields(table.schema))]
         records, self._row_ids = table.read(columns)
         # A few rows are taken from few pieces much faster than from many.
         self.records = records.combine_chunks()
-        self._bags: BagsOfLevels | None = None
+        self._bags: LevelBags | None = None
         if earlier is not None and earlier._bags is not None:
             self._bags = self._bags_with(earlier)
 
@@ -68,9 +62,9 @@ class IndexSnapshot:
         """All videos, in the order of storing."""
         return tuple(records_from_arrow(self.records))
 
-    def videos_at(self, positions: Tensor) -> list[IndexedVideo]:
-        """The videos at some positions, in their order."""
-        return records_from_arrow(self.records.take(pa.array(positions.numpy())))
+    def videos_at(self, rows: Tensor) -> list[IndexedVideo]:
+        """The videos of some rows, in their order."""
+        return records_from_arrow(self.records.take(pa.array(rows.numpy())))
 
     def known_ids(self, ids: Sequence[str]) -> set[str]:
         """Those of some ids that are stored."""
@@ -88,29 +82,29 @@ class IndexSnapshot:
         found = self.records.select(["id", "path", "start", "end"]).filter(among).to_pylist()
         return [row["id"] for row in found if (row["path"], row["start"], row["end"]) in places]
 
-    def positions(self, where: str) -> Tensor:
-        """The positions at which an SQL condition holds, int64, increasing."""
+    def rows_where(self, where: str) -> Tensor:
+        """The rows of which an SQL condition holds, int64, increasing."""
         _, row_ids = self.table.read(["id"], where)
         return torch.from_numpy(np.searchsorted(self._row_ids, row_ids))
 
     def token_bytes(self) -> int:
-        """About the memory that all tokens take as float16."""
-        dimension = self._known_layout().dimension
-        return self.table.num_bytes() * 2 * dimension // self._codec.bytes_per_token(dimension)
+        """About the memory that all tokens take as float16, at most."""
+        growth = max(2 * size / self._codec.bytes_per_token(size) for size in self.dimensions.values())
+        return int(self.table.num_bytes() * growth)
 
     def pooled(self) -> Tensor:
-        """Normalised mean pools, float16 [N, P]."""
+        """Pooled vectors, float16 [N, P]."""
         table, _ = self.table.read([POOLED])
         return vectors_from_arrow(table[POOLED])
 
-    def bags(self, rows: Tensor | None = None) -> BagsOfLevels:
-        """Frame and video bags.
+    def bags(self, rows: Tensor | None = None) -> LevelBags:
+        """The bags of some videos.
 
         Args:
-            rows: int64 positions, in any order; None for all, which are then held in memory.
+            rows: int64 [n], in any order; None for all, which are then held in memory.
 
         Returns:
-            float16 bags in the order of `rows`; None for the video level of a model without one.
+            float16 bags in the order of `rows`.
         """
         if rows is None:
             if self._bags is None:
@@ -118,45 +112,30 @@ class IndexSnapshot:
                 self._bags = self._read(table)
             return self._bags
         if self._bags is not None:
-            return _select(self._bags, rows)
-        wanted, places = torch.unique(rows, return_inverse=True)
-        return _select(self._taken(self._row_ids[wanted.numpy()]), places)
+            return self._bags.select(rows)
+        wanted, order = torch.unique(rows, return_inverse=True)
+        return self._taken(self._row_ids[wanted.numpy()]).select(order)
 
-    def _taken(self, row_ids: npt.NDArray[np.uint64]) -> BagsOfLevels:
+    def _taken(self, row_ids: npt.NDArray[np.uint64]) -> LevelBags:
         """Bags of row ids, which increase."""
         table, _ = self.table.take(row_ids, self._token_columns())
         return self._read(table)
 
-    def _bags_with(self, earlier: IndexSnapshot) -> BagsOfLevels | None:
+    def _bags_with(self, earlier: IndexSnapshot) -> LevelBags | None:
         """All bags, those of the earlier snapshot from its memory; None where too little of it remains."""
         known = np.isin(self._row_ids, earlier._row_ids, assume_unique=True)
         if earlier._bags is None or 2 * known.sum() < len(known):
             return None
         kept = torch.from_numpy(np.searchsorted(earlier._row_ids, self._row_ids[known]))
-        old = _select(earlier._bags, kept)
+        old = earlier._bags.select(kept)
         if known.all():
             return old
         new = self._taken(self._row_ids[~known])
         order = torch.from_numpy(np.argsort(np.concatenate([known.nonzero()[0], (~known).nonzero()[0]])))
-        both = old[0].join(new[0]), None if old[1] is None or new[1] is None else old[1].join(new[1])
-        return _select(both, order)
+        return LevelBags.concatenate([old, new]).select(order)
 
     def _token_columns(self) -> list[str]:
-        return [FRAME_TOKENS, VIDEO_TOKENS] if self._known_layout().has_video_level else [FRAME_TOKENS]
+        return [tokens_column(level) for level in self.dimensions]
 
-    def _read(self, table: pa.Table) -> BagsOfLevels:
-        layout = self._known_layout()
-        frames = bags_from_arrow(table[FRAME_TOKENS], self._codec, layout.dimension)
-        if not layout.has_video_level:
-            return frames, None
-        return frames, bags_from_arrow(table[VIDEO_TOKENS], self._codec, layout.dimension)
-
-    def _known_layout(self) -> VectorLayout:
-        if self.layout is None:
-            raise ValueError("an index without videos has no tokens")
-        return self.layout
-
-
-def _select(bags: BagsOfLevels, rows: Tensor) -> BagsOfLevels:
-    frames, videos = bags
-    return frames.select(rows), None if videos is None else videos.select(rows)
+    def _read(self, table: pa.Table) -> LevelBags:
+        return level_bags_from_arrow(table, self._codec, self.dimensions)

@@ -7,15 +7,11 @@ version, which no later commit changes.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import lancedb
-import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 from lancedb.db import DBConnection
 from lancedb.table import Table
@@ -23,11 +19,12 @@ from lancedb.table import Table
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.errors import reading, writing
 from video_colbert.index.lance.filters import sql_text
+from video_colbert.index.lance.storage import is_remote, storage_options_of
+from video_colbert.index.lance.table_version import TableVersion, table_statistics
 
 logger = logging.getLogger(__name__)
 
 _TABLE = "videos"
-_REMOTE_SCHEMES = ("s3", "gs", "az")
 # The format that reads token columns fastest: about 3 GB/s from the page cache, and 0.6 GB/s in 2.1 and 2.2.
 _STORAGE_VERSION = "2.0"
 # Commits of this process between two looks at whether small files have piled up.
@@ -62,7 +59,7 @@ class LanceTable:
         if not is_remote(location):
             return any((Path(location) / f"{_TABLE}.lance" / "_versions").glob("*.manifest"))
         with reading(location):
-            database = lancedb.connect(location, storage_options=_options(storage_options))
+            database = lancedb.connect(location, storage_options=storage_options_of(storage_options))
             return _TABLE in database.list_tables().tables
 
     @classmethod
@@ -78,7 +75,10 @@ class LanceTable:
             except OSError as error:
                 raise IndexStoreError(f"{location} cannot be made a folder ({error.strerror})") from error
         with writing(location):
-            options = {"new_table_data_storage_version": _STORAGE_VERSION, **(_options(storage_options) or {})}
+            options = {
+                "new_table_data_storage_version": _STORAGE_VERSION,
+                **(storage_options_of(storage_options) or {}),
+            }
             database = lancedb.connect(location, storage_options=options)
             table = database.create_table(_TABLE, schema=schema)
         return cls(location, database, table)
@@ -91,7 +91,7 @@ class LanceTable:
             IndexStoreError: the table cannot be read.
         """
         with reading(location):
-            database = lancedb.connect(location, storage_options=_options(storage_options))
+            database = lancedb.connect(location, storage_options=storage_options_of(storage_options))
             return cls(location, database, database.open_table(_TABLE))
 
     @property
@@ -224,94 +224,10 @@ class LanceTable:
         So each row is written anew a number of times that grows with the logarithm of the rows only.
         """
         with reading(self.location):
-            fragments = _statistics(self._table)["fragment_stats"]
+            fragments = table_statistics(self._table)["fragment_stats"]
         lengths = fragments["lengths"]
         rows = lengths["mean"] * fragments["num_fragments"]
         return bool(fragments["num_fragments"] >= _MAX_FRAGMENTS and rows >= 1.25 * lengths["max"])
-
-
-class TableVersion:
-    """One version of a table, for reading.
-
-    Args:
-        location: folder, or address in object storage.
-        table: a handle of this version, used by nobody else.
-    """
-
-    def __init__(self, location: str, table: Table) -> None:
-        self.location = location
-        self._table = table
-        self.version = int(table.version)
-        self.schema: pa.Schema = table.schema
-
-    def num_bytes(self) -> int:
-        """Size of the data files.
-
-        Raises:
-            IndexStoreError: the table cannot be read.
-        """
-        with reading(self.location):
-            return int(_statistics(self._table)["total_bytes"])
-
-    def read(self, columns: Sequence[str], where: str | None = None) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
-        """Reads columns of all rows in the order of the table.
-
-        Args:
-            columns: their names.
-            where: an SQL condition; None for all rows.
-
-        Returns:
-            The columns, and the row ids, which increase.
-
-        Raises:
-            IndexStoreError: the table cannot be read.
-        """
-        with reading(self.location):
-            query = self._table.search().select(list(columns)).with_row_id(True).limit(None)
-            if where is not None:
-                query = query.where(where)
-            return _sorted_by_row_id(query.to_arrow())
-
-    def take(self, row_ids: npt.NDArray[np.uint64], columns: Sequence[str]) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
-        """Reads columns of some rows.
-
-        Args:
-            row_ids: of rows of this version, each once.
-            columns: their names.
-
-        Returns:
-            The columns and the row ids, which increase, whatever the order of `row_ids`.
-
-        Raises:
-            IndexStoreError: the table cannot be read.
-        """
-        with reading(self.location):
-            query = self._table.take_row_ids(row_ids.tolist()).select(list(columns)).with_row_id()
-            table, found = _sorted_by_row_id(query.to_arrow())
-        if len(found) != len(row_ids):
-            raise IndexStoreError(f"{self.location} is damaged: {len(row_ids) - len(found)} rows are missing")
-        return table, found
-
-
-def is_remote(location: str) -> bool:
-    """Whether a location is an address in object storage; a folder otherwise.
-
-    Raises:
-        IndexStoreError: the address has a scheme that is not supported.
-    """
-    scheme, separator, _ = location.partition("://")
-    if not separator:
-        return False
-    if scheme not in _REMOTE_SCHEMES:
-        raise IndexStoreError(
-            f"{location} is no address of an index; use a folder or {', '.join(_REMOTE_SCHEMES)} with ://"
-        )
-    return True
-
-
-def _statistics(table: Table) -> Any:
-    # Annotated as an object, but a mapping in fact.
-    return table.stats()
 
 
 def _is_in(column: str, values: Sequence[str]) -> str:
@@ -324,22 +240,3 @@ def _with_all_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         for column in schema
     ]
     return pa.table(columns, schema=schema)
-
-
-def _sorted_by_row_id(table: pa.Table) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
-    row_ids = table["_rowid"].to_numpy()
-    table = table.drop_columns(["_rowid"])
-    if len(row_ids) > 1 and not (row_ids[1:] > row_ids[:-1]).all():
-        order = np.argsort(row_ids)
-        return table.take(pa.array(order)), row_ids[order]
-    return table, row_ids
-
-
-def _options(storage_options: Mapping[str, str] | None) -> dict[str, str] | None:
-    """Options for object storage; those that are not given come from the environment, as with the AWS tools."""
-    options = dict(storage_options or {})
-    endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT")
-    if endpoint is not None:
-        options.setdefault("endpoint", endpoint)
-        options.setdefault("allow_http", str(endpoint.startswith("http://")).lower())
-    return options or None

@@ -160,8 +160,7 @@ def token_codec(name: str) -> TokenCodec:
 
 def encode_bags(codec: TokenCodec, bags: TokenBags) -> TokenBags:
     """The bags as a reader will find them after they were stored with this codec."""
-    width = bags.tokens.shape[1]
-    return TokenBags(codec.decode(codec.encode(bags.tokens), width), bags.offsets)
+    return TokenBags(codec.decode(codec.encode(bags.tokens), bags.dimension), bags.offsets)
 
 
 def _checked(codec: TokenCodec, stored: Tensor, width: int) -> Tensor:

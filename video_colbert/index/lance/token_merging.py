@@ -55,11 +55,11 @@ def merge_neighbours(tokens: Tensor, min_similarity: float) -> MergedTokens:
     return MergedTokens(merged, torch.tensor(sizes, dtype=torch.int64))
 
 
-def pool_video(video: EncodedVideo, min_similarity: float) -> EncodedVideo:
+def merge_video_tokens(video: EncodedVideo, min_similarity: float) -> EncodedVideo:
     """Merges the tokens of a video that are nearly equal to their neighbours in time.
 
     The first T video tokens belong to the T frames and are merged as they are, by their own similarities; the
-    expansion tokens behind them, which belong to no time, stay.
+    expansion tokens behind them, which belong to no time, stay. Tokens of other levels, which follow no frames, stay.
 
     Args:
         video: T frame tokens and, for a model with the video level, at least T video tokens.
@@ -69,20 +69,20 @@ def pool_video(video: EncodedVideo, min_similarity: float) -> EncodedVideo:
         The video with fewer tokens; the timestamp of a merged frame token is the mean of those it stands for.
 
     Raises:
-        ValueError: `min_similarity` is out of range.
+        ValueError: `min_similarity` is out of range, or the tokens have weights, which merged tokens would not have.
     """
     if not 0.0 < min_similarity <= 1.0:
         raise ValueError(f"min_similarity must be above 0 and at most 1, got {min_similarity}")
-    frames = merge_neighbours(video.frame_embeds, min_similarity)
+    if video.token_weights:
+        raise ValueError("tokens with weights cannot be merged; index them without merge_similarity")
+    merged = dict(video.embeds)
+    frames = merge_neighbours(video.embeds["frame"], min_similarity)
+    merged["frame"] = frames.tokens
     ends = np.cumsum(frames.sizes.numpy())
     groups = np.split(video.timestamps, ends[:-1])
-    video_embeds = video.video_embeds
-    if video_embeds is not None:
-        of_frames, expansion = video_embeds[: len(video.timestamps)], video_embeds[len(video.timestamps) :]
-        video_embeds = torch.cat([merge_neighbours(of_frames, min_similarity).tokens, expansion])
-    return dataclasses.replace(
-        video,
-        timestamps=np.array([group.mean() for group in groups]),
-        frame_embeds=frames.tokens,
-        video_embeds=video_embeds,
-    )
+    if "video" in merged:
+        of_frames, expansion = torch.split(
+            merged["video"], [len(video.timestamps), len(merged["video"]) - len(video.timestamps)]
+        )
+        merged["video"] = torch.cat([merge_neighbours(of_frames, min_similarity).tokens, expansion])
+    return dataclasses.replace(video, timestamps=np.array([group.mean() for group in groups]), embeds=merged)

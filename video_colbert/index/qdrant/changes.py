@@ -19,7 +19,7 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant.collection import QdrantCollection, pages
 from video_colbert.index.qdrant.errors import is_transient
-from video_colbert.index.qdrant.points import make_point, point_id, tokens_by_level
+from video_colbert.index.qdrant.points import make_point, point_id
 
 logger = logging.getLogger(__name__)
 
@@ -133,5 +133,5 @@ def _wait(collection: QdrantCollection, pause: float, error: Exception) -> None:
 
 def _batch_size(videos: Sequence[EncodedVideo]) -> int:
     """Videos a request, so that the largest of them would fit as often."""
-    largest = max(sum(tokens.numel() for tokens in tokens_by_level(encoded).values()) for encoded in videos)
+    largest = max(sum(tokens.numel() for tokens in encoded.embeds.values()) for encoded in videos)
     return min(64, max(1, _REQUEST_BYTES // (_BYTES_A_NUMBER * largest)))

@@ -15,7 +15,7 @@ from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.qdrant.layout import POOLED, level_vector
-from video_colbert.index.search.candidates import pool_bags
+from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.token_bags import TokenBags
 
 METADATA = "metadata"
@@ -38,12 +38,6 @@ def metadata_key(column: str) -> str:
     return f'{METADATA}."{column}"'
 
 
-def tokens_by_level(encoded: EncodedVideo) -> dict[str, Tensor]:
-    """The tokens of a video, [tokens, D] by level."""
-    levels = {"frame": encoded.frame_embeds, "video": encoded.video_embeds}
-    return {level: tokens for level, tokens in levels.items() if tokens is not None}
-
-
 def make_point(video: IndexedVideo, encoded: EncodedVideo) -> models.PointStruct:
     """A point with everything that is known of a video, tokens rounded to float16.
 
@@ -51,9 +45,11 @@ def make_point(video: IndexedVideo, encoded: EncodedVideo) -> models.PointStruct
         video: what to know of it.
         encoded: its tokens.
     """
-    bags = {level: TokenBags.from_bags([tokens.cpu()]) for level, tokens in tokens_by_level(encoded).items()}
-    vectors: dict[str, Any] = {level_vector(level): _numbers(bag.tokens) for level, bag in bags.items()}
-    vectors[POOLED] = _numbers(pool_bags(bags["frame"], bags.get("video"))[0])
+    bags = LevelBags({level: TokenBags.from_bags([tokens.cpu()]) for level, tokens in encoded.embeds.items()})
+    # A point has no vector for a level on which the video has no tokens.
+    held = {level: bag.tokens for level, bag in bags.items() if len(bag.tokens)}
+    vectors: dict[str, Any] = {level_vector(level): _numbers(tokens) for level, tokens in held.items()}
+    vectors[POOLED] = _numbers(bags.pooled()[0])
     return models.PointStruct(id=point_id(video.id), vector=vectors, payload=to_payload(video))
 
 

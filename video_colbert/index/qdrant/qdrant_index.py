@@ -20,8 +20,9 @@ from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, s
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
 from video_colbert.index.qdrant.filters import to_qdrant_filter
 from video_colbert.index.qdrant.location import parse_qdrant_uri
-from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload, tokens_by_level
+from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
+from video_colbert.index.search.scoring import check_queries, levels_text
 
 
 class QdrantIndex:
@@ -154,7 +155,7 @@ class QdrantIndex:
             self._description = stored = self._collection.describe()
             dimensions = stored.dimensions or _dimensions(new[0][1])
             for _, encoded in new:
-                self._check_dimensions(dimensions, _dimensions(encoded))
+                self._check_dimensions(dimensions, encoded)
             columns = new_metadata_fields(stored.columns, [video.metadata for video, _ in new])
             if not stored.dimensions:
                 self._collection.add_vectors(dimensions, stored.options)
@@ -224,7 +225,6 @@ class QdrantIndex:
         *,
         top_k: int = 10,
         where: Filter | str | None = None,
-        level_weights: Mapping[str, float] | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
         """Finds the best videos for each query among the candidates that its pooled vector selects.
@@ -234,14 +234,13 @@ class QdrantIndex:
             top_k: hits a query, at most.
             where: a condition that hits must satisfy, such as "year >= 2020"; `filters.py` describes the language.
                 Candidates are chosen among the videos that satisfy it. Texts have no order here, only = and in.
-            level_weights: weight of each level in the score; 1 where none is given.
             group_windows: of the windows of one video, give the best only.
 
         Returns:
             For each query its hits, best first; of equal scores, by path and time.
 
         Raises:
-            ValueError: `top_k` is below 1, the weights do not fit the model, or a query has no token that counts.
+            ValueError: `top_k` is below 1, or a query has no token that counts.
             FilterError: the condition is not understood, or asks for a column that the index does not have.
             ModelMismatchError: the queries' tokens have another size than those stored.
             IndexStoreError: the server cannot be reached or refuses the query.
@@ -258,27 +257,22 @@ class QdrantIndex:
                 allowed = to_qdrant_filter(resolve_filter(condition, filter_fields(self._description.columns)))
             if not self._description.dimensions:
                 return [[] for _ in queries.texts]
-            asked = dict.fromkeys(queries.score_levels, queries.query_embeds.shape[-1])
-            self._check_dimensions(self._description.dimensions, asked, partly=True)
-            request = SearchRequest(top_k, allowed, level_weights, group_windows)
+            check_queries(queries, self._description.dimensions, f"the index at {self.location}")
+            request = SearchRequest(top_k, allowed, group_windows)
             return CollectionSearcher(self._collection, self._description).search(queries, request)
 
     def close(self) -> None:
         """Closes the connection; the index cannot be used any more."""
         self._collection.close()
 
-    def _check_dimensions(self, stored: Mapping[str, int], given: Mapping[str, int], *, partly: bool = False) -> None:
-        """Checks that tokens of these levels and sizes fit; queries may ask for a part of the levels."""
-        for level, size in given.items():
-            if stored.get(level, size) != size:
-                raise ModelMismatchError(
-                    f"the index at {self.location} holds {level} tokens of {stored[level]} numbers, not of {size}"
-                )
-        if not (given.keys() <= stored.keys() if partly else given.keys() == stored.keys()):
+    def _check_dimensions(self, stored: Mapping[str, int], encoded: EncodedVideo) -> None:
+        """Checks that the tokens of a video fit what is stored."""
+        if (given := _dimensions(encoded)) != stored:
             raise ModelMismatchError(
-                f"the index at {self.location} holds the levels {' and '.join(stored)}, not {' and '.join(given)}"
+                f"the index at {self.location} holds vectors of {levels_text(stored)}, not of {levels_text(given)} "
+                f"like those of {encoded.clip.source!r}"
             )
 
 
 def _dimensions(encoded: EncodedVideo) -> dict[str, int]:
-    return {level: tokens.shape[1] for level, tokens in tokens_by_level(encoded).items()}
+    return {level: int(tokens.shape[1]) for level, tokens in encoded.embeds.items()}

@@ -20,13 +20,14 @@ from qdrant_client import models
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.index.hits import SearchHit, find_moments, find_ranges
+from video_colbert.index.hits import SearchHit, find_moments, find_ranges, finite_scores
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
 from video_colbert.index.qdrant.layout import POOLED, level_vector
 from video_colbert.index.qdrant.points import from_payload
+from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.rescoring import single_query
-from video_colbert.index.search.scoring import score_bags, weights_of_levels
+from video_colbert.index.search.scoring import counted_levels, score_bags
 from video_colbert.index.search.token_bags import TokenBags
 
 # Queries in one request, and points whose tokens one request brings back, some 100 KB each as text.
@@ -47,13 +48,11 @@ class SearchRequest:
     Attributes:
         top_k: hits a query, at most.
         where: condition on the videos, applied before the candidates are cut.
-        level_weights: weight of each level; None for 1 each.
         group_windows: whether a video shows up once, with its best window.
     """
 
     top_k: int
     where: models.Filter | None
-    level_weights: Mapping[str, float] | None
     group_windows: bool
 
 
@@ -72,7 +71,6 @@ class CollectionSearcher:
     def __init__(self, collection: QdrantCollection, description: CollectionDescription) -> None:
         self._collection = collection
         self._description = description
-        self._levels = tuple(description.dimensions)
 
     @torch.inference_mode()
     def search(self, queries: EncodedQueries, request: SearchRequest) -> list[list[SearchHit]]:
@@ -86,13 +84,12 @@ class CollectionSearcher:
             For each query its hits, best first; of equal scores, by path and time.
 
         Raises:
-            ValueError: the weights do not fit the model or are all 0, or a query has no token that counts.
+            ValueError: a query has no token that counts.
         """
-        weights = weights_of_levels(queries, request.level_weights)
         results: list[list[SearchHit]] = []
         for first in range(0, len(queries.texts), _QUERY_BATCH):
             rows = range(first, min(first + _QUERY_BATCH, len(queries.texts)))
-            points = self._best_points(queries, rows, weights, request)
+            points = self._best_points(queries, rows, request)
             stored = self._fetch(list(dict.fromkeys(point for best in points for point in best)))
             for row, best in zip(rows, points, strict=True):
                 # A video that was removed between the two requests is gone.
@@ -100,9 +97,7 @@ class CollectionSearcher:
                 results.append(self._hits(queries, row, found, request))
         return results
 
-    def _best_points(
-        self, queries: EncodedQueries, rows: Sequence[int], weights: Mapping[str, float], request: SearchRequest
-    ) -> list[list[str]]:
+    def _best_points(self, queries: EncodedQueries, rows: Sequence[int], request: SearchRequest) -> list[list[str]]:
         """For each query the ids of the points that the server scored best, of each video one if wanted."""
         options = self._description.options
         if options.token_quantization:
@@ -116,8 +111,9 @@ class CollectionSearcher:
         while pending:
             requests = [
                 score_query(
-                    dict.fromkeys(self._levels, counted_tokens(queries, row)),
-                    weights=weights,
+                    counted_tokens(queries, row),
+                    weights=queries.level_weights,
+                    dimensions=self._description.dimensions,
                     candidates=candidates,
                     limit=limit,
                     where=request.where,
@@ -140,7 +136,7 @@ class CollectionSearcher:
 
     def _fetch(self, points: Sequence[str]) -> dict[str, tuple[IndexedVideo, dict[str, Tensor]]]:
         """What is stored of points: the video and its tokens, float16 [tokens, D] by level."""
-        names = [level_vector(level) for level in self._levels]
+        names = [level_vector(level) for level in self._description.dimensions]
         stored = {}
         for first in range(0, len(points), _POINT_BATCH):
             page = points[first : first + _POINT_BATCH]
@@ -148,7 +144,10 @@ class CollectionSearcher:
                 vectors: Any = record.vector
                 stored[str(record.id)] = (
                     from_payload(record.payload, str(self._collection.location)),
-                    {level: torch.tensor(vectors[level_vector(level)]).half() for level in self._levels},
+                    {
+                        level: torch.tensor(vectors.get(level_vector(level), [])).half().view(-1, dimension)
+                        for level, dimension in self._description.dimensions.items()
+                    },
                 )
         return stored
 
@@ -162,11 +161,9 @@ class CollectionSearcher:
         if not stored:
             return []
         query = single_query(queries, row)
-        bags = {level: TokenBags.from_bags([tokens[level] for _, tokens in stored]) for level in self._levels}
-        scores = score_bags(
-            query, bags["frame"], bags.get("video"), level_weights=request.level_weights, dtype=torch.float64
-        )
-        levels = {"frame": scores.frame_scores, "video": scores.video_scores}
+        levels = self._description.dimensions
+        bags = LevelBags({level: TokenBags.from_bags([tokens[level] for _, tokens in stored]) for level in levels})
+        scores = score_bags(query, bags, dtype=torch.float64)
         hits = [
             SearchHit(
                 rank=0,
@@ -174,7 +171,7 @@ class CollectionSearcher:
                 start=video.start or 0.0,
                 end=video.duration if video.end is None else video.end,
                 score=float(scores.scores[0, number]),
-                level_scores={level: float(of[0, number]) for level, of in levels.items() if of is not None},
+                level_scores=finite_scores({level: of_level[0, number] for level, of_level in scores.levels.items()}),
                 moments=find_moments(query, 0, tokens["frame"], video.timestamps),
                 ranges=find_ranges(query, 0, tokens["frame"], video.timestamps),
             )
@@ -184,15 +181,18 @@ class CollectionSearcher:
         return [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(best, start=1)]
 
 
-def counted_tokens(queries: EncodedQueries, row: int) -> Tensor:
-    """The tokens of one query that count, float32 [n, D] on the CPU.
+def counted_tokens(queries: EncodedQueries, row: int) -> dict[str, Tensor]:
+    """The tokens of one query that count, float32 [n, D] on the CPU for each level whose weight is not 0.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is none for a level.
     """
-    tokens = queries.query_embeds[row][queries.query_mask[row].bool()].float().cpu()
-    if len(tokens) == 0:
-        raise ValueError(f"query {queries.texts[row]!r} has no token that counts")
+    tokens = {}
+    for level in counted_levels(queries):
+        bags = queries.bags_of(level)
+        tokens[level] = bags.embeds[row][bags.mask[row].bool()].float().cpu()
+        if len(tokens[level]) == 0:
+            raise ValueError(f"query {queries.texts[row]!r} has no token that counts")
     return tokens
 
 
@@ -200,6 +200,7 @@ def score_query(
     tokens: Mapping[str, Tensor],
     *,
     weights: Mapping[str, float],
+    dimensions: Mapping[str, int],
     candidates: int,
     limit: int,
     where: models.Filter | None,
@@ -208,37 +209,40 @@ def score_query(
     """One query for Qdrant's query interface.
 
     Each shard selects its own candidates. A branch and its twin select the same ones, except where a video is
-    written between the two; such a video lacks one branch's score and counts with the lowest there is, so it never
-    ranks above its true place.
+    written between the two; such a video lacks one branch's score, as one does that has no tokens on a level, and
+    that counts as 0.
 
     Args:
-        tokens: for each level that the collection holds, in its order, float32 [n, D], the query tokens that count, at
-            least one.
-        weights: weight of each level that counts, none negative, not all 0.
+        tokens: for each level that counts, float32 [n, D], the query tokens that count, at least one.
+        weights: weight of each of these levels, above 0.
+        dimensions: numbers in a token, by level, of all levels that the collection holds, in its order.
         candidates: videos that each shard scores by their tokens.
         limit: hits.
         where: condition on the candidates, applied before they are cut.
         rescore_pooled: whether twice the candidates are chosen by the compressed pooled vectors and cut by the full
             ones, which is worth reading those only where the copy is coarse.
     """
-    scored = [level for level in tokens if weights.get(level, 0.0) != 0.0]
-    pooled = torch.cat([counted.mean(dim=0) * weights.get(level, 0.0) for level, counted in tokens.items()])
+    pooled = torch.cat(
+        [
+            tokens[level].mean(dim=0) * weights[level] if level in tokens else torch.zeros(size)
+            for level, size in dimensions.items()
+        ]
+    )
     first = models.Prefetch(
         query=pooled.tolist(), using=POOLED, limit=candidates, filter=where, params=_candidate_search(rescore_pooled)
     )
     branches = [
-        models.Prefetch(prefetch=first, query=tokens[level].tolist(), using=level_vector(level), limit=candidates)
-        for level in scored
+        models.Prefetch(prefetch=first, query=of_level.tolist(), using=level_vector(level), limit=candidates)
+        for level, of_level in tokens.items()
     ]
     terms: list[models.Expression] = [
-        models.MultExpression(mult=[weights[level] / len(tokens[level]), f"$score[{branch}]"])
-        for branch, level in enumerate(scored)
+        models.MultExpression(mult=[weights[level] / len(of_level), f"$score[{branch}]"])
+        for branch, (level, of_level) in enumerate(tokens.items())
     ]
-    # The lowest MaxSim is n cosines of -1.
-    worst = {f"$score[{branch}]": -float(len(tokens[level])) for branch, level in enumerate(scored)}
+    missing = {f"$score[{branch}]": 0.0 for branch in range(len(tokens))}
     return models.QueryRequest(
         prefetch=branches,
-        query=models.FormulaQuery(formula=models.SumExpression(sum=terms), defaults=worst),
+        query=models.FormulaQuery(formula=models.SumExpression(sum=terms), defaults=missing),
         limit=limit,
         with_payload=["path"],
         with_vector=False,

@@ -1,61 +1,55 @@
-"""Pooled vectors: one vector a video, by which candidates for exact scoring are found.
+"""Two fast orders of videos, by which candidates for exact scoring are found: pooled vectors and reduced tokens.
 
-The mean of a bag's tokens, at unit length, stands for the bag; frame and video level lie side by side. The inner
-product with a query's mean tokens orders videos about as the two-level score does, at a twenty-sixth of the work.
+Pooled vectors: the mean of a bag's tokens, at unit length, stands for the bag; the levels lie side by side. The inner
+product with a query's mean tokens orders videos about as the sum of MeanMaxSim over the levels does, at a
+twenty-sixth of the work.
+
+Reduced tokens: tokens of a trained model fill few of their dimensions. Tokens lose least, in the mean square, if they
+are projected on the leading eigenvectors of their second moment (principal component analysis without centring). The
+query need not be pooled then: the maximum over each video's tokens is kept.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Mapping, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.index.search.scoring import weights_of_levels
+from video_colbert.encoding.encoded import EncodedQueries, QueryBags
+from video_colbert.index.search.level_bags import LevelBags
+from video_colbert.index.search.scoring import BoundedScorer
 from video_colbert.index.search.token_bags import TokenBags
 
 # Numbers of pooled vectors that are brought to the queries' type at once.
 _BLOCK_NUMBERS = 2**22
+# A quarter of the dimensions, but no fewer than this.
+_SHARE = 4
+_FEWEST = 16
 
 
 @torch.inference_mode()
-def pool_bags(frames: TokenBags, videos: TokenBags | None) -> Tensor:
-    """Pools the bags of videos.
-
-    Args:
-        frames: N bags of frame tokens.
-        videos: N bags of video tokens; None for a model without the video level.
-
-    Returns:
-        float16 [N, P] means of unit length, of the frame level and, behind it, of the video level; P is D for
-        one level and 2 D for two. A bag without tokens gives zeros.
-    """
-    levels = [frames] if videos is None else [frames, videos]
-    return torch.cat([_means(bags) for bags in levels], dim=1)
-
-
-@torch.inference_mode()
-def pool_queries(queries: EncodedQueries, *, levels: int, level_weights: Mapping[str, float] | None = None) -> Tensor:
+def pool_queries(queries: EncodedQueries, dimensions: Mapping[str, int]) -> Tensor:
     """Pools the tokens of queries so that they can be compared with pooled videos.
 
     Args:
         queries: Nq encoded queries.
-        levels: levels in the pooled vectors of the videos, 1 or 2.
-        level_weights: weight of each level; 1 where none is given.
+        dimensions: numbers of a token by level, of the videos, in the order of their levels.
 
     Returns:
-        float32 [Nq, levels * D] on the CPU: the mean token, at unit length, times the weight of each level; zeros
-        for a level that the model does not score by.
-
-    Raises:
-        ValueError: `level_weights` does not fit the model.
+        float32 [Nq, P] on the CPU: for each level the mean token, at unit length, times the level's weight; zeros for
+        a level that does not count.
     """
-    mask = queries.query_mask.to(queries.query_embeds.dtype)[:, :, None]
-    means = F.normalize((queries.query_embeds * mask).sum(dim=1).float(), dim=-1).cpu()
-    weights = weights_of_levels(queries, level_weights)
-    return torch.cat([weights.get(level, 0.0) * means for level in ("frame", "video")[:levels]], dim=1)
+    means = {name: _mean_tokens(bags) for name, bags in queries.bags.items()}
+    parts = []
+    for level, dimension in dimensions.items():
+        if weight := queries.level_weights.get(level, 0.0):
+            parts.append(weight * means[queries.encoder_of_level[level]])
+        else:
+            parts.append(torch.zeros(len(queries.texts), dimension))
+    return torch.cat(parts, dim=1)
 
 
 @torch.inference_mode()
@@ -76,11 +70,76 @@ def pooled_scores(pooled_queries: Tensor, pooled: Tensor) -> Tensor:
     return torch.cat([pooled_queries @ part.float().T for part in torch.split(pooled, block)], dim=1)
 
 
-def _means(bags: TokenBags) -> Tensor:
-    lengths = bags.lengths
-    sums = torch.zeros(len(bags), bags.tokens.shape[1])
-    bag_of_token = torch.arange(len(bags)).repeat_interleave(lengths)
-    block = max(1, _BLOCK_NUMBERS // bags.tokens.shape[1])
-    for rows, tokens in zip(torch.split(bag_of_token, block), torch.split(bags.tokens, block), strict=True):
-        sums.index_add_(0, rows, tokens.float())
-    return F.normalize(sums, dim=1).half()
+@torch.inference_mode()
+def principal_directions(bags: LevelBags) -> dict[str, Tensor]:
+    """The directions on which tokens like these are projected.
+
+    Args:
+        bags: some thousands of tokens a level.
+
+    Returns:
+        By level, float32 [D, R] orthonormal columns; R is a quarter of D, at least 16, at most D.
+    """
+    directions = {}
+    for level, of_level in bags.items():
+        tokens, width = of_level.tokens.float(), of_level.dimension
+        eigenvectors: Tensor = torch.linalg.eigh(tokens.T @ tokens).eigenvectors
+        directions[level] = eigenvectors[:, width - min(width, max(_FEWEST, width // _SHARE)) :].contiguous()
+    return directions
+
+
+class ReducedTokens:
+    """The tokens of all videos, projected, in the fast number format.
+
+    Args:
+        directions: by level, float32 [D, R] orthonormal columns.
+        scorer: holds the projected tokens.
+    """
+
+    def __init__(self, directions: Mapping[str, Tensor], scorer: BoundedScorer) -> None:
+        self.directions = directions
+        self.scorer = scorer
+
+    @classmethod
+    @torch.inference_mode()
+    def of(cls, directions: Mapping[str, Tensor], bags: LevelBags, device: torch.device) -> ReducedTokens:
+        """Projects bags."""
+        projected = {
+            level: TokenBags(of_level.tokens.float() @ directions[level], of_level.offsets)
+            for level, of_level in bags.items()
+        }
+        return cls(directions, BoundedScorer.of(LevelBags(projected), device=device))
+
+    @classmethod
+    def concatenate(cls, parts: Sequence[ReducedTokens]) -> ReducedTokens:
+        """The videos of several parts, at least one, with the same directions, one part after another."""
+        return cls(parts[0].directions, BoundedScorer.concatenate([part.scorer for part in parts]))
+
+    @torch.inference_mode()
+    def scores(self, queries: EncodedQueries, *, rows: Tensor | None = None) -> Tensor:
+        """Scores of projected queries and tokens, float32 [Nq, n].
+
+        Args:
+            queries: Nq encoded queries.
+            rows: int64 rows to score, in this order; None for all.
+        """
+        # Each level has directions of its own, and so its own query tokens.
+        projected = {}
+        for level, weight in queries.level_weights.items():
+            if weight:
+                bags = queries.bags_of(level)
+                embeds = bags.embeds.float() @ self.directions[level].to(bags.embeds.device)
+                projected[level] = dataclasses.replace(bags, embeds=embeds)
+        reduced = dataclasses.replace(
+            queries,
+            bags=projected,
+            encoder_of_level={level: level for level in projected},
+            level_weights={level: queries.level_weights[level] for level in projected},
+        )
+        return self.scorer.scores(reduced, rows=rows).scores
+
+
+def _mean_tokens(bags: QueryBags) -> Tensor:
+    """The mean of each query's tokens that count, at unit length, float32 [Nq, D] on the CPU."""
+    mask = bags.mask.to(bags.embeds.dtype)[:, :, None]
+    return F.normalize((bags.embeds * mask).sum(dim=1).float(), dim=-1).cpu()

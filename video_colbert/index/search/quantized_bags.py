@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.encoding.encoded import QueryBags
 from video_colbert.index.search.number_formats import NumberFormat, restored
 from video_colbert.index.search.token_bags import TokenBags
 
@@ -46,12 +46,6 @@ class StoredBags:
 
     def __len__(self) -> int:
         return len(self.norms)
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory that the bags take."""
-        tensors = (self.values, self.scales, self.offsets, self.norms, self.losses)
-        return sum(tensor.nbytes for tensor in tensors if tensor is not None)
 
     @classmethod
     def of(cls, bags: TokenBags, number_format: NumberFormat, device: torch.device) -> StoredBags:
@@ -107,15 +101,15 @@ class PreparedQueries:
     """Tokens of queries in a number format.
 
     Args:
-        queries: Nq encoded queries.
+        queries: the token bags of Nq queries.
         number_format: the format of the bags they will be compared with.
         device: the device of those bags.
     """
 
-    def __init__(self, queries: EncodedQueries, number_format: NumberFormat, device: torch.device) -> None:
-        mask = queries.query_mask.bool().to(device)
+    def __init__(self, queries: QueryBags, number_format: NumberFormat, device: torch.device) -> None:
+        mask = queries.mask.bool().to(device)
         # The tokens that count, of all queries end to end.
-        tokens = queries.query_embeds.to(device)[mask].float()
+        tokens = queries.embeds.to(device)[mask].float()
         self._format = number_format
         scales = number_format.scales(tokens)
         self._values = number_format.values(tokens, scales)

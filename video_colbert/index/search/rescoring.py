@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,10 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.scoring import BoundedScores, LevelScores, score_bags
-from video_colbert.index.search.token_bags import TokenBags
 
-FetchBags = Callable[[Tensor], tuple[TokenBags, TokenBags | None]]
+FetchBags = Callable[[Tensor], LevelBags]
 
 # If more rows than this could be among the best, the probable error decides which are scored again.
 _MOST_PROVEN = 200
@@ -29,42 +28,32 @@ class TopRows:
     """The best rows of each query, best first; of equal scores, the lower row first.
 
     Attributes:
-        rows: int64 [Nq, k], positions in the source.
-        scores: float32 [Nq, k], weighted sum of the levels that the model scores by.
-        frame_scores: float32 [Nq, k], MeanMaxSim over the frame tokens.
-        video_scores: float32 [Nq, k], MeanMaxSim over the video tokens; None for a model without the video level.
+        rows: int64 [Nq, k], rows of the source.
+        scores: float32 [Nq, k], weighted sum of the levels.
+        level_scores: by level, float32 [Nq, k], MeanMaxSim over its tokens.
         is_proven: bool [Nq], whether no other allowed row can be among the best. It is not known where rows were
             left out as no candidates, or where so many are close that the probable error had to do.
-        frames: for each query k bags, the frame tokens of its rows, which were read to score them.
+        bags: for each query the bags of its k rows, which were read to score them.
     """
 
     rows: Tensor
     scores: Tensor
-    frame_scores: Tensor
-    video_scores: Tensor | None
+    level_scores: Mapping[str, Tensor]
     is_proven: Tensor
-    frames: list[TokenBags]
+    bags: list[LevelBags]
 
 
-def empty_top_rows(queries: EncodedQueries) -> TopRows:
-    """No rows for any of the queries."""
+def empty_top_rows(queries: EncodedQueries, dimensions: Mapping[str, int]) -> TopRows:
+    """No rows for any of the queries, of a source with levels of these dimensions."""
     none = torch.zeros(len(queries.texts), 0)
+    levels = {level: none for level in dimensions if level in queries.encoder_of_level}
     proven = torch.ones(len(queries.texts), dtype=torch.bool)
-    no_bags = TokenBags(torch.zeros(0, queries.query_embeds.shape[2]).half(), torch.zeros(1, dtype=torch.int64))
-    video_scores = none if "video" in queries.score_levels else None
-    return TopRows(none.long(), none, none, video_scores, proven, [no_bags] * len(queries.texts))
+    return TopRows(none.long(), none, levels, proven, [LevelBags.empty(dimensions)] * len(queries.texts))
 
 
 def single_query(queries: EncodedQueries, query: int) -> EncodedQueries:
     """One of several queries, on the CPU."""
-    return dataclasses.replace(
-        queries,
-        texts=[queries.texts[query]],
-        query_embeds=queries.query_embeds[query : query + 1].cpu(),
-        query_mask=queries.query_mask[query : query + 1].cpu(),
-        words=[queries.words[query]],
-        truncated=[0] if query in queries.truncated else [],
-    )
+    return queries.select([query]).to("cpu")
 
 
 def best_rows(
@@ -73,7 +62,6 @@ def best_rows(
     fast: Sequence[BoundedScores] | None,
     count: int,
     fetch: FetchBags,
-    level_weights: Mapping[str, float] | None = None,
 ) -> TopRows:
     """The exact best of given rows.
 
@@ -83,51 +71,41 @@ def best_rows(
 
     Args:
         queries: Nq encoded queries.
-        rows: for each query the int64 positions to choose among, increasing, at least `count`.
+        rows: for each query the int64 rows to choose among, increasing, at least `count`.
         fast: for each query fast scores [1, n] of its n rows and their errors, or None.
         count: rows to find for each query, at least 1.
-        fetch: gives the float16 bags of positions.
-        level_weights: weight of each level; 1 where none is given.
+        fetch: gives the float16 bags of rows.
     """
     searches = [
-        _Search(single_query(queries, query), of_query, None if fast is None else fast[query], count, level_weights)
+        _Search(single_query(queries, query), of_query, None if fast is None else fast[query], count)
         for query, of_query in enumerate(rows)
     ]
     size = max(_FIRST_ROUND, 2 * count)
     while asking := [(search, due) for search in searches if len(due := search.due(size))]:
         # Rows of several queries are fetched once.
         fetched = torch.unique(torch.cat([due for _, due in asking]))
-        frames, videos = fetch(fetched)
+        bags = fetch(fetched)
         for search, due in asking:
-            places = torch.searchsorted(fetched, due)
-            search.take(due, frames.select(places), None if videos is None else videos.select(places))
+            search.take(due, bags.select(torch.searchsorted(fetched, due)))
         size *= _GROWTH
     found = [search.best() for search in searches]
-    video_scores = [scores.video_scores for _, scores, _ in found if scores.video_scores is not None]
     return TopRows(
         rows=torch.stack([of_query for of_query, _, _ in found]),
         scores=torch.cat([scores.scores for _, scores, _ in found]),
-        frame_scores=torch.cat([scores.frame_scores for _, scores, _ in found]),
-        video_scores=torch.cat(video_scores) if video_scores else None,
+        level_scores={
+            level: torch.cat([scores.levels[level] for _, scores, _ in found]) for level in found[0][1].levels
+        },
         is_proven=torch.tensor([search.is_proven for search in searches]),
-        frames=[frames for _, _, frames in found],
+        bags=[bags for _, _, bags in found],
     )
 
 
 class _Search:
     """The state of one query: which rows were scored exactly, and which may still have to be."""
 
-    def __init__(
-        self,
-        query: EncodedQueries,
-        rows: Tensor,
-        fast: BoundedScores | None,
-        count: int,
-        level_weights: Mapping[str, float] | None,
-    ) -> None:
+    def __init__(self, query: EncodedQueries, rows: Tensor, fast: BoundedScores | None, count: int) -> None:
         self.query = query
         self._count = count
-        self._level_weights = level_weights
         self._has_bounds = fast is not None
         self.is_proven = True
         self._threshold = torch.tensor(float("-inf"))
@@ -150,17 +128,17 @@ class _Search:
         kept = int((self._upper >= self._threshold).sum())
         return self._pending[: min(kept, size) if self._has_bounds else len(self._pending)].sort().values
 
-    def take(self, rows: Tensor, frames: TokenBags, videos: TokenBags | None) -> None:
+    def take(self, rows: Tensor, bags: LevelBags) -> None:
         """Scores the rows that were due, whose bags these are."""
         self._pending, self._upper = self._pending[len(rows) :], self._upper[len(rows) :]
-        scores = score_bags(self.query, frames, videos, level_weights=self._level_weights).scores[0]
-        self._scored.append(_Scored(rows, scores, frames, videos))
+        scores = score_bags(self.query, bags).scores[0]
+        self._scored.append(_Scored(rows, scores, bags))
         exact = torch.cat([of_round.scores for of_round in self._scored])
         if len(exact) >= self._count:
             self._threshold = torch.maximum(self._threshold, exact.topk(self._count).values[-1])
 
-    def best(self) -> tuple[Tensor, LevelScores, TokenBags]:
-        """The best rows [count], their scores [1, count] and their frame tokens.
+    def best(self) -> tuple[Tensor, LevelScores, LevelBags]:
+        """The best rows [count], their scores [1, count] and their bags.
 
         Sums in float32 depend on where in a product they stand. The best are ordered by sums in float64, rounded,
         which are equal for equal videos.
@@ -168,20 +146,12 @@ class _Search:
         last = torch.cat([of_round.scores for of_round in self._scored]).topk(self._count).values[-1]
         near = [of_round.above(last - _ROUNDING * max(1.0, abs(float(last)))) for of_round in self._scored]
         rows = torch.cat([of_round.rows for of_round in near])
-        frames = TokenBags.concatenate([of_round.frames for of_round in near])
-        videos = [of_round.videos for of_round in near if of_round.videos is not None]
-        scores = score_bags(
-            self.query,
-            frames,
-            TokenBags.concatenate(videos) if videos else None,
-            level_weights=self._level_weights,
-            dtype=torch.float64,
-        )
+        bags = LevelBags.concatenate([of_round.bags for of_round in near])
+        scores = score_bags(self.query, bags, dtype=torch.float64)
         by_row = rows.argsort()
         best = by_row[scores.scores[0, by_row].argsort(descending=True, stable=True)[: self._count]]
-        video_scores = None if scores.video_scores is None else scores.video_scores[:, best]
-        found = LevelScores(scores.scores[:, best], scores.frame_scores[:, best], video_scores)
-        return rows[best], found, frames.select(best)
+        levels = {level: of_level[:, best] for level, of_level in scores.levels.items()}
+        return rows[best], LevelScores(scores.scores[:, best], levels), bags.select(best)
 
 
 @dataclass(frozen=True)
@@ -190,11 +160,9 @@ class _Scored:
 
     rows: Tensor
     scores: Tensor
-    frames: TokenBags
-    videos: TokenBags | None
+    bags: LevelBags
 
     def above(self, limit: float | Tensor) -> _Scored:
         """Those that score at least `limit`."""
-        places = (self.scores >= limit).nonzero()[:, 0]
-        videos = None if self.videos is None else self.videos.select(places)
-        return _Scored(self.rows[places], self.scores[places], self.frames.select(places), videos)
+        near = (self.scores >= limit).nonzero()[:, 0]
+        return _Scored(self.rows[near], self.scores[near], self.bags.select(near))

@@ -1,8 +1,8 @@
-"""Two-level MeanMaxSim (arXiv 2503.19009) of queries with many stored videos: exact, and fast with a proven bound.
+"""MeanMaxSim over levels (arXiv 2503.19009) of queries with many stored videos: exact, and fast with a proven bound.
 
     score(Q, video) = sum over levels of weight * mean over query tokens i of max over tokens j of q_i . x_j
 
-`score_bags` computes it in float32. `TwoLevelScorer` holds the tokens in the number format that the processor is
+`score_bags` computes it in float32. `BoundedScorer` holds the tokens in the number format that the processor is
 fastest at and bounds its error: for stored vectors q' and x' of q and x, by Cauchy and Schwarz,
 
     |q . x - q' . x'| <= |q - q'| |x| + |q'| |x - x'|
@@ -24,9 +24,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.errors import IndexStoreError
-from video_colbert.index.search.number_formats import fastest_format, number_format
+from video_colbert.encoding.encoded import EncodedQueries, QueryBags
+from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.index.search.level_bags import LevelBags
+from video_colbert.index.search.number_formats import NumberFormat, fastest_format, number_format
 from video_colbert.index.search.quantized_bags import PreparedQueries, StoredBags
 from video_colbert.index.search.token_bags import TokenBags
 from video_colbert.modeling_video_colbert import mean_max_sim
@@ -40,14 +41,12 @@ class LevelScores:
     """Scores of all queries with all stored videos, each float32 [Nq, N] on the CPU.
 
     Attributes:
-        scores: weighted sum of the levels that the model scores by.
-        frame_scores: MeanMaxSim over the frame tokens.
-        video_scores: MeanMaxSim over the video tokens, or None.
+        scores: weighted sum of the levels.
+        levels: by level, MeanMaxSim over its tokens; also of a level that has queries but no weight in the sum.
     """
 
     scores: Tensor
-    frame_scores: Tensor
-    video_scores: Tensor | None
+    levels: Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -99,148 +98,157 @@ def check_interaction(interaction: str) -> None:
         )
 
 
-def weights_of_levels(queries: EncodedQueries, level_weights: Mapping[str, float] | None) -> dict[str, float]:
-    """The weight of each level that the model scores by; 1 unless said otherwise.
+def check_queries(queries: EncodedQueries, dimensions: Mapping[str, int], holder: str) -> None:
+    """Checks that stored tokens can be compared with queries.
+
+    Args:
+        queries: encoded queries.
+        dimensions: numbers of a stored token by level.
+        holder: what stores them, as an error names it.
 
     Raises:
         IndexStoreError: the queries are of a model that scores in a way that an index does not.
-        ValueError: a level is named that the model does not score by, a weight is negative or not finite, or
-            all are 0.
+        ModelMismatchError: the queries' score sums a level that is not stored, or whose tokens have another
+            dimension.
     """
     check_interaction(queries.interaction)
-    weights = dict.fromkeys(queries.score_levels, 1.0)
-    for level, weight in (level_weights or {}).items():
-        if level not in weights:
-            raise ValueError(f"level_weights names {level!r}; the model scores by {', '.join(weights)}")
-        if not 0.0 <= weight < float("inf"):
-            raise ValueError(f"the weight of level {level!r} must be finite and not negative, got {weight}")
-        weights[level] = float(weight)
-    if not any(weights.values()):
-        raise ValueError(f"level_weights are all 0; at least one of {', '.join(weights)} must count")
-    return weights
+    for level in counted_levels(queries):
+        if level not in dimensions:
+            raise ModelMismatchError(
+                f"{holder} holds vectors of {levels_text(dimensions)}, and none of the level {level} that the queries "
+                "are scored by"
+            )
+        if (dimension := queries.bags_of(level).dimension) != dimensions[level]:
+            raise ModelMismatchError(
+                f"{holder} holds vectors of {levels_text(dimensions)}, not of {dimension} dimensions like the "
+                f"queries of the level {level}"
+            )
+
+
+def levels_text(dimensions: Mapping[str, int]) -> str:
+    """Levels with their dimensions, such as "8 dimensions, levels frame and video"."""
+    if len(set(dimensions.values())) == 1:
+        size = next(iter(dimensions.values()))
+        return f"{size} dimensions, level{'s' if len(dimensions) > 1 else ''} {' and '.join(dimensions)}"
+    return " and ".join(f"{size} dimensions on level {level}" for level, size in dimensions.items())
+
+
+def counted_levels(queries: EncodedQueries) -> dict[str, float]:
+    """The levels whose weight in the score is not 0, with the weight."""
+    return {level: weight for level, weight in queries.level_weights.items() if weight}
 
 
 @torch.inference_mode()
-def score_bags(
-    queries: EncodedQueries,
-    frames: TokenBags,
-    videos: TokenBags | None,
-    *,
-    level_weights: Mapping[str, float] | None = None,
-    dtype: torch.dtype = torch.float32,
-) -> LevelScores:
+def score_bags(queries: EncodedQueries, bags: LevelBags, *, dtype: torch.dtype = torch.float32) -> LevelScores:
     """Scores queries against every stored video, exactly, in blocks that bound memory.
 
     Args:
         queries: Nq encoded queries.
-        frames: N bags of frame tokens.
-        videos: N bags of video tokens; None for a model without the video level.
-        level_weights: weight of each level; 1 where none is given.
+        bags: of N videos, with all levels that count in the queries' score.
         dtype: float32, or float64 for sums that do not depend on how they are arranged; rounded to float32.
 
     Returns:
-        Scores; minus infinity for a video without tokens and 0 for a query without tokens.
-
-    Raises:
-        ValueError: `level_weights` does not fit the model.
+        Scores. A level's score is minus infinity for a video without tokens on it, and 0 for a query without tokens;
+        the sum leaves out levels on which a video has no tokens, and is minus infinity where it has none at all.
     """
-    weights = weights_of_levels(queries, level_weights)
-    levels = {"frame": _score_level(queries, frames, dtype)}
-    if videos is not None:
-        levels["video"] = _score_level(queries, videos, dtype)
-    total = torch.stack([weight * levels[level] for level, weight in weights.items() if weight]).sum(dim=0)
-    rounded = {level: scores.float() for level, scores in levels.items()}
-    return LevelScores(scores=total.float(), frame_scores=rounded["frame"], video_scores=rounded.get("video"))
+    levels = {
+        level: _score_level(queries.bags_of(level), of_level, dtype)
+        for level, of_level in bags.items()
+        if level in queries.encoder_of_level
+    }
+    total = _weighted_sum([(weight, levels[level]) for level, weight in counted_levels(queries).items()])
+    return LevelScores(scores=total.float(), levels={level: scores.float() for level, scores in levels.items()})
 
 
-class TwoLevelScorer:
+class BoundedScorer:
     """Fast scores of all videos, or of some, with a bound of their error.
 
     Args:
-        frames: N bags of frame tokens.
-        videos: as many bags of video tokens; None for a model without the video level.
-        device: where the tokens are held and compared.
-        format_name: `int8`, `bfloat16`, `float16` or `float32`; by default the fastest on this device.
-
-    Attributes:
+        levels: the tokens of N videos by level, in the number format.
         number_format: the format the tokens are held in.
-
-    Raises:
-        ValueError: the levels have different numbers of bags, or there is no such format.
+        device: where they are held and compared.
     """
 
-    def __init__(
-        self,
-        frames: TokenBags,
-        videos: TokenBags | None,
-        *,
-        device: torch.device | str = "cpu",
-        format_name: str | None = None,
-    ) -> None:
-        if videos is not None and len(videos) != len(frames):
-            raise ValueError(f"there are {len(frames)} bags of frame tokens and {len(videos)} of video tokens")
-        self.device = torch.device(device)
-        self.number_format = fastest_format(self.device) if format_name is None else number_format(format_name)
-        self._levels = {"frame": StoredBags.of(frames, self.number_format, self.device)}
-        if videos is not None:
-            self._levels["video"] = StoredBags.of(videos, self.number_format, self.device)
+    def __init__(self, levels: Mapping[str, StoredBags], number_format: NumberFormat, device: torch.device) -> None:
+        self.levels = levels
+        self.number_format = number_format
+        self.device = device
 
     @classmethod
-    def concatenate(cls, scorers: Sequence[TwoLevelScorer]) -> TwoLevelScorer:
+    def of(
+        cls, bags: LevelBags, *, device: torch.device | str = "cpu", format_name: str | None = None
+    ) -> BoundedScorer:
+        """Brings bags into a number format.
+
+        Args:
+            bags: of N videos.
+            device: where the tokens are held and compared.
+            format_name: `int8`, `bfloat16`, `float16` or `float32`; by default the fastest on this device.
+
+        Raises:
+            ValueError: there is no such format.
+        """
+        place = torch.device(device)
+        chosen = fastest_format(place) if format_name is None else number_format(format_name)
+        return cls({level: StoredBags.of(of_level, chosen, place) for level, of_level in bags.items()}, chosen, place)
+
+    @classmethod
+    def concatenate(cls, scorers: Sequence[BoundedScorer]) -> BoundedScorer:
         """The videos of several scorers, at least one, of one format and device, one scorer after another."""
-        joined = cls.__new__(cls)
-        joined.device, joined.number_format = scorers[0].device, scorers[0].number_format
-        levels = [scorer._levels for scorer in scorers]
-        joined._levels = {name: StoredBags.concatenate([level[name] for level in levels]) for name in levels[0]}
-        return joined
+        first = scorers[0]
+        levels = {
+            level: StoredBags.concatenate([scorer.levels[level] for scorer in scorers]) for level in first.levels
+        }
+        return cls(levels, first.number_format, first.device)
 
     def __len__(self) -> int:
-        return len(self._levels["frame"])
-
-    @property
-    def num_bytes(self) -> int:
-        """Memory that the tokens take."""
-        return sum(level.num_bytes for level in self._levels.values())
+        """The number of videos, N."""
+        return len(next(iter(self.levels.values())))
 
     @torch.inference_mode()
-    def scores(
-        self,
-        queries: EncodedQueries,
-        *,
-        rows: Tensor | None = None,
-        level_weights: Mapping[str, float] | None = None,
-    ) -> BoundedScores:
+    def scores(self, queries: EncodedQueries, *, rows: Tensor | None = None) -> BoundedScores:
         """Fast scores.
 
         Args:
             queries: Nq encoded queries.
-            rows: int64 positions to score, in this order; None for all N.
-            level_weights: weight of each level; 1 where none is given.
-
-        Raises:
-            ValueError: `level_weights` does not fit the model.
+            rows: int64 rows to score, in this order; None for all N.
         """
-        prepared = PreparedQueries(queries, self.number_format, self.device)
-        scores = errors = probable_errors = torch.zeros(())
-        for level, weight in weights_of_levels(queries, level_weights).items():
-            if weight:
-                bags = self._levels[level] if rows is None else self._levels[level].select(rows.to(self.device))
-                scores = scores + weight * prepared.scores(bags).cpu()
-                largest, probable = prepared.errors(bags)
-                errors = errors + weight * largest.cpu()
-                probable_errors = probable_errors + weight * probable.cpu()
-        return BoundedScores(scores, errors, probable_errors)
+        levels, errors, probable_errors = [], [], []
+        prepared: dict[str, PreparedQueries] = {}
+        for level, weight in counted_levels(queries).items():
+            encoder = queries.encoder_of_level[level]
+            if encoder not in prepared:
+                prepared[encoder] = PreparedQueries(queries.bags[encoder], self.number_format, self.device)
+            bags = self.levels[level] if rows is None else self.levels[level].select(rows.to(self.device))
+            levels.append((weight, prepared[encoder].scores(bags).cpu()))
+            largest, probable = prepared[encoder].errors(bags)
+            errors.append((weight, largest.cpu()))
+            probable_errors.append((weight, probable.cpu()))
+        return BoundedScores(_weighted_sum(levels), _weighted_sum(errors), _weighted_sum(probable_errors))
 
 
-def _score_level(queries: EncodedQueries, bags: TokenBags, dtype: torch.dtype) -> Tensor:
-    device = queries.query_embeds.device
-    longest = max(1, int(bags.lengths.max()))
-    block = max(1, _BLOCK_BYTES // (4 * longest * bags.tokens.shape[1]))
-    columns = []
+def _weighted_sum(parts: Sequence[tuple[float, Tensor]]) -> Tensor:
+    """The sum of weighted scores; one of minus infinity counts only where all are so."""
+    if len(parts) == 1:
+        weight, scores = parts[0]
+        return weight * scores
+    total = sum((weight * scores for weight, scores in parts), start=torch.zeros(()))
+    if (missing := total.isneginf()).any():
+        found = sum((weight * scores.masked_fill(scores.isneginf(), 0.0) for weight, scores in parts), torch.zeros(()))
+        nowhere = torch.stack([scores.isneginf() for _, scores in parts]).all(dim=0)
+        total = torch.where(missing & ~nowhere, found, total)
+    return total
+
+
+def _score_level(queries: QueryBags, bags: TokenBags, dtype: torch.dtype) -> Tensor:
+    device = queries.embeds.device
+    longest = max(1, int(bags.lengths.max()) if len(bags) else 0)
+    block = max(1, _BLOCK_BYTES // (4 * longest * bags.dimension))
+    columns = [torch.zeros(len(queries.embeds), 0, dtype=dtype)]
     for first in range(0, len(bags), block):
         tokens, mask = bags.padded(first, min(first + block, len(bags)))
         # Without a mask the product need not be masked.
         document_mask = None if mask.all() else mask.to(device)
-        scores = mean_max_sim(queries.query_embeds, tokens.to(device, dtype), queries.query_mask, document_mask)
+        scores = mean_max_sim(queries.embeds, tokens.to(device, dtype), queries.mask, document_mask)
         columns.append(scores.cpu())
     return torch.cat(columns, dim=1)

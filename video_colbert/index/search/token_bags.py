@@ -8,6 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+# Numbers that are brought to float32 at once.
+_BLOCK_NUMBERS = 2**22
+
 
 @dataclass(frozen=True)
 class TokenBags:
@@ -29,6 +32,11 @@ class TokenBags:
         """Tokens of each bag, int64 [num_bags]."""
         return self.offsets.diff()
 
+    @property
+    def dimension(self) -> int:
+        """Numbers of a token, D."""
+        return int(self.tokens.shape[1])
+
     @classmethod
     def from_bags(cls, bags: Sequence[Tensor]) -> TokenBags:
         """Joins bags [tokens, D] of any lengths; at least one bag."""
@@ -47,7 +55,7 @@ class TokenBags:
         """The bags of these rows, in this order; a row may come again.
 
         Args:
-            rows: positions 0 to num_bags - 1.
+            rows: 0 to num_bags - 1.
         """
         chosen = torch.as_tensor(rows, dtype=torch.int64)
         if len(chosen) == len(self) and torch.equal(chosen, torch.arange(len(self))):
@@ -63,13 +71,18 @@ class TokenBags:
         begin, end = int(self.offsets[first]), int(self.offsets[stop])
         return TokenBags(self.tokens[begin:end], self.offsets[first : stop + 1] - begin)
 
-    def join(self, other: TokenBags) -> TokenBags:
-        """These bags followed by others."""
-        return TokenBags.concatenate([self, other])
-
     def bag(self, row: int) -> Tensor:
         """The tokens of one bag, float16 [tokens, D]."""
         return self.tokens[self.offsets[row] : self.offsets[row + 1]]
+
+    def means(self) -> Tensor:
+        """The mean token of each bag, float32 [num_bags, D]; zeros for a bag without tokens."""
+        sums = torch.zeros(len(self), self.dimension)
+        bag_of_token = torch.arange(len(self)).repeat_interleave(self.lengths)
+        block = max(1, _BLOCK_NUMBERS // self.dimension)
+        for rows, tokens in zip(torch.split(bag_of_token, block), torch.split(self.tokens, block), strict=True):
+            sums.index_add_(0, rows, tokens.float())
+        return sums / self.lengths.clamp(min=1)[:, None]
 
     def padded(self, first: int, stop: int) -> tuple[Tensor, Tensor]:
         """Bags `first` to `stop`, padded on the right to the longest of them, or to one token.

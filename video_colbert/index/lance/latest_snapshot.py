@@ -1,0 +1,84 @@
+"""The latest version of an index for its readers, which move on to it with each call, and the searcher over it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TypeVar
+
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.lance.schema import read_calibration
+from video_colbert.index.lance.snapshot import IndexSnapshot
+from video_colbert.index.lance.table import LanceTable
+from video_colbert.index.lance.token_codecs import TokenCodec
+from video_colbert.index.search.searcher import EXACT_LIMIT, Searcher
+
+_Result = TypeVar("_Result")
+
+# Float16 tokens that a search holds in memory at most, so that all videos are scored.
+_MAX_HELD_BYTES = 2 * 2**30
+# Versions that may vanish under a reader before it gives up.
+_VERSIONS_TRIED = 5
+
+
+class LatestSnapshot:
+    """What readers of one process share: the snapshot of the latest version they saw, and the searcher over it.
+
+    Args:
+        table: the table of the index.
+        codec: how its tokens are stored.
+        hold_tokens: as `Searcher`.
+    """
+
+    def __init__(self, table: LanceTable, codec: TokenCodec, *, hold_tokens: bool) -> None:
+        self._table = table
+        self._codec = codec
+        self._hold_tokens = hold_tokens
+        self._snapshot: IndexSnapshot | None = None
+        self._searcher: Searcher | None = None
+        # One thread at a time reads a new version; searches run beside each other on what it read.
+        self._lock = threading.Lock()
+
+    @property
+    def searcher(self) -> Searcher | None:
+        """The searcher that was used last; None before the first search."""
+        return self._searcher
+
+    def read(self, reading: Callable[[IndexSnapshot], _Result]) -> _Result:
+        """What `reading` makes of the latest version; of the next one, if a writer cleaned that one up meanwhile.
+
+        Raises:
+            IndexStoreError: the index cannot be read.
+        """
+        for _ in range(_VERSIONS_TRIED):
+            version = self._table.latest_version()
+            try:
+                return reading(self._snapshot_of(version))
+            except IndexStoreError:
+                if self._table.latest_version() == version:
+                    raise
+        return reading(self._snapshot_of(self._table.latest_version()))
+
+    def searcher_of(self, snapshot: IndexSnapshot) -> Searcher:
+        """The searcher over a version, with the calibration that is stored or was measured on an earlier one."""
+        with self._lock:
+            earlier = self._searcher
+            if earlier is None or earlier.source is not snapshot:
+                calibration = read_calibration(snapshot.table.schema)
+                if calibration is None and earlier is not None:
+                    calibration = earlier.calibration
+                # What does not fit is searched by candidates, and their tokens are read when wanted.
+                limit = EXACT_LIMIT if snapshot.token_bytes() <= _MAX_HELD_BYTES else 0
+                self._searcher = Searcher(
+                    snapshot, exact_limit=limit, calibration=calibration, hold_tokens=self._hold_tokens
+                )
+                return self._searcher
+            return earlier
+
+    def _snapshot_of(self, version: int) -> IndexSnapshot:
+        with self._lock:
+            snapshot = self._snapshot
+            if snapshot is None or snapshot.version < version:
+                snapshot = IndexSnapshot(self._table.at_version(version), self._codec, earlier=snapshot)
+                self._snapshot = snapshot
+            return snapshot

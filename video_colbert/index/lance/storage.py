@@ -1,0 +1,36 @@
+"""Where a Lance table may lie, a folder or object storage, and the options that reach it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+from video_colbert.errors import IndexStoreError
+
+_REMOTE_SCHEMES = ("s3", "gs", "az")
+
+
+def is_remote(location: str) -> bool:
+    """Whether a location is an address in object storage; a folder otherwise.
+
+    Raises:
+        IndexStoreError: the address has a scheme that is not supported.
+    """
+    scheme, separator, _ = location.partition("://")
+    if not separator:
+        return False
+    if scheme not in _REMOTE_SCHEMES:
+        raise IndexStoreError(
+            f"{location} is no address of an index; use a folder or {', '.join(_REMOTE_SCHEMES)} with ://"
+        )
+    return True
+
+
+def storage_options_of(given: Mapping[str, str] | None) -> dict[str, str] | None:
+    """Options for object storage; those that are not given come from the environment, as with the AWS tools."""
+    options = dict(given or {})
+    endpoint = options.get("endpoint") or os.environ.get("AWS_ENDPOINT_URL") or os.environ.get("AWS_ENDPOINT")
+    if endpoint is not None:
+        options.setdefault("endpoint", endpoint)
+        options.setdefault("allow_http", str(endpoint.startswith("http://")).lower())
+    return options or None

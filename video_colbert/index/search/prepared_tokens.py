@@ -1,0 +1,125 @@
+"""Tokens of a source as a search holds them: bags, the fast format, pooled vectors, reduced tokens; each read once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.index.search.candidates import ReducedTokens, pool_queries, pooled_scores, principal_directions
+from video_colbert.index.search.level_bags import LevelBags, TokenSource
+from video_colbert.index.search.scoring import BoundedScorer, BoundedScores
+
+# Videos whose tokens say which directions are kept.
+_DIRECTION_VIDEOS = 2048
+# Videos whose tokens are fetched at once where all are read.
+_FETCHED_AT_ONCE = 8192
+
+
+class PreparedTokens:
+    """The tokens of a source in the forms that a search compares; any of them is made when it is first wanted.
+
+    Args:
+        source: where tokens come from; it must not change meanwhile.
+        device: where tokens are compared.
+        holds_bags: keep the float16 bags of all videos in memory once they were read.
+    """
+
+    def __init__(self, source: TokenSource, device: torch.device, *, holds_bags: bool) -> None:
+        self.source = source
+        self.device = device
+        self._holds_bags = holds_bags
+        self._bags: LevelBags | None = None
+        self._scorer: BoundedScorer | None = None
+        self._pooled: Tensor | None = None
+        self._reduced: ReducedTokens | None = None
+        # One thread reads; it may enter again, for one form is made from another.
+        self._lock = threading.RLock()
+
+    def fetch(self, rows: Tensor) -> LevelBags:
+        """The float16 bags of some rows, int64 [n]."""
+        return self.source.bags(rows) if self._bags is None else self._bags.select(rows)
+
+    def scorer(self) -> BoundedScorer:
+        """The tokens of all videos in the fast number format."""
+        with self._lock:
+            if self._scorer is None:
+                parts = [BoundedScorer.of(bags, device=self.device) for bags in self._parts()]
+                self._scorer = BoundedScorer.concatenate(parts)
+            return self._scorer
+
+    def candidate_scores(self, method: str, queries: EncodedQueries, rows: Tensor | None = None) -> Tensor:
+        """Scores by which candidates are chosen, float32 [Nq, n].
+
+        Args:
+            method: "pooled" or "reduced".
+            queries: Nq encoded queries.
+            rows: int64 [n] rows to score; None for all.
+        """
+        if method == "reduced":
+            return self._reduced_tokens().scores(queries, rows=rows)
+        pooled = self._pooled_vectors()
+        return pooled_scores(pool_queries(queries, self.source.dimensions), pooled if rows is None else pooled[rows])
+
+    def read_all(self, queries: EncodedQueries, *, hold: bool) -> BoundedScores:
+        """Reads the tokens of all videos once, for all that a calibration compares.
+
+        Args:
+            queries: Nq encoded queries.
+            hold: whether to hold the tokens in the fast number format, as `scorer` gives them.
+
+        Returns:
+            The queries' fast scores of all videos.
+        """
+        with self._lock:
+            directions = self._directions()
+            held, reduced, fast = [], [], []
+            for bags in self._parts():
+                scorer = BoundedScorer.of(bags, device=self.device)
+                fast.append(scorer.scores(queries))
+                reduced.append(ReducedTokens.of(directions, bags, self.device))
+                if hold and self._scorer is None:
+                    held.append(scorer)
+            self._reduced = ReducedTokens.concatenate(reduced)
+            if held:
+                self._scorer = BoundedScorer.concatenate(held)
+            return BoundedScores.concatenate(fast)
+
+    def forget_reduced(self) -> None:
+        """Gives up the reduced tokens, which are not wanted any more."""
+        with self._lock:
+            self._reduced = None
+
+    def _reduced_tokens(self) -> ReducedTokens:
+        with self._lock:
+            if self._reduced is None:
+                directions = self._directions()
+                parts = [ReducedTokens.of(directions, bags, self.device) for bags in self._parts()]
+                self._reduced = ReducedTokens.concatenate(parts)
+            return self._reduced
+
+    def _pooled_vectors(self) -> Tensor:
+        with self._lock:
+            if self._pooled is None:
+                self._pooled = self.source.pooled()
+            return self._pooled
+
+    def _directions(self) -> dict[str, Tensor]:
+        order = torch.randperm(len(self.source), generator=torch.Generator().manual_seed(1))
+        return principal_directions(self.source.bags(order[:_DIRECTION_VIDEOS]))
+
+    def _parts(self) -> Iterator[LevelBags]:
+        """The bags of all videos in order, some at a time; they are held where they are to be."""
+        if self._bags is None and self._holds_bags:
+            self._bags = self.source.bags()
+        firsts = range(0, len(self.source), _FETCHED_AT_ONCE)
+        for first in tqdm(firsts, desc="Preparing tokens", unit="part", disable=None, leave=False):
+            stop = min(first + _FETCHED_AT_ONCE, len(self.source))
+            if self._bags is None:
+                yield self.source.bags(torch.arange(first, stop))
+            else:
+                yield self._bags.part(first, stop)

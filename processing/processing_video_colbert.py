@@ -333,6 +333,8 @@ def _as_captions(texts: str | Sequence[str]) -> list[str]:
     for caption in captions:
         if not isinstance(caption, str):
             raise TypeError(f"a caption is a str, not {type(caption).__name__}: {caption!r}")
+        if any("\ud800" <= character <= "\udfff" for character in caption):
+            raise ValueError(f"a caption is Unicode text, which {caption!r} is not: it has half of a character")
     return captions
 
 

@@ -6,21 +6,35 @@ Exit codes: 0 all good, 1 failed, 3 done but some files were bad; 2 is a command
 from __future__ import annotations
 
 import argparse
+import logging
 from collections.abc import Sequence
+from typing import NoReturn
 
 from video_colbert import __version__
 from video_colbert.commands import evaluate, index, prepare, publish, publish_dataset, search, verify
-from video_colbert.console import ExitCode, write_notice
+from video_colbert.console import (
+    ExitCode,
+    NoticeHandler,
+    flush_results,
+    open_standard_streams,
+    printable,
+    write_notice,
+)
 from video_colbert.errors import VideoColBERTError
 
 _COMMANDS = (index, search, evaluate, prepare, publish, publish_dataset, verify)
 
 
+class _Parser(argparse.ArgumentParser):
+    """A parser whose messages repeat arguments as a terminal can show them."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(printable(message))
+
+
 def build_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line; a parsed command has its module's `run` as `run`."""
-    parser = argparse.ArgumentParser(
-        prog="video-colbert", description="Finds videos by text with late interaction (Video-ColBERT)."
-    )
+    parser = _Parser(prog="video-colbert", description="Finds videos by text with late interaction (Video-ColBERT).")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in _COMMANDS:
@@ -36,7 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     Args:
         argv: arguments, by default those of the process.
     """
-    arguments = build_parser().parse_args(argv)
+    open_standard_streams()
+    log = logging.getLogger(__package__)
+    if not any(isinstance(handler, NoticeHandler) for handler in log.handlers):
+        log.addHandler(NoticeHandler())
+    try:
+        arguments = build_parser().parse_args(argv)
+    finally:
+        flush_results()
     try:
         return int(arguments.run(arguments))
     except (VideoColBERTError, OSError) as error:

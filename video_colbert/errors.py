@@ -47,3 +47,7 @@ class DatasetError(VideoColBERTError):
 
 class MissingExtraError(VideoColBERTError):
     """A command needs a package of one of the extras, which is not installed."""
+
+
+class OutputError(VideoColBERTError):
+    """Standard output cannot be written."""

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
-from video_colbert.console import ExitCode, write_notice, write_result
+from video_colbert.console import ExitCode, printable, write_notice, write_result
 from video_colbert.errors import IndexStoreError, MetadataError
 
 if TYPE_CHECKING:
@@ -297,4 +297,9 @@ def _summary(report: IndexingReport, pruned: int, total: int, directory: str) ->
 
 
 def _bad_list(bad: list[BadVideo]) -> str:
-    return "\n".join([f"Bad files ({len(bad)}):", *(f"  {video.source}: {video.reason}" for video in bad)])
+    return "\n".join(
+        [
+            f"Bad files ({len(bad)}):",
+            *(f"  {printable(str(video.source))}: {printable(video.reason)}" for video in bad),
+        ]
+    )

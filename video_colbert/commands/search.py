@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
+from video_colbert.commands.typed_text import typed_text
 from video_colbert.console import ExitCode, write_notice, write_result
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ HELP = "find videos in an index by text"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("query", metavar="TEXT", help="what to look for")
+    parser.add_argument("query", type=typed_text, metavar="TEXT", help="what to look for")
     parser.add_argument(
         "--index", required=True, metavar="DIR", help="folder or address (s3://..., qdrant://...) of the index"
     )
     add_model_arguments(parser, batch_size=64, model_required=False)
     parser.add_argument(
         "--where",
+        type=typed_text,
         metavar="CONDITION",
         help="only videos of which this holds, such as \"year >= 2020 and genre = 'news'\"",
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from video_colbert.console import printable
 from video_colbert.dataset_builders.video_files import find_videos
 
 from .video_check import Reencoding, VideoRecord, examine_video
@@ -69,7 +70,9 @@ class Preparation:
                 spread = f"{min(values):g} to {max(values):g}, median {statistics.median(values):g} {unit}"
                 rows.append((name, spread.strip()))
         lines = [f"{name:<14}{value}" for name, value in rows]
-        return "\n".join(lines + [f"bad: {record.path}: {record.error}" for record in self.bad])
+        return "\n".join(
+            lines + [f"bad: {printable(record.path)}: {printable(str(record.error))}" for record in self.bad]
+        )
 
 
 def prepare_videos(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from video_colbert.console import printable
 from video_colbert.encoding.encoded import BadVideo
 from video_colbert.evaluation.dual_softmax import DUAL_SOFTMAX
 from video_colbert.evaluation.retrieval import EvaluationResult
@@ -58,5 +59,8 @@ def results_table(results: Sequence[EvaluationResult], bad: Sequence[BadVideo]) 
             "ends were cut off."
         )
     if bad:
-        lines += [f"Left out, with their captions ({len(bad)}):", *(f"  {it.source}: {it.reason}" for it in bad)]
+        lines += [
+            f"Left out, with their captions ({len(bad)}):",
+            *(f"  {printable(it.source)}: {printable(it.reason)}" for it in bad),
+        ]
     return "\n".join(lines)

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from PIL import Image
 
+from video_colbert.console import printable
 from video_colbert.encoding.media_files import is_remote
 from video_colbert.processing import decode_video
 
@@ -26,14 +27,17 @@ def format_seconds(seconds: float) -> str:
 
 
 def short_name(video: str) -> str:
-    """A video's path as one would type it here: relative if it lies below the working directory; a URL as it is."""
+    """A video's path as one would type it here: relative if it lies below the working directory; a URL as it is.
+
+    What no terminal should obey, and line breaks, are written as escapes.
+    """
     if is_remote(video):
-        return video
+        return printable(video)
     try:
         relative = os.path.relpath(video)
     except (ValueError, OSError):  # on another drive, or the working directory is gone
-        return video
-    return video if relative.startswith(os.pardir) else relative
+        return printable(video)
+    return printable(video if relative.startswith(os.pardir) else relative)
 
 
 def link_to(video: str, folder: Path) -> str:

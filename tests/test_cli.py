@@ -93,6 +93,28 @@ def test_table_shows_rank_file_scores_and_moments(
     assert "<video" in (tmp_path / "page.html").read_text()
 
 
+def test_what_names_hold_reaches_a_program_exactly_and_a_terminal_harmlessly(
+    tmp_path: Path, checkpoint_folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "red\x1b[31m\nb\u202e.mp4"
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    write_clip(folder / name, 0)
+    (folder / f"bad {name}").write_bytes(b"")
+    code, out, err = run(capsys, "index", folder, "--model", checkpoint_folder, "--index", tmp_path / "index")
+    assert code == 3
+    assert r"bad red\x1b[31m\nb\u202e.mp4: " in out
+    outputs = [out, err]
+    table = run(capsys, "search", "red\x1b[32m", "--index", tmp_path / "index")
+    assert r"red\x1b[31m\nb\u202e.mp4" in table[1]
+    outputs += table[1:]
+    for text in outputs:
+        assert not set(text) & {"\x1b", "\u202e"}
+    out = run(capsys, "search", "red\x1b[32m", "--index", tmp_path / "index", "--json")[1]
+    assert json.loads(out)["query"] == "red\x1b[32m"
+    assert json.loads(out)["hits"][0]["video"] == str(folder / name)
+
+
 def test_zero_shot_search_gives_one_moment_and_no_video_level(
     tmp_path: Path, videos: Path, clip_backbone_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import subprocess
 import sys
@@ -189,6 +190,16 @@ def test_file_that_became_a_copy_of_another_is_not_found_by_its_old_content(
     report = index_videos(index, encoder, files)
     assert (report.duplicates, report.replaced) == ([str(files[1])], 1)
     assert sorted(video.path for video in index.videos) == [str(files[0]), str(files[2])]
+
+
+def test_a_file_whose_name_is_not_utf8_is_named_and_hides_no_other(
+    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    odd = files[0].with_name(os.fsdecode(b"caf\xe9.mp4"))
+    write_clip(files[0].with_name("odd.mp4"), 77).rename(odd)
+    report = index_videos(index, encoder, [odd, *files])
+    assert report.added == [str(file) for file in files]
+    assert [(bad.source, "its name is not UTF-8" in bad.reason) for bad in report.bad] == [(str(odd), True)]
 
 
 def test_many_files_are_stored_once_each_with_several_encoders_and_copies(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.encoding.bulk_encoder import EncodingPlan, Outcome
 from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
@@ -126,6 +127,8 @@ class IngestPlan(EncodingPlan[IngestEvent]):
 
     def _take_digest(self, path: str, outcome: str | BadVideo) -> Iterator[Task | IngestEvent]:
         self._num_reading -= 1
+        if not is_unicode(path):
+            outcome = BadVideo(path, "its name is not UTF-8, so that no index can hold it; rename it")
         self._digests[path] = None if isinstance(outcome, BadVideo) else outcome
         if path in self._given:
             if isinstance(outcome, BadVideo):

@@ -4,9 +4,10 @@ from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.hits import Moment, MomentRange, SearchHit
 from video_colbert.index.index_location import create_index, index_exists, open_index
 from video_colbert.index.indexed_video import IndexedVideo
-from video_colbert.index.ingest.indexing import index_videos, prune_videos
+from video_colbert.index.ingest.indexing import index_videos
 from video_colbert.index.ingest.media_folders import FoundFiles, find_video_files
 from video_colbert.index.ingest.metadata_files import VideoMetadata, match_metadata, read_manifest, read_metadata
+from video_colbert.index.ingest.pruning import prune_videos
 from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.ingest.windows import WindowSettings, video_windows
 from video_colbert.index.lance.lance_index import Index

@@ -21,7 +21,10 @@ RECORD_FIELDS = (
 )
 """The columns of every index that describe a video; further columns are metadata."""
 
-_RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
+COPIES_FIELD = pa.field("copies", pa.list_(pa.string()))
+"""A column that an index has from the first content on that was found in several files."""
+
+_RECORD_NAMES = frozenset(column.name for column in (*RECORD_FIELDS, COPIES_FIELD))
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,7 @@ class IndexedVideo:
         start: start of the window in seconds, or None.
         end: end of the window in seconds, or None.
         metadata: further values by column name, which a search can filter by.
+        copies: other files that had the same content when they were last read.
     """
 
     path: str
@@ -45,6 +49,7 @@ class IndexedVideo:
     start: float | None = None
     end: float | None = None
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
+    copies: tuple[str, ...] = ()
 
     @property
     def id(self) -> str:
@@ -52,6 +57,11 @@ class IndexedVideo:
         if self.start is None and self.end is None:
             return self.digest
         return f"{self.digest}@{self.start or 0.0:.3f}-{'' if self.end is None else format(self.end, '.3f')}"
+
+
+def record_names(schema: pa.Schema) -> list[str]:
+    """The columns of an index that describe a video, without metadata."""
+    return [column.name for column in (*RECORD_FIELDS, COPIES_FIELD) if column.name in schema.names]
 
 
 def records_to_arrow(videos: Sequence[IndexedVideo], metadata_fields: Sequence[pa.Field]) -> pa.Table:
@@ -69,7 +79,10 @@ def records_to_arrow(videos: Sequence[IndexedVideo], metadata_fields: Sequence[p
 
 
 def records_from_arrow(table: pa.Table) -> list[IndexedVideo]:
-    """Reads rows with the columns of `RECORD_FIELDS`; every further column is metadata, where null is no value."""
+    """Reads rows with the columns of `RECORD_FIELDS`, and `COPIES_FIELD` if it is there; all others are metadata.
+
+    Metadata that is null is no value.
+    """
     metadata_names = [name for name in table.column_names if name not in _RECORD_NAMES]
     return [
         IndexedVideo(
@@ -80,9 +93,16 @@ def records_from_arrow(table: pa.Table) -> list[IndexedVideo]:
             start=row["start"],
             end=row["end"],
             metadata={name: row[name] for name in metadata_names if row[name] is not None},
+            copies=tuple(row.get(COPIES_FIELD.name) or ()),
         )
         for row in table.to_pylist()
     ]
+
+
+def copies_to_arrow(copies: Mapping[str, Sequence[str]]) -> pa.Table:
+    """One row a video with its id and `COPIES_FIELD`."""
+    schema = pa.schema([pa.field("id", pa.string(), nullable=False), COPIES_FIELD])
+    return pa.table([list(copies), [list(paths) for paths in copies.values()]], schema=schema)
 
 
 def metadata_to_arrow(

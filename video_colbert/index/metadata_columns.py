@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import RECORD_FIELDS, MetadataValue
+from video_colbert.index.indexed_video import COPIES_FIELD, RECORD_FIELDS, MetadataValue
 
 TOKENS_SUFFIX = "_tokens"
 """What the name of the column of a level's tokens ends in, behind the level's name."""
@@ -16,7 +16,7 @@ TOKENS_SUFFIX = "_tokens"
 POOLED = "pooled"
 """Name of the column of pooled vectors."""
 
-_RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
+_RECORD_NAMES = frozenset(column.name for column in (*RECORD_FIELDS, COPIES_FIELD))
 # What quotes a name in a filter, and what Lance takes for a column within a column.
 _NOT_IN_NAMES = frozenset('"`.')
 _TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}

@@ -46,6 +46,10 @@ class VideoIndex(Protocol):
         """As `Index.move`."""
         ...
 
+    def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
+        """As `Index.set_copies`."""
+        ...
+
     def remove(self, ids: Collection[str]) -> int:
         """As `Index.remove`."""
         ...

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 from tqdm import tqdm
 
@@ -90,30 +89,3 @@ def index_videos(
             raise
         described, replaced = writer.finish()
     return report.finish(paths, described=described, replaced=replaced)
-
-
-def prune_videos(index: VideoIndex, folders: Iterable[str | os.PathLike[str]]) -> list[str]:
-    """Removes from an index the files that are gone.
-
-    Args:
-        index: the index.
-        folders: only files that were under one of them are looked at.
-
-    Returns:
-        The paths that were removed.
-
-    Raises:
-        FileNotFoundError: a folder itself is gone, as when a disk is not mounted.
-        IndexStoreError: the index cannot be written.
-    """
-    roots = [Path(os.path.normpath(Path(folder).absolute())) for folder in folders]
-    for root in roots:
-        if not root.exists():
-            raise FileNotFoundError(f"there is no folder {root}; nothing of it is removed from the index")
-    gone: dict[str, list[str]] = {}
-    for video in index.videos:
-        path = Path(video.path)
-        if any(path.is_relative_to(root) for root in roots) and not path.exists():
-            gone.setdefault(video.path, []).append(video.id)
-    index.remove([video_id for ids in gone.values() for video_id in ids])
-    return list(gone)

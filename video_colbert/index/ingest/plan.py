@@ -44,7 +44,7 @@ def stored_contents(videos: Iterable[IndexedVideo]) -> dict[str, StoredContent]:
     """
     contents: dict[str, StoredContent] = {}
     for video in videos:
-        stored = contents.setdefault(video.digest, StoredContent(video.path, video.duration))
+        stored = contents.setdefault(video.digest, StoredContent(video.path, video.duration, video.copies))
         stored.ids[video.start, video.end] = video.id
     return contents
 

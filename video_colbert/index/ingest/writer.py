@@ -97,6 +97,7 @@ class IndexWriter:
         self.flush()
         replaced = [video.id for video in self._index.videos if self._is_replaced(video)]
         num_replaced = self._index.remove(replaced) if replaced else 0
+        self._record_copies()
         return self._describe(), num_replaced
 
     def _record(self, event: Encoded) -> IndexedVideo:
@@ -129,6 +130,24 @@ class IndexWriter:
         if content is None or video.path in self._bad_paths:
             return False
         return video.digest != content.digest or (video.start, video.end) not in content.windows
+
+    def _record_copies(self) -> None:
+        """Keeps with each content which other files were found to hold it, so that one of them can stand for it."""
+        further: dict[str, list[str]] = {}
+        for content in self._contents.values():
+            further.setdefault(content.digest, []).append(content.path)
+        copies: dict[str, list[str]] = {}
+        for video in self._index.videos:
+            known = [path for path in video.copies if self._holds(path, video.digest)]
+            paths = [path for path in dict.fromkeys((*known, *further.get(video.digest, ()))) if path != video.path]
+            if paths != list(video.copies):
+                copies[video.id] = paths
+        self._index.set_copies(copies)
+
+    def _holds(self, path: str, digest: str) -> bool:
+        """Whether a file still has a content, as far as this run knows."""
+        content = self._contents.get(path)
+        return content is None or content.digest == digest
 
     def _describe(self) -> list[str]:
         """Sets the metadata of what was in the index before; returns the files that had other values."""

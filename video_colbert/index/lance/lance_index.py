@@ -17,7 +17,13 @@ from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.hits import SearchHit
-from video_colbert.index.indexed_video import IndexedVideo, MetadataValue, metadata_to_arrow
+from video_colbert.index.indexed_video import (
+    COPIES_FIELD,
+    IndexedVideo,
+    MetadataValue,
+    copies_to_arrow,
+    metadata_to_arrow,
+)
 from video_colbert.index.lance.filters import to_lance_filter
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.rows import common_dimensions, rows_to_store
@@ -232,6 +238,19 @@ class Index:
         moved = {video_id: paths[video_id] for video_id, path in known.items() if path != paths[video_id]}
         if moved:
             self._table.set_text("path", moved)
+
+    def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
+        """Records which other files hold the content of videos that are stored.
+
+        Args:
+            copies: by id, their absolute paths; ids that are not stored are passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        if copies:
+            self._table.add_columns([COPIES_FIELD])
+            self._table.set_columns(copies_to_arrow(copies))
 
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
         """Checks, before any work, that metadata can be stored here.

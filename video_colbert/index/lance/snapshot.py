@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
-from video_colbert.index.indexed_video import RECORD_FIELDS, IndexedVideo, records_from_arrow
+from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
 from video_colbert.index.lance.rows import level_bags_from_arrow, vectors_from_arrow
 from video_colbert.index.lance.schema import read_dimensions, tokens_column
 from video_colbert.index.lance.table_version import TableVersion
@@ -41,7 +41,7 @@ class IndexSnapshot:
         self.version = table.version
         self.dimensions: Mapping[str, int] = read_dimensions(table.schema)
         self._codec = codec
-        columns = [column.name for column in (*RECORD_FIELDS, *metadata_fields(table.schema))]
+        columns = [*record_names(table.schema), *(column.name for column in metadata_fields(table.schema))]
         records, self._row_ids = table.read(columns)
         # A few rows are taken from few pieces much faster than from many.
         self.records = records.combine_chunks()

@@ -88,6 +88,7 @@ def from_payload(payload: Mapping[str, Any] | None, place: str) -> IndexedVideo:
             start=row["start"],
             end=row["end"],
             metadata={name: value for name, value in row[METADATA].items() if value is not None},
+            copies=tuple(row.get("copies") or ()),
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise IndexStoreError(

@@ -176,6 +176,18 @@ class QdrantIndex:
         with self._collection.operation():
             set_payload(self._collection, {video_id: {"path": path} for video_id, path in paths.items()})
 
+    def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
+        """Records which other files hold the content of videos that are stored.
+
+        Args:
+            copies: by id, their absolute paths; ids that are not stored are passed over.
+
+        Raises:
+            IndexStoreError: the server cannot be reached or refuses it.
+        """
+        with self._collection.operation():
+            set_payload(self._collection, {video_id: {"copies": list(paths)} for video_id, paths in copies.items()})
+
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
         """Checks, before any work, that metadata can be stored here.
 

@@ -3,20 +3,31 @@
 import hashlib
 import os
 import unicodedata
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import datasets
 
-# Containers that FFmpeg opens and that people keep videos in.
 VIDEO_EXTENSIONS = frozenset(
     (
-        *(".3g2", ".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4"),
-        *(".mpeg", ".mpg", ".mts", ".ogg", ".ogv", ".ts", ".vob", ".webm", ".wmv"),
+        *(".264", ".265", ".3g2", ".3gp", ".3gpp", ".amv", ".apng", ".asf", ".avi", ".divx", ".dv", ".evo", ".f4v"),
+        *(".flv", ".gif", ".gxf", ".h261", ".h263", ".h264", ".h265", ".hevc", ".insv", ".ismv", ".ivf", ".lrv"),
+        *(".m1v", ".m2p", ".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mjpeg", ".mjpg", ".mk3d", ".mkv", ".mod", ".mov"),
+        *(".mp4", ".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nsv", ".nut", ".obu", ".ogg", ".ogm", ".ogv"),
+        *(".ogx", ".qt", ".rm", ".rmvb", ".tod", ".tp", ".trp", ".ts", ".vc1", ".vob", ".vro", ".webm", ".wmv"),
+        *(".wtv", ".xesc", ".y4m"),
     )
 )
+"""Containers and streams that FFmpeg opens and that people keep videos in; the whole library knows this list alone."""
+
+AUDIO_EXTENSIONS = frozenset(
+    (".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp2", ".mp3", ".oga", ".opus", ".wav", ".wma")
+)
+"""The same for sound."""
 
 
 class MissingVideosError(FileNotFoundError):
@@ -62,10 +73,93 @@ def video_text_features() -> "datasets.Features":
     )
 
 
-def find_videos(folder: str | Path) -> list[Path]:
-    """Lists the video files under a folder, at any depth, by extension.
+@dataclass
+class FolderContent:
+    """What a folder holds, at any depth.
 
-    Hidden files and folders (a name that begins with a dot) are passed over.
+    Attributes:
+        root: The folder, absolute.
+        files: Files of the kinds that were looked for, sorted by their path below the folder.
+        other: How many files there are of each other extension, in lower case; "" where a name has none.
+        hidden: Hidden files, which begin with a dot, and hidden folders, which are not looked into.
+        dangling: Links to nothing, and what is no file, such as a pipe.
+        unreadable: Folders that cannot be looked into, with the reason.
+    """
+
+    root: Path
+    files: list[Path] = field(default_factory=list)
+    other: Counter[str] = field(default_factory=Counter)
+    hidden: int = 0
+    dangling: list[Path] = field(default_factory=list)
+    unreadable: dict[Path, str] = field(default_factory=dict)
+
+
+def look_through(folder: str | Path, extensions: Collection[str]) -> FolderContent:
+    """Looks through a folder, and through those that links in it lead to; each of them once.
+
+    Args:
+        folder: The folder.
+        extensions: Of the files that are wanted, in lower case.
+
+    Returns:
+        What was found, and all that was passed over.
+
+    Raises:
+        NotADirectoryError: There is no such folder.
+    """
+    root = Path(folder).expanduser().absolute()
+    if not root.is_dir():
+        raise NotADirectoryError(f"no such folder of videos: {folder}")
+    content = FolderContent(root)
+    visited: set[str] = set()
+    folders, links = [root], list[Path]()
+    # What is there itself comes first, so that a link to it does not give its files another name.
+    while folders or links:
+        parent = folders.pop() if folders else links.pop(0)
+        real = os.path.realpath(parent)
+        if real in visited:
+            continue
+        visited.add(real)
+        try:
+            with os.scandir(parent) as entries:
+                for entry in entries:
+                    _sort_in(entry, extensions, content, folders, links)
+        except OSError as error:
+            content.unreadable[parent] = error.strerror or str(error)
+    content.files.sort(key=lambda path: path.relative_to(root).as_posix())
+    return content
+
+
+def _sort_in(
+    entry: "os.DirEntry[str]",
+    extensions: Collection[str],
+    content: FolderContent,
+    folders: list[Path],
+    links: list[Path],
+) -> None:
+    path = Path(entry.path)
+    if entry.name.startswith("."):
+        content.hidden += 1
+    elif _is_folder(entry):
+        (links if entry.is_symlink() else folders).append(path)
+    elif not path.is_file():
+        content.dangling.append(path)
+    elif path.suffix.lower() in extensions:
+        content.files.append(path)
+    else:
+        content.other[path.suffix.lower()] += 1
+
+
+def _is_folder(entry: "os.DirEntry[str]") -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        # A link that leads to itself.
+        return False
+
+
+def find_videos(folder: str | Path) -> list[Path]:
+    """Lists the video files under a folder, at any depth, by extension, as `look_through` finds them.
 
     Args:
         folder: The folder.
@@ -76,25 +170,7 @@ def find_videos(folder: str | Path) -> list[Path]:
     Raises:
         NotADirectoryError: There is no such folder.
     """
-    root = Path(folder).expanduser().absolute()
-    if not root.is_dir():
-        raise NotADirectoryError(f"no such folder of videos: {folder}")
-    found: list[Path] = []
-    visited: set[str] = set()
-    for parent, folders, names in os.walk(root, followlinks=True):
-        # A link to a folder above would go on for ever.
-        visited.add(os.path.realpath(parent))
-        folders[:] = [
-            name
-            for name in folders
-            if not name.startswith(".") and os.path.realpath(Path(parent, name)) not in visited
-        ]
-        found.extend(
-            Path(parent, name)
-            for name in names
-            if not name.startswith(".") and Path(name).suffix.lower() in VIDEO_EXTENSIONS
-        )
-    return sorted(found, key=lambda path: path.relative_to(root).as_posix())
+    return look_through(folder, VIDEO_EXTENSIONS).files
 
 
 def composed_name(name: str) -> str:

@@ -41,6 +41,33 @@ def test_prune_removes_what_is_gone_and_says_so(
     assert {Path(video.path).name for video in Index.open(tmp_path / "index").videos} == {"clip0.mp4", "clip2.mp4"}
 
 
+def test_folder_without_its_videos_is_pruned_only_with_the_flag_that_says_so(
+    tmp_path: Path, videos: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(command)
+    for path in videos.iterdir():
+        path.unlink()
+    capsys.readouterr()
+    assert main([*command, "--prune"]) == 1
+    assert f"all files that the index knows in {videos} are gone" in capsys.readouterr().err
+    assert len(Index.open(tmp_path / "index")) == 3
+    assert main([*command, "--prune-all"]) == 0
+    assert "0 added, 3 pruned; " in capsys.readouterr().out
+
+
+def test_what_is_passed_over_in_folders_is_told(
+    videos: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("notes.txt", "._clip0.mp4", ".DS_Store"):
+        (videos / name).write_text("x")
+    (videos / "dangling.mp4").symlink_to(videos / "gone.mp4")
+    assert main(command) == 0
+    notices = capsys.readouterr().err
+    assert "Left out, no media files: 1 .txt." in notices
+    assert "Left out, hidden files and folders: 2." in notices
+    assert f"Left out, links to nothing or no files: {videos / 'dangling.mp4'}." in notices
+
+
 def test_metadata_is_stored_and_absent_names_are_reported(
     tmp_path: Path, videos: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -77,6 +77,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--prune", action="store_true", help="remove videos from the index that are gone from the given folders"
     )
     parser.add_argument(
+        "--prune-all",
+        action="store_true",
+        help="as --prune, also where a folder has lost all of its videos, as the place of an unmounted disk has",
+    )
+    parser.add_argument(
         "--manifest",
         metavar="FILE",
         help="list of further videos: a path or URL a line, or JSON lines as of --metadata; may be in object storage",
@@ -109,7 +114,8 @@ def run(arguments: argparse.Namespace) -> int:
         start_worker_server("video_colbert.encoding.decoding_process")
     from video_colbert.index import Index, index_videos, prune_videos
 
-    files, folders = _find_files(arguments)
+    arguments.prune |= arguments.prune_all
+    files, folders, unreadable = _find_files(arguments)
     try:
         windows = _windows(arguments)
     except ValueError as error:
@@ -138,7 +144,8 @@ def run(arguments: argparse.Namespace) -> int:
         )
     else:
         report = _index_on_ray(arguments, index, files, windows, metadata)
-    gone = prune_videos(index, folders) if arguments.prune else []
+    report.bad += unreadable
+    gone = prune_videos(index, folders, prune_all=arguments.prune_all) if arguments.prune else []
     if isinstance(index, Index) and index.needs_calibration:
         # Once here, rather than in every process that searches.
         index.calibrate()
@@ -149,17 +156,29 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.OK
 
 
-def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path]]:
-    """All videos that are asked for, but those of the manifest, and the folders they are looked for in."""
+def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], list[BadVideo]]:
+    """All videos that are asked for, but those of the manifest; the folders they are in; folders that are closed."""
+    from video_colbert.encoding.encoded import BadVideo
     from video_colbert.index import find_video_files
 
     if not arguments.videos:
-        return [], []
-    found = find_video_files(arguments.videos)
+        return [], [], []
+    found = find_video_files(arguments.videos, may_be_empty=arguments.prune)
     if found.left_out:
         kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(found.left_out.items()))
         write_notice(f"Left out, no media files: {kinds}.")
-    return [str(path) for path in found.files], [Path(video) for video in arguments.videos if Path(video).is_dir()]
+    if found.hidden:
+        write_notice(f"Left out, hidden files and folders: {found.hidden}.")
+    if found.dangling:
+        more = f" and {len(found.dangling) - _LISTED} more" if len(found.dangling) > _LISTED else ""
+        names = ", ".join(map(str, found.dangling[:_LISTED]))
+        write_notice(f"Left out, links to nothing or no files: {names}{more}.")
+    unreadable = [
+        BadVideo(str(folder), f"the folder cannot be looked into: {reason}")
+        for folder, reason in found.unreadable.items()
+    ]
+    folders = [Path(video) for video in arguments.videos if Path(video).is_dir()]
+    return [str(path) for path in found.files], folders, unreadable
 
 
 def _windows(arguments: argparse.Namespace) -> WindowSettings | None:
@@ -182,7 +201,7 @@ def _metadata(
     if arguments.manifest is not None:
         listed, found = read_manifest(arguments.manifest)
         files += [path for path in listed if path not in set(files)]
-    if not files:
+    if not files and not arguments.prune:
         raise MetadataError("there is nothing to index; name video files, folders of them, or a --manifest")
     if arguments.metadata is not None:
         matched, absent = match_metadata(

@@ -133,7 +133,7 @@ class FilesAndIndex(RuleBasedStateMachine):
         for name in ("x", "y"):
             (self.folder / name).mkdir()
         self.index = IndexInMemory()
-        # What each file held when it was last among those given to the index.
+        # What each file has held since it was last among those given to the index.
         self.seen: dict[str, str] = {}
 
     def path(self, name: str) -> Path:
@@ -215,10 +215,10 @@ class FilesAndIndex(RuleBasedStateMachine):
     @invariant()
     @precondition(lambda self: hasattr(self, "index"))
     def every_file_that_is_as_it_was_is_found(self) -> None:
-        stored = {video.digest for video in self.index.videos}
-        for path, content in self.files().items():
-            if is_good(content) and self.seen.get(path) == content:
-                assert digest_of(content) in stored
+        files, stored = self.files(), {video.digest for video in self.index.videos}
+        self.seen = {path: content for path, content in self.seen.items() if files.get(path) == content}
+        for content in self.seen.values():
+            assert not is_good(content) or digest_of(content) in stored
 
     @invariant()
     @precondition(lambda self: hasattr(self, "index"))

@@ -240,8 +240,8 @@ def test_metadata_is_stored_and_updated_without_encoding_again(
 def test_metadata_that_the_index_cannot_take_is_refused_before_any_work(
     index: Index, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
-    with pytest.raises(IndexStoreError, match="metadata cannot be named 'a year'"):
-        index_videos(index, encoder, files, metadata={str(files[0]): {"a year": 2020}})
+    with pytest.raises(IndexStoreError, match=r"metadata cannot be named 'a\.year'"):
+        index_videos(index, encoder, files, metadata={str(files[0]): {"a.year": 2020}})
     assert len(index) == 0
 
 
@@ -256,6 +256,57 @@ def test_pruning_removes_what_is_gone_from_the_folder_and_nothing_else(
     assert {video.path for video in index.videos} == {str(files[0]), str(files[2]), str(elsewhere)}
     with pytest.raises(FileNotFoundError, match=r"there is no folder .*gone; nothing of it is removed"):
         prune_videos(index, [tmp_path / "gone"])
+
+
+def test_folder_that_lost_all_of_its_files_is_pruned_only_when_that_is_said(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    disk = tmp_path / "videos" / "disk"
+    on_disk = [write_clip(disk / f"{seed}.mp4", seed) for seed in (7, 8)]
+    index_videos(index, encoder, [*files, *on_disk])
+    # As where the disk is not mounted any more.
+    for path in on_disk:
+        path.unlink()
+    for folder in (disk, disk.parent):
+        with pytest.raises(IndexStoreError, match=rf"all files that the index knows in {disk} are gone.*--prune-all"):
+            prune_videos(index, [folder])
+    assert len(index) == 5
+    assert prune_videos(index, [disk.parent], prune_all=True) == [str(path) for path in on_disk]
+    # A folder that is gone with its file was removed on purpose, if what is around it is there.
+    write_clip(disk / "a.mp4", 9)
+    index_videos(index, encoder, [disk / "a.mp4"])
+    shutil.rmtree(disk)
+    assert prune_videos(index, [disk.parent]) == [str(disk / "a.mp4")]
+
+
+def test_copy_stands_for_a_content_whose_first_file_is_gone_or_changed(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    first, second = files[:2]
+    copies = [Path(shutil.copy(path, tmp_path / f"copy of {path.name}")) for path in (first, second)]
+    report = index_videos(index, encoder, [*files, *copies])
+    assert report.duplicates == [str(path) for path in copies]
+    digests = {video.path: video.digest for video in index.videos}
+    write_clip(first, 77)
+    report = index_videos(index, encoder, [first])
+    assert (report.added, report.moved) == ([str(first)], [str(copies[0])])
+    second.unlink()
+    assert prune_videos(index, [second.parent]) == []
+    stored = {video.path: video.digest for video in Index.open(index.location).videos}
+    assert stored[str(copies[0])] == digests[str(first)]
+    assert stored[str(copies[1])] == digests[str(second)]
+    assert stored.keys() == {str(path) for path in (first, files[2], *copies)}
+
+
+def test_further_files_of_a_content_that_does_not_decode_are_bad_too(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+) -> None:
+    bad = write_bad_files(tmp_path)["text"]
+    copy = Path(shutil.copy(bad, tmp_path / "copy.mp4"))
+    report = index_videos(index, encoder, [bad, copy])
+    assert [video.source for video in report.bad] == [str(bad), str(copy)]
+    assert report.bad[0].reason == report.bad[1].reason
+    assert report.duplicates == []
 
 
 SCRIPT = """

@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -18,12 +19,55 @@ def test_folders_are_searched_at_any_depth_in_order(tmp_path: Path) -> None:
     assert all(path.is_absolute() for path in found.files)
 
 
-def test_other_files_are_counted_and_hidden_ones_passed_over(tmp_path: Path) -> None:
+def test_what_is_passed_over_is_counted(tmp_path: Path) -> None:
     touch(tmp_path / "a.mp4", tmp_path / "notes.txt", tmp_path / "more.txt", tmp_path / "README")
-    touch(tmp_path / ".hidden.mp4", tmp_path / ".cache" / "b.mp4")
+    touch(tmp_path / ".hidden.mp4", tmp_path / ".cache" / "b.mp4", tmp_path / "._a.mp4")
+    (tmp_path / "gone.mp4").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "itself.mp4").symlink_to(tmp_path / "itself.mp4")
+    os.mkfifo(tmp_path / "pipe.mp4")
     found = find_video_files([tmp_path])
     assert [path.name for path in found.files] == ["a.mp4"]
     assert found.left_out == {".txt": 2, "no suffix": 1}
+    assert found.hidden == 3
+    assert {path.name for path in found.dangling} == {"gone.mp4", "itself.mp4", "pipe.mp4"}
+
+
+def test_links_are_followed_and_each_folder_is_looked_into_once(tmp_path: Path) -> None:
+    root = tmp_path / "videos"
+    touch(root / "deep" / "a.mp4", tmp_path / "disk" / "b.mp4", root / "folder.mp4" / "c.mp4")
+    (root / "a link").symlink_to(tmp_path / "disk", target_is_directory=True)
+    (root / "around").symlink_to(root, target_is_directory=True)
+    (root / "again").symlink_to(root / "deep", target_is_directory=True)
+    (root / "link.mp4").symlink_to(tmp_path / "disk" / "b.mp4")
+    found = find_video_files([root])
+    assert [path.relative_to(root).as_posix() for path in found.files] == [
+        "a link/b.mp4",
+        "deep/a.mp4",
+        "folder.mp4/c.mp4",
+        "link.mp4",
+    ]
+
+
+def test_folder_that_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    touch(tmp_path / "a.mp4", tmp_path / "locked" / "b.mp4")
+    scandir = os.scandir
+
+    def refuse(path: Path) -> object:
+        # Modes do not bind the user root, as whom tests may run.
+        if path.name == "locked":
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    found = find_video_files([tmp_path])
+    assert [path.name for path in found.files] == ["a.mp4"]
+    assert found.unreadable == {tmp_path / "locked": "Permission denied"}
+
+
+@pytest.mark.parametrize("suffix", [".3gpp", ".insv", ".m2t", ".mpe", ".mts", ".ogm", ".MXF", ".rmvb", ".dv", ".opus"])
+def test_suffixes_of_cameras_phones_and_recorders_are_media(tmp_path: Path, suffix: str) -> None:
+    touch(tmp_path / f"a{suffix}")
+    assert len(find_video_files([tmp_path]).files) == 1
 
 
 def test_named_file_is_taken_whatever_its_suffix_and_only_once(tmp_path: Path) -> None:

@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from video_colbert.index.ingest.windows import WindowSettings, video_windows
+from video_colbert.index.ingest.windows import TooManyWindowsError, WindowSettings, video_windows
 
 
 @pytest.mark.parametrize("duration", [10.001, 10.04, 15.0, 20.0, 25.0, 61.5, 3600.0, 7201.37])
@@ -37,3 +37,11 @@ def test_video_no_longer_than_a_window_is_whole(duration: float) -> None:
 def test_windows_that_would_not_advance_are_refused(seconds: float, overlap: float) -> None:
     with pytest.raises(ValueError, match="window"):
         WindowSettings(seconds, overlap)
+
+
+def test_duration_of_years_is_refused_with_the_number_of_its_windows() -> None:
+    ten_years = 10 * 365 * 86400.0
+    with pytest.raises(TooManyWindowsError, match=r"lasts 315360000 s .* makes 15768000 windows of 20 s"):
+        video_windows(ten_years, WindowSettings(20.0))
+    # A day of windows of one second is none too many.
+    assert len(video_windows(86400.0, WindowSettings(1.0))) == 86400

@@ -1,44 +1,47 @@
-"""Which files a user means by a list of files and folders."""
+"""The files that a user means by a list of files and folders."""
 
 from __future__ import annotations
 
 import os
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from video_colbert.dataset_builders.video_files import AUDIO_EXTENSIONS, VIDEO_EXTENSIONS, look_through
+
 # Audio files are taken too: who keeps them among videos is told that they hold no picture.
-_MEDIA_SUFFIXES = frozenset(
-    (
-        *(".3g2", ".3gp", ".asf", ".avi", ".divx", ".f4v", ".flv", ".gif", ".m2ts", ".m2v", ".m4v", ".mkv"),
-        *(".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".mxf", ".ogm", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv"),
-        *(".aac", ".aif", ".aiff", ".flac", ".m4a", ".mka", ".mp2", ".mp3", ".oga", ".ogg", ".opus", ".wav", ".wma"),
-    )
-)
+_MEDIA_EXTENSIONS = VIDEO_EXTENSIONS | AUDIO_EXTENSIONS
 
 
 @dataclass(frozen=True)
 class FoundFiles:
-    """Files to index.
+    """Files to index, and what was passed over in folders.
 
     Attributes:
         files: absolute paths, each once, in the order given and by name within a folder.
-        left_out: number of files in folders that were left out, by suffix, since they are no media files.
+        left_out: number of files that were left out, by suffix, since they are no media files.
+        hidden: number of hidden files, and of hidden folders, which were not looked into.
+        dangling: links to nothing, and what is no file, such as a pipe.
+        unreadable: folders that could not be looked into, with the reason.
     """
 
     files: list[Path]
-    left_out: dict[str, int]
+    left_out: dict[str, int] = field(default_factory=dict)
+    hidden: int = 0
+    dangling: list[Path] = field(default_factory=list)
+    unreadable: dict[Path, str] = field(default_factory=dict)
 
 
-def find_video_files(sources: Iterable[str | os.PathLike[str]]) -> FoundFiles:
+def find_video_files(sources: Iterable[str | os.PathLike[str]], *, may_be_empty: bool = False) -> FoundFiles:
     """Lists the media files among `sources`, folders at any depth.
 
-    A file that is named is always taken; in folders, hidden files and files without a media suffix are left
-    out.
+    A file that is named is always taken. In folders, links are followed, each folder is looked into once, and hidden
+    files and files without a media suffix are left out.
 
     Args:
         sources: files and folders.
+        may_be_empty: whether it is right that there is no media file among them.
 
     Raises:
         FileNotFoundError: a source is not there, or no media file is among them; the message says which.
@@ -46,22 +49,23 @@ def find_video_files(sources: Iterable[str | os.PathLike[str]]) -> FoundFiles:
     roots = [Path(source) for source in sources]
     files: dict[Path, None] = {}
     left_out: Counter[str] = Counter()
+    hidden, dangling, unreadable = 0, list[Path](), dict[Path, str]()
     for root in roots:
         if root.is_dir():
-            for path in sorted(root.rglob("*")):
-                if not path.is_file() or any(part.startswith(".") for part in path.relative_to(root).parts):
-                    continue
-                if path.suffix.lower() in _MEDIA_SUFFIXES:
-                    files[_absolute(path)] = None
-                else:
-                    left_out[path.suffix.lower() or "no suffix"] += 1
+            content = look_through(_absolute(root), _MEDIA_EXTENSIONS)
+            files.update(dict.fromkeys(content.files))
+            left_out.update({suffix or "no suffix": number for suffix, number in content.other.items()})
+            hidden += content.hidden
+            dangling += content.dangling
+            unreadable.update(content.unreadable)
         elif root.exists():
             files[_absolute(root)] = None
         else:
             raise FileNotFoundError(f"there is no file or folder {root}")
-    if not files:
-        raise FileNotFoundError(f"there is no video file in {', '.join(map(str, roots)) or 'an empty list'}")
-    return FoundFiles(list(files), dict(left_out))
+    if not files and not may_be_empty:
+        closed = "".join(f"; {folder} cannot be looked into: {reason}" for folder, reason in unreadable.items())
+        raise FileNotFoundError(f"there is no video file in {', '.join(map(str, roots)) or 'an empty list'}{closed}")
+    return FoundFiles(list(files), dict(left_out), hidden, dangling, unreadable)
 
 
 def _absolute(path: Path) -> Path:

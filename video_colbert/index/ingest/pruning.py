@@ -29,7 +29,7 @@ def prune_videos(
         prune_all: also where a folder has lost all of its files, as the place of a disk that is not mounted has.
 
     Returns:
-        The paths that were removed.
+        The paths that were removed, sorted.
 
     Raises:
         FileNotFoundError: a folder itself is gone.
@@ -61,7 +61,7 @@ def prune_videos(
     index.move(moved)
     index.set_copies(copies)
     index.remove([video_id for ids in removed.values() for video_id in ids])
-    return list(removed)
+    return sorted(removed)
 
 
 def _is_gone(path: str) -> bool:

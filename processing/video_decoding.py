@@ -17,6 +17,7 @@ from .video_sources import (
     VideoSource,
     channels_last_array,
     frame_images,
+    is_folder,
     open_source,
     source_name,
 )
@@ -137,7 +138,7 @@ def decode_video(
         array = channels_last_array(source, input_data_format)
         whole = DecodedVideo(array, np.arange(len(array)) / source_fps, len(array) / source_fps)
         return _picked(whole, choose, prepare)
-    if isinstance(source, str | os.PathLike) and Path(source).is_dir():
+    if isinstance(source, str | os.PathLike) and is_folder(source):
         return _decode_folder(Path(source), choose, source_fps, prepare, max_pixels)
     with (
         open_source(source) as file,

@@ -3,18 +3,17 @@
 import io
 import os
 import re
-import shutil
 import tempfile
-import urllib.error
-import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any, BinaryIO, Literal, TypeAlias, cast
+from typing import Any, BinaryIO, Literal, TypeAlias, cast
 
 import numpy as np
 import torch
 from huggingface_hub import HfFileSystem, hf_hub_download
+
+from .video_downloads import DownloadError, download
 
 VideoSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, Any] | np.ndarray | torch.Tensor
 ChannelOrder: TypeAlias = Literal["channels_first", "channels_last"]
@@ -23,7 +22,7 @@ IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".
 
 # A download up to this size stays in memory; a larger one goes through a temporary file.
 _MEMORY_BYTES = 64 * 2**20
-_TIMEOUT_SECONDS = 60
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
 class VideoDecodingError(Exception):
@@ -93,17 +92,21 @@ def open_source(source: VideoSource) -> Iterator[str | BinaryIO]:
         yield io.BytesIO(source)
     elif isinstance(source, str) and source.startswith(("http://", "https://")):
         with tempfile.SpooledTemporaryFile(max_size=_MEMORY_BYTES) as file:
-            _download(source, file)
-            yield file  # type: ignore[misc] # SpooledTemporaryFile has the methods of BinaryIO
+            try:
+                download(source, cast(BinaryIO, file))
+            except DownloadError as error:
+                raise VideoDecodingError(name, str(error)) from error
+            yield cast(BinaryIO, file)
     elif isinstance(source, str) and source.startswith("hf://"):
         yield _hub_file(source)
     elif isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if not path.is_file():
-            raise VideoDecodingError(name, "there is no such file")
-        if path.stat().st_size == 0:
-            raise VideoDecodingError(name, "is empty (0 bytes)")
-        yield str(path)
+        path = _local_file(source, name)
+        if _is_unicode(path):
+            yield path
+        else:
+            # FFmpeg takes names in UTF-8 alone.
+            with Path(path).open("rb") as opened:
+                yield opened
     elif hasattr(source, "read") and hasattr(source, "seek"):
         yield cast(BinaryIO, source)
     else:
@@ -111,6 +114,37 @@ def open_source(source: VideoSource) -> Iterator[str | BinaryIO]:
             f"a video is given as a path, a URL, bytes, a binary file, a folder of images, an array or a "
             f"tensor, not as {type(source).__name__}"
         )
+
+
+def is_folder(source: str | os.PathLike[str]) -> bool:
+    """Whether a source is a folder; a name that no file can have is none."""
+    try:
+        return Path(source).is_dir()
+    except (OSError, ValueError):
+        return False
+
+
+def _is_unicode(path: str) -> bool:
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _local_file(path: str | os.PathLike[str], name: str) -> str:
+    try:
+        if not Path(path).is_file():
+            scheme = _SCHEME.match(name)
+            if scheme:
+                raise VideoDecodingError(name, f"addresses that begin with {scheme[0]} are not read")
+            raise VideoDecodingError(name, "there is no such file")
+        if Path(path).stat().st_size == 0:
+            raise VideoDecodingError(name, "is empty (0 bytes)")
+    # A name with a null character is a ValueError.
+    except (OSError, ValueError) as error:
+        raise VideoDecodingError(name, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    return os.fspath(path)
 
 
 def frame_images(folder: Path) -> list[Path]:
@@ -123,14 +157,17 @@ def frame_images(folder: Path) -> list[Path]:
         Image paths: `frame2.jpg` before `frame10.jpg`.
 
     Raises:
-        VideoDecodingError: The folder holds no image.
+        VideoDecodingError: The folder holds no image, or cannot be read.
     """
-    images = [
-        path
-        for path in folder.iterdir()
-        # macOS leaves files such as ._frame1.jpg beside what it copies.
-        if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
-    ]
+    try:
+        images = [
+            path
+            for path in folder.iterdir()
+            # macOS leaves files such as ._frame1.jpg beside what it copies.
+            if path.suffix.lower() in IMAGE_SUFFIXES and not path.name.startswith(".") and path.is_file()
+        ]
+    except OSError as error:
+        raise VideoDecodingError(str(folder), f"the folder cannot be read: {error.strerror}") from error
     if not images:
         raise VideoDecodingError(
             str(folder), f"the folder holds no frame images ({', '.join(sorted(IMAGE_SUFFIXES))})"
@@ -181,25 +218,6 @@ def _natural_key(path: Path) -> list[tuple[int, str]]:
     return [(int(part), part) if part.isdecimal() else (-1, part.lower()) for part in parts]
 
 
-def _download(url: str, file: IO[bytes]) -> None:
-    # open_source lets only http:// and https:// come here, so no local file can be reached by this call.
-    request = urllib.request.Request(url, headers={"User-Agent": "video-colbert"})  # noqa: S310
-    try:
-        with urllib.request.urlopen(request, timeout=_TIMEOUT_SECONDS) as response:  # noqa: S310
-            shutil.copyfileobj(response, file)
-            declared = response.headers.get("Content-Length")
-    except urllib.error.HTTPError as error:
-        raise VideoDecodingError(url, f"the server answered {error.code} {error.reason}") from error
-    except (urllib.error.URLError, OSError) as error:
-        raise VideoDecodingError(url, f"cannot be downloaded: {error}") from error
-    received = file.tell()
-    if declared is not None and received != int(declared):
-        raise VideoDecodingError(url, f"the download ended after {received} of {declared} bytes")
-    if received == 0:
-        raise VideoDecodingError(url, "is empty (0 bytes)")
-    file.seek(0)
-
-
 def _hub_file(url: str) -> str:
     """Downloads a file of a Hub repository into the Hub's own cache."""
     try:
@@ -215,4 +233,5 @@ def _hub_file(url: str) -> str:
         )
     # The Hub's errors share no base class: OSError, ValueError and httpx errors among them.
     except Exception as error:
-        raise VideoDecodingError(url, f"cannot be downloaded: {error}") from error
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise VideoDecodingError(url, f"cannot be downloaded: {reason}") from error

@@ -38,14 +38,15 @@ def open_media(source: str) -> Iterator[str | BinaryIO]:
         with open_source(source) as file:
             yield file
         return
-    from pyarrow import ArrowException
     from pyarrow.fs import FileSystem
 
     try:
         system, path = FileSystem.from_uri(source)
         opened = system.open_input_file(path)
-    except (OSError, ArrowException) as error:
-        raise VideoDecodingError(source, f"cannot be read: {error}") from error
+    # OSError and ArrowException from stores, and ValueError, TypeError and more for odd addresses.
+    except Exception as error:
+        reason = str(error).strip().split("\n")[0] or type(error).__name__
+        raise VideoDecodingError(source, f"cannot be read: {reason}") from error
     with opened:
         yield cast(BinaryIO, opened)
 

@@ -40,8 +40,10 @@ def download(url: str, file: IO[bytes], *, max_bytes: int = MAX_DOWNLOAD_BYTES) 
     try:
         request = _request(url)
         with _opener().open(request, timeout=_STALL_SECONDS) as response:
+            declared = response.headers.get("Content-Length")
+            if declared is not None and not declared.isdecimal():
+                raise DownloadError(f"the server answered with a Content-Length of {declared!r}, which is no size")
             received = _receive(response, file, max_bytes)
-            declared = response.headers.get("Content-Length", "")
     except urllib.error.HTTPError as error:
         raise DownloadError(f"the server answered {error.code} {_first_line(error.reason)}") from error
     except http.client.IncompleteRead as error:
@@ -52,7 +54,7 @@ def download(url: str, file: IO[bytes], *, max_bytes: int = MAX_DOWNLOAD_BYTES) 
     except (http.client.HTTPException, OSError, ValueError) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
         raise DownloadError(f"cannot be downloaded: {_first_line(reason) or type(error).__name__}") from error
-    if declared.isdecimal() and received != int(declared):
+    if declared is not None and received != int(declared):
         raise DownloadError(f"the download ended after {received} of {declared} bytes")
     if received == 0:
         raise DownloadError("is empty (0 bytes)")

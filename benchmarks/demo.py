@@ -23,7 +23,7 @@ from transformers import AutoModel, AutoProcessor
 
 from video_colbert import Index, VideoColBERTEncoder, find_video_files, index_videos
 from video_colbert.dataset_builders import MovingShapesConfig, VideoFolder, write_moving_shapes
-from video_colbert.dataset_builders.moving_shapes import SPLITS
+from video_colbert.dataset_builders.shapes.moving_shapes import SPLITS
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.evaluation.metrics import pairwise_discrimination
 from video_colbert.evaluation.retrieval import encode_split, evaluate_split

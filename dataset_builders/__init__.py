@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     from .benchmarks import load_benchmark
     from .didemo import DiDeMo
     from .hub_mirrors import download_mirror
-    from .moving_shapes import MovingShapes, MovingShapesConfig, write_moving_shapes
     from .msrvtt import MSRVTT
     from .msvd import MSVD
     from .protocols import PROTOCOLS, Protocol, Verification, verify
+    from .shapes.moving_shapes import MovingShapes, MovingShapesConfig, write_moving_shapes
     from .vatex import VATEX
     from .video_archives import UnsafeArchiveError
     from .video_files import MissingVideosError
@@ -28,8 +28,8 @@ _MODULES = {
     "MSVD": "msvd",
     "MissingAnnotationsError": "benchmark_builder",
     "MissingVideosError": "video_files",
-    "MovingShapes": "moving_shapes",
-    "MovingShapesConfig": "moving_shapes",
+    "MovingShapes": "shapes.moving_shapes",
+    "MovingShapesConfig": "shapes.moving_shapes",
     "PROTOCOLS": "protocols",
     "Protocol": "protocols",
     "UnsafeArchiveError": "video_archives",
@@ -40,7 +40,7 @@ _MODULES = {
     "download_mirror": "hub_mirrors",
     "load_benchmark": "benchmarks",
     "verify": "protocols",
-    "write_moving_shapes": "moving_shapes",
+    "write_moving_shapes": "shapes.moving_shapes",
 }
 
 

@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import trange
 from transformers import AutoTokenizer, CLIPModel, get_cosine_schedule_with_warmup
 
-from video_colbert.dataset_builders.shape_stills import render_stills
+from video_colbert.dataset_builders.shapes.shape_stills import render_stills
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
 PROBE_STILLS = 8000

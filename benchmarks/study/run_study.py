@@ -27,8 +27,8 @@ from task_data import load_split
 from task_scores import score_tasks
 from training_run import PooledSplit, pool_split, train_run
 
-from video_colbert.dataset_builders.graded_shapes import GradedShapesConfig
-from video_colbert.dataset_builders.graded_shapes_tasks import TASKS
+from video_colbert.dataset_builders.shapes.graded_shapes import GradedShapesConfig
+from video_colbert.dataset_builders.shapes.graded_shapes_tasks import TASKS
 from video_colbert.training.arguments import JSONObject, TrainingArguments, merged_recipes
 
 HERE = Path(__file__).parent

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from study_statistics import AVERAGE, CLAIMS, chance, checks, paired_difference, recalls
 
-from video_colbert.dataset_builders.graded_shapes_tasks import TASKS
+from video_colbert.dataset_builders.shapes.graded_shapes_tasks import TASKS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from video_colbert.dataset_builders.graded_shapes_tasks import TASKS
+from video_colbert.dataset_builders.shapes.graded_shapes_tasks import TASKS
 
 AVERAGE = "average"
 """The mean over all tasks, beside the tasks."""

@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from video_colbert.dataset_builders.graded_shapes import SPLITS, GradedShapesConfig, plan_task_clips
-from video_colbert.dataset_builders.graded_shapes_clips import TaskClip, generate_task_clip
+from video_colbert.dataset_builders.shapes.graded_shapes import SPLITS, GradedShapesConfig, plan_task_clips
+from video_colbert.dataset_builders.shapes.graded_shapes_clips import TaskClip, generate_task_clip
 from video_colbert.processing import decode_video
 
 

@@ -17,7 +17,7 @@ from tqdm import trange
 from transformers import CLIPModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from video_colbert.dataset_builders.graded_shapes_clips import TaskClip
+from video_colbert.dataset_builders.shapes.graded_shapes_clips import TaskClip
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments

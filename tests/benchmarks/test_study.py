@@ -15,8 +15,8 @@ from task_scores import gallery_recall, score_tasks, twin_accuracy
 from training_run import PooledFrames, pool_split, train_run, training_rows
 from transformers import CLIPModel
 
-from video_colbert.dataset_builders.graded_shapes import GradedShapesConfig
-from video_colbert.dataset_builders.graded_shapes_tasks import TASKS, TRAINED_TASKS
+from video_colbert.dataset_builders.shapes.graded_shapes import GradedShapesConfig
+from video_colbert.dataset_builders.shapes.graded_shapes_tasks import TASKS, TRAINED_TASKS
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.training.model_setup import build_model_and_processor
 

@@ -147,7 +147,7 @@ def test_moving_shapes_are_made_on_the_spot(
 ) -> None:
     config = MovingShapesConfig(num_validation=4)
     small = functools.partial(MovingShapes, num_validation=4)
-    monkeypatch.setattr("video_colbert.dataset_builders.moving_shapes.MovingShapes", small)
+    monkeypatch.setattr("video_colbert.dataset_builders.shapes.moving_shapes.MovingShapes", small)
     command = ("evaluate", "--model", checkpoint_folder, "--split", "validation", "--output", tmp_path / "a.json")
     code, out, err = run_command(*command, "--dataset", "moving_shapes")
     assert code == 0, err

@@ -12,8 +12,8 @@ import pytest
 from video_colbert.data import prepare
 from video_colbert.data.prepare import MANIFEST_FILE, STATE_FILE, prepare_videos
 from video_colbert.data.video_check import Reencoding, VideoRecord, examine_video
-from video_colbert.dataset_builders.moving_shapes_clips import ClipPlan, write_clips
-from video_colbert.dataset_builders.moving_shapes_scenes import Action, Scene
+from video_colbert.dataset_builders.shapes.moving_shapes_clips import ClipPlan, write_clips
+from video_colbert.dataset_builders.shapes.moving_shapes_scenes import Action, Scene
 
 SCENE = Scene("alone", (Action("red", "circle", "moves left"),))
 

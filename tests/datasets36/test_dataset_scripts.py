@@ -16,7 +16,7 @@ import pytest
 
 from tests.dataset_builders.small_benchmarks import WRITERS
 from video_colbert.dataset_builders.benchmarks import load_benchmark
-from video_colbert.dataset_builders.moving_shapes import MovingShapes
+from video_colbert.dataset_builders.shapes.moving_shapes import MovingShapes
 from video_colbert.dataset_builders.video_folder import VideoFolder
 
 OTHER_PYTHON = os.environ.get("VIDEO_COLBERT_DATASETS36_PYTHON")
@@ -112,4 +112,4 @@ def test_the_moving_shapes_script_makes_the_same_files(tmp_path: Path) -> None:
     numbers = {"num_train": 4, "num_validation": 2, "num_test": 2, "num_twin_pairs": 1, "seed": 3}
     builder = MovingShapes(cache_dir=str(tmp_path / "cache"), **numbers)
     builder.download_and_prepare()
-    assert load_script("moving_shapes.py", tmp_path, **numbers) == as_json(builder.as_dataset())
+    assert load_script("shapes/moving_shapes.py", tmp_path, **numbers) == as_json(builder.as_dataset())

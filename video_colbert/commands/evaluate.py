@@ -130,12 +130,12 @@ def run(arguments: argparse.Namespace) -> int:
         content = json.dumps([result.as_dict() for result in report.results], indent=2)
         write_whole(Path(arguments.output), content + "\n")
     if arguments.compare is not None:
-        from video_colbert.evaluation.report import compare_with_report
+        from video_colbert.evaluation.reports.report import compare_with_report
 
         compared = compare_with_report(Path(arguments.compare), report.split, report.ranks)
         write_result(_comparison(compared, arguments.compare))
     if arguments.report is not None:
-        from video_colbert.evaluation.report_page import write_report
+        from video_colbert.evaluation.reports.report_page import write_report
 
         write_report(Path(arguments.report), report)
         write_result(f"report: {Path(arguments.report) / 'report.html'}")

@@ -7,13 +7,13 @@ import av
 import datasets
 import pytest
 
-from video_colbert.dataset_builders.moving_shapes import (
+from video_colbert.dataset_builders.shapes.moving_shapes import (
     MovingShapes,
     MovingShapesConfig,
     plan_clips,
     write_moving_shapes,
 )
-from video_colbert.dataset_builders.moving_shapes_scenes import partition_of
+from video_colbert.dataset_builders.shapes.moving_shapes_scenes import partition_of
 from video_colbert.dataset_builders.video_folder import VideoFolder
 
 SMALL = {

@@ -4,9 +4,9 @@ from itertools import groupby, pairwise
 import numpy as np
 import pytest
 
-from video_colbert.dataset_builders.graded_shapes import SPLITS, GradedShapesConfig, plan_task_clips
-from video_colbert.dataset_builders.graded_shapes_clips import TaskClip, generate_task_clip, render_task_clip
-from video_colbert.dataset_builders.graded_shapes_tasks import (
+from video_colbert.dataset_builders.shapes.graded_shapes import SPLITS, GradedShapesConfig, plan_task_clips
+from video_colbert.dataset_builders.shapes.graded_shapes_clips import TaskClip, generate_task_clip, render_task_clip
+from video_colbert.dataset_builders.shapes.graded_shapes_tasks import (
     GALLERY_SIZE,
     TASKS,
     TIMES,

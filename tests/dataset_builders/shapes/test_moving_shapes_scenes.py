@@ -1,6 +1,6 @@
 import pytest
 
-from video_colbert.dataset_builders.moving_shapes_scenes import (
+from video_colbert.dataset_builders.shapes.moving_shapes_scenes import (
     COLOURS,
     MOTIONS,
     SHAPES,

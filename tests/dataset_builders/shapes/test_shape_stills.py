@@ -1,7 +1,7 @@
 import numpy as np
 
-from video_colbert.dataset_builders.moving_shapes_clips import RGB
-from video_colbert.dataset_builders.shape_stills import COLUMNS, ROWS, SIZES, render_stills
+from video_colbert.dataset_builders.shapes.moving_shapes_clips import RGB
+from video_colbert.dataset_builders.shapes.shape_stills import COLUMNS, ROWS, SIZES, render_stills
 
 STILLS, CAPTIONS = render_stills(300, 48, seed=3)
 

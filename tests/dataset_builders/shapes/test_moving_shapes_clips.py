@@ -6,7 +6,7 @@ import av
 import numpy as np
 import pytest
 
-from video_colbert.dataset_builders.moving_shapes_clips import (
+from video_colbert.dataset_builders.shapes.moving_shapes_clips import (
     RGB,
     ClipPlan,
     encode_h264,
@@ -15,7 +15,14 @@ from video_colbert.dataset_builders.moving_shapes_clips import (
     twin_frames,
     write_clips,
 )
-from video_colbert.dataset_builders.moving_shapes_scenes import COLOURS, MOTIONS, SHAPES, Action, Relation, Scene
+from video_colbert.dataset_builders.shapes.moving_shapes_scenes import (
+    COLOURS,
+    MOTIONS,
+    SHAPES,
+    Action,
+    Relation,
+    Scene,
+)
 
 FRAMES, SIZE, FPS = 20, 64, 10
 

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from video_colbert.errors import DatasetError
-from video_colbert.evaluation.failures import Failure
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
+from video_colbert.evaluation.reports.failures import Failure
 from video_colbert.evaluation.result_text import results_table
 from video_colbert.evaluation.retrieval import EncodedSplit, EvaluationResult
 from video_colbert.evaluation.significance import PairedDifference, paired_difference

@@ -1,0 +1,1 @@
+"""Reports of an evaluation: as data, and as a page to read."""

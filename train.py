@@ -1,9 +1,10 @@
 """Trains Video-ColBERT with Accelerate.
 
     python train.py --recipe recipes/data/msrvtt.yaml recipes/backbone/clip_b32.yaml --data_dir MSRVTT
-    accelerate launch train.py --recipe ... --data_dir ...
+    accelerate launch --quiet train.py --recipe ... --data_dir ...
 
-`python train.py --help` lists the arguments. A run interrupted in any way goes on with
+`python train.py --help` lists the arguments. Without `--quiet`, `accelerate launch` adds a traceback of its own to a
+mistake's one sentence. A run interrupted in any way goes on with
 `--resume_from_checkpoint latest`. Exit codes: 0; 1 for a mistake or a loss that is not finite; 3 if some videos could
 not be decoded; 143 or 130 after SIGTERM or SIGINT, once a checkpoint is saved.
 """
@@ -14,6 +15,7 @@ from pathlib import Path
 
 from accelerate.utils import set_seed
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from video_colbert.console import ExitCode
 from video_colbert.errors import VideoColBERTError
@@ -30,8 +32,9 @@ from video_colbert.training.epoch_batches import EpochBatches
 from video_colbert.training.logit_bias import calibrate
 from video_colbert.training.model_setup import build_model_and_processor
 from video_colbert.training.monitoring import StepMonitor
-from video_colbert.training.optimization import build_optimizer, build_scheduler
+from video_colbert.training.optimization import GroupSettings, build_optimizer, build_scheduler
 from video_colbert.training.outputs import BEST, LAST, check_hub_access, push_best_model, save_model
+from video_colbert.training.run_identity import run_identity
 from video_colbert.training.step_batches import StepBatches
 from video_colbert.training.training_data import load_training_data
 from video_colbert.training.validation import validate
@@ -62,7 +65,8 @@ def train(arguments: TrainingArguments) -> int:
         # They see what the main process sees, and would say it again.
         logging.getLogger().setLevel(logging.ERROR)
     set_seed(arguments.seed)
-    model, processor = build_model_and_processor(arguments)
+    start = build_model_and_processor(arguments)
+    model, processor = start.model, start.processor
     data = load_training_data(arguments)
     dataset = build_training_dataset(data.train, processor, arguments, num_processes=accelerator.num_processes)
     batches = EpochBatches(
@@ -77,21 +81,39 @@ def train(arguments: TrainingArguments) -> int:
     optimizer = build_optimizer(model, arguments)
     scheduler = build_scheduler(optimizer, num_steps, arguments)
     model, optimizer = accelerator.prepare(model, optimizer)
-    state = TrainingState(
-        {
-            "seed": arguments.seed,
-            "examples": len(dataset),
-            "batch": batches.global_batch_size,
-            "steps": num_steps,
+    # The main process alone compares and saves it.
+    identity = (
+        {}
+        if not accelerator.is_main_process
+        else run_identity(
+            arguments,
+            data,
+            start.reference,
+            examples=len(dataset),
+            batch=batches.global_batch_size,
+            steps=num_steps,
             # Each draws dropout of its own, so the same batch over other processes is not the same run.
-            "processes": accelerator.num_processes,
-        }
+            processes=accelerator.num_processes,
+        )
     )
+    state = TrainingState(identity)
+    group_settings = GroupSettings(scheduler)
     accelerator.register_for_checkpointing(scheduler)
     # Processes draw different dropout from here on.
     set_seed(arguments.seed, device_specific=True)
-    checkpoint = resume(accelerator, output_dir, arguments.resume_from_checkpoint, state)
+    checkpoint = resume(
+        accelerator,
+        output_dir,
+        arguments.resume_from_checkpoint,
+        state,
+        allow_changes=arguments.allow_changes,
+    )
     if checkpoint is not None:
+        if arguments.allow_changes:
+            group_settings.put_back()
+        if state.step_in_epoch >= batches.num_steps:
+            # Of an epoch that had more steps.
+            state.epoch, state.step_in_epoch = state.epoch + 1, 0
         accelerator.unwrap_model(model).config.logit_bias_calibration = state.logit_bias_calibration
         logger.info("Resumed from %s, step %d of %d.", checkpoint, state.global_step, num_steps)
 
@@ -100,7 +122,7 @@ def train(arguments: TrainingArguments) -> int:
     monitor = StepMonitor(accelerator, arguments, num_videos=dataset.num_videos, state=state)
     disable = None if accelerator.is_main_process else True
     progress = tqdm(total=num_steps, initial=state.global_step, unit="step", disable=disable)
-    with StopSignals() as stop, progress:
+    with StopSignals() as stop, progress, logging_redirect_tqdm():
         while state.global_step < num_steps:
             for micro_batches in step_batches.epoch(state.epoch, state.step_in_epoch):
                 monitor.check_videos(micro_batches)
@@ -114,7 +136,9 @@ def train(arguments: TrainingArguments) -> int:
                 optimizer.zero_grad()
                 state.global_step += 1
                 state.step_in_epoch += 1
-                monitor.record(model, optimizer, losses, gradient_norm, micro_batches, step_batches.seconds_waited)
+                monitor.record(
+                    model, optimizer, losses, gradient_norm, micro_batches, step_batches.seconds_waited, num_steps
+                )
                 progress.update()
 
                 is_last = state.global_step == num_steps
@@ -144,6 +168,7 @@ def train(arguments: TrainingArguments) -> int:
                 if is_last:
                     break
     accelerator.end_training()
+    monitor.say_what_is_next()
     if arguments.push_to_hub and accelerator.is_main_process:
         logger.info("Published: %s", push_best_model(arguments))
     return monitor.report_bad_videos()

@@ -194,7 +194,7 @@ def video_stem(name: str) -> str:
 
 
 def files_fingerprint(videos: Iterable[Path], annotations: Iterable[Path]) -> str:
-    """Digest of what rows are made of: which videos there are, and the state of the annotation files.
+    """Digest of what rows are made of: which videos there are, and the content of the annotation files.
 
     A cache that is named after it is not used any more once a video or an annotation file has changed.
     """
@@ -202,6 +202,7 @@ def files_fingerprint(videos: Iterable[Path], annotations: Iterable[Path]) -> st
     for video in videos:
         digest.update(os.fsencode(video) + b"\0")
     for annotation in annotations:
-        state = annotation.stat()
-        digest.update(os.fsencode(annotation) + f"\0{state.st_size}/{state.st_mtime_ns}\0".encode())
+        # By content: a file that was edited may have the size and the time that it had.
+        content = hashlib.blake2b(annotation.read_bytes(), digest_size=16).digest()
+        digest.update(os.fsencode(annotation) + b"\0" + content)
     return digest.hexdigest()

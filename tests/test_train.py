@@ -1,6 +1,7 @@
 """Whole runs of train.py, over a few tiny clips."""
 
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -140,10 +141,17 @@ def log_of(run: Path) -> list[dict[str, Any]]:
 
 
 def test_run_leaves_models_that_load_with_results_self_test_and_card(
-    arguments: Arguments, clip_backbone_folder: Path, tmp_path: Path
+    arguments: Arguments, clip_backbone_folder: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert run_here(arguments(checkpoints_total_limit=1)) == 0
+    with caplog.at_level(logging.INFO):
+        assert run_here(arguments(checkpoints_total_limit=1)) == 0
     run = tmp_path / "run"
+    said = caplog.text
+    assert "Step 1 of 8, epoch 0: loss " in said
+    assert f"is in {run / 'best'}. Search with it: video-colbert index VIDEOS --model {run / 'best'} " in said
+    assert "Train the model" not in said
+    # Held-out training videos are no benchmark.
+    assert not (run / "best" / ".eval_results").exists()
     for name in ("best", "last"):
         model = VideoColBERTModel.from_pretrained(run / name)
         assert model.config.logit_bias_calibration is not None
@@ -269,6 +277,43 @@ def test_run_does_not_begin_in_the_folder_of_another(arguments: Arguments, tmp_p
         run_here(arguments(max_train_steps=1))
     with pytest.raises(ResumeError, match=r"step_00000001 is of another run: .*seed was 0 and is 1"):
         run_here(arguments(max_train_steps=1, seed=1, resume_from_checkpoint="latest"))
+
+
+def test_captions_edited_at_the_same_size_and_time_are_read_and_named(
+    arguments: Arguments, damaged_clips: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert run_here(arguments(data_dir=damaged_clips, max_train_steps=1)) == 0
+    captions = damaged_clips / "captions.jsonl"
+    before = captions.stat()
+    captions.write_text(captions.read_text().replace("shows", "ploys"))
+    os.utime(captions, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert captions.stat().st_size == before.st_size
+    again = {"data_dir": damaged_clips, "max_train_steps": 1, "resume_from_checkpoint": "latest"}
+    with pytest.raises(ResumeError, match="the captions of the training videos changed; the captions of the validat"):
+        run_here(arguments(**again))
+    assert run_here(arguments(**again, allow_changes=True)) == 0
+    assert "Going on with another run than before: the captions of the training videos changed." in caplog.text
+
+
+def test_changed_learning_rate_takes_effect_where_it_is_allowed(arguments: Arguments, tmp_path: Path) -> None:
+    common = {"max_train_steps": 4, "lr_scheduler_type": "constant", "warmup_ratio": 0}
+    assert run_here(arguments(**common | {"max_train_steps": 2})) == 0
+    changed = common | {"learning_rate": 5e-3, "resume_from_checkpoint": "latest"}
+    with pytest.raises(ResumeError, match=r"learning_rate was 0\.001 and is 0\.005; steps was 2 and is 4"):
+        run_here(arguments(**changed))
+    assert run_here(arguments(**changed, allow_changes=True)) == 0
+    rates = [line["learning_rate_new"] for line in log_of(tmp_path / "run") if "loss" in line]
+    assert rates == [1e-3, 1e-3, 5e-3, 5e-3]
+
+
+@pytest.mark.slow
+def test_mistake_under_accelerate_launch_is_one_sentence(arguments: Arguments) -> None:
+    launcher = ("-m", "accelerate.commands.launch", "--quiet", "--cpu", "--num_processes", "1")
+    process = start(arguments(num_frames=9), launcher)
+    output, _ = process.communicate(timeout=TIMEOUT_SECONDS)
+    assert process.returncode == 1
+    assert "Traceback" not in output
+    assert "the model has positions for 4 frames" in output
 
 
 def test_run_of_another_number_of_processes_is_not_resumed(arguments: Arguments, tmp_path: Path) -> None:

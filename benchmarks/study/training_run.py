@@ -91,7 +91,8 @@ def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoCo
     """
     accelerator = Accelerator(cpu=True)
     set_seed(arguments.seed)
-    model, processor = build_model_and_processor(arguments)
+    start = build_model_and_processor(arguments)
+    model, processor = start.model, start.processor
     model.vision_model = PooledFrames()
     betas = (arguments.adam_beta1, arguments.adam_beta2)
     optimizer = AdamW(parameter_groups(model, arguments), betas=betas, fused=True)

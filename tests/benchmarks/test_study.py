@@ -44,7 +44,8 @@ def test_every_configuration_is_a_configuration_of_the_model() -> None:
 
 def test_scores_from_pooled_frames_are_those_from_pixels(made: Path) -> None:
     arguments = run_study.run_arguments("frame_and_video", CONFIGURATIONS, 0, made)
-    model, processor = build_model_and_processor(arguments)
+    start = build_model_and_processor(arguments)
+    model, processor = start.model, start.processor
     split = load_split(made / "clips", DATA, "test")
     pooled = pool_split(made / "backbone", split)
     pixels = normalized_pixels(split.frames[:6].reshape(-1, 16, 16, 3)).view(6, 8, 3, 16, 16)
@@ -81,7 +82,8 @@ def test_epochs_hold_every_clip_once_in_orders_of_their_own() -> None:
 
 @pytest.mark.parametrize("name", ["frame_and_video", "temporal_pooled", "weighted_token_wise", "sentence_windows"])
 def test_scores_of_tasks_equal_a_loop_over_galleries(made: Path, name: str) -> None:
-    model, processor = build_model_and_processor(run_study.run_arguments(name, CONFIGURATIONS, 0, made))
+    start = build_model_and_processor(run_study.run_arguments(name, CONFIGURATIONS, 0, made))
+    model, processor = start.model, start.processor
     model.eval().vision_model = PooledFrames()
     split = pool_split(made / "backbone", load_split(made / "clips", DATA, "test"))
     found = {(score.task, score.level): score.recall_at_1 for score in score_tasks(model, processor, split)}

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import resource
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
+from video_colbert.errors import EncodingError
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.retrieval import encode_rows, encode_split
 
@@ -96,6 +98,20 @@ def test_only_what_changed_is_encoded_again(
         assert isinstance(after, EncodedVideo)
         assert (before.timestamps.tolist() == after.timestamps.tolist()) == (place != 1)
         assert torch.equal(before.embeds["frame"], after.embeds["frame"]) == same
+
+
+def test_cache_that_cannot_be_written_is_one_sentence(
+    tmp_path: Path, encoder: VideoColBERTEncoder, rows: list[dict[str, object]]
+) -> None:
+    cache = EmbeddingCache(tmp_path / "cache", encoder)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
+    try:
+        with pytest.raises(EncodingError, match=r"\.safetensors cannot be written: File too large"):
+            encode_rows(encoder, rows, cache=cache)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [path for path in (tmp_path / "cache").rglob("*") if path.is_file()] == []
 
 
 def test_other_settings_use_other_embeddings_and_damage_is_mended(

@@ -1,5 +1,6 @@
 import json
 import os
+import resource
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from video_colbert.training.checkpoints import (
     resume,
     save_checkpoint,
 )
+from video_colbert.training.outputs import TrainingWriteError
 
 IDENTITY = {"seed": 0, "batch": 8}
 
@@ -118,3 +120,29 @@ def test_first_signal_asks_to_stop_and_a_second_interrupt_does_at_once() -> None
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGINT)
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_checkpoint_that_cannot_be_written_is_one_sentence_and_none(tmp_path: Path) -> None:
+    small, large = accelerator_of(nn.Linear(2, 2)), nn.Linear(200, 200)
+    kept = save_checkpoint(small, tmp_path, state_at(1), limit=1)
+    AcceleratorState._reset_state(reset_partial_state=True)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    accelerator = accelerator_of(large)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
+    try:
+        with pytest.raises(TrainingWriteError, match=r"step_00000002 cannot be written \(.*\); what was"):
+            save_checkpoint(accelerator, tmp_path, state_at(2), limit=1)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert checkpoints(tmp_path) == [kept]
+    assert [save_checkpoint(accelerator, tmp_path, state_at(2), limit=1)] == checkpoints(tmp_path)
+
+
+def test_change_that_is_allowed_is_logged_and_gone_on_with(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    accelerator = accelerator_of(nn.Linear(2, 2))
+    folder = save_checkpoint(accelerator, tmp_path, state_at(3), limit=None)
+    state = state_at(0, batch=16)
+    assert resume(accelerator, tmp_path, "latest", state, allow_changes=True) == folder
+    assert "Going on with another run than before: batch was 8 and is 16." in caplog.text
+    assert state.global_step == 3
+    assert state.run_identity["batch"] == 16

@@ -136,15 +136,11 @@ def load_model_files(files: ModelFiles, *, dtype: DType = "float32") -> Pretrain
     Raises:
         ModelLoadError: a part of it is missing or damaged, or its kind is not supported.
     """
-    model_type = _model_type(files)
-    is_zero_shot = model_type != VideoColBERTConfig.model_type
+    is_zero_shot = _model_type(files) != VideoColBERTConfig.model_type
     torch_dtype = getattr(torch, dtype)
     loading: dict[str, Any] = {}
     try:
-        if is_zero_shot:
-            tower_family(model_type)
-        check_weight_files(files.folder)
-        check_tokenizer_files(files.folder)
+        check_model_files(files)
         with _quiet_transformers():
             if is_zero_shot:
                 # A folder's name means nothing elsewhere; the Hub's does.
@@ -167,6 +163,25 @@ def load_model_files(files: ModelFiles, *, dtype: DType = "float32") -> Pretrain
         raise ModelLoadError(f"model {files.name!r} cannot be loaded: {_first_line(error)}") from error
     reference = ModelReference(files.name, files.revision)
     return PretrainedPair(model.eval(), processor, reference, is_zero_shot, _differences(loading))
+
+
+def check_model_files(files: ModelFiles) -> None:
+    """Looks whether a model is of a supported kind and its weights and tokenizer are there and whole.
+
+    Args:
+        files: what `find_model_files` returned.
+
+    Raises:
+        ModelLoadError: it is not; the message names the file.
+    """
+    model_type = _model_type(files)
+    if model_type != VideoColBERTConfig.model_type:
+        try:
+            tower_family(model_type)
+        except ValueError as error:
+            raise ModelLoadError(_first_line(error)) from error
+    check_weight_files(files.folder)
+    check_tokenizer_files(files.folder)
 
 
 def settings_digest(processor: VideoColBERTProcessor) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from video_colbert import __version__
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.media_files import content_digest
 from video_colbert.evaluation.encoded_files import (
     DamagedFileError,
     read_queries,
@@ -30,7 +31,6 @@ from video_colbert.processing import VideoSource
 
 logger = logging.getLogger(__name__)
 
-_CHUNK_BYTES = 2**20
 
 
 class EmbeddingCache:
@@ -86,7 +86,7 @@ class EmbeddingCache:
         """Writes the tokens of a clip.
 
         Raises:
-            OSError: the file cannot be written.
+            EncodingError: the file cannot be written, such as on a full disk.
         """
         write_video(path, video)
 
@@ -95,7 +95,7 @@ class EmbeddingCache:
 
         Raises:
             ValueError: as `VideoColBERTEncoder.encode_queries`.
-            OSError: the file cannot be written.
+            EncodingError: likewise, or the file cannot be written.
         """
         # The token ids hold what the tokenizer's files decide.
         inputs = self._encoder.processor.process_queries(list(texts)) if texts else {}
@@ -123,12 +123,8 @@ def _content_digest(source: VideoSource) -> str | None:
         return hashlib.sha256(source).hexdigest()
     if not isinstance(source, str | os.PathLike) or not Path(source).is_file():
         return None
-    digest = hashlib.sha256()
     try:
-        with Path(source).open("rb") as file:
-            while chunk := file.read(_CHUNK_BYTES):
-                digest.update(chunk)
+        return content_digest(os.fspath(source))
     except OSError:
         # The decoder says what is wrong with it.
         return None
-    return digest.hexdigest()

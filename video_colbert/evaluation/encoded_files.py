@@ -12,10 +12,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags, VideoClip
+from video_colbert.errors import EncodingError
 from video_colbert.processing import QueryWord
 
 
@@ -27,7 +28,7 @@ def write_video(path: Path, video: EncodedVideo) -> None:
     """Writes the tokens of a clip, but not which clip it is.
 
     Raises:
-        OSError: the file cannot be written.
+        EncodingError: the file cannot be written, such as on a full disk.
     """
     tensors = {"timestamps": torch.as_tensor(video.timestamps)}
     tensors |= {f"embeds/{level}": bag for level, bag in video.embeds.items()}
@@ -59,7 +60,7 @@ def write_queries(path: Path, queries: EncodedQueries) -> None:
     """Writes queries.
 
     Raises:
-        OSError: the file cannot be written.
+        EncodingError: the file cannot be written, such as on a full disk.
     """
     tensors: dict[str, Tensor] = {}
     for encoder, bags in queries.bags.items():
@@ -98,9 +99,14 @@ def read_queries(path: Path) -> EncodedQueries:
 def _write(path: Path, tensors: Mapping[str, Tensor], fields: Mapping[str, Any]) -> None:
     stored = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
     text = json.dumps(fields)
+    content = save(stored, metadata={"fields": text, "digest": _digest(stored, text)})
     temporary = path.with_suffix(f".{os.getpid()}.tmp")
-    save_file(stored, temporary, metadata={"fields": text, "digest": _digest(stored, text)})
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise EncodingError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

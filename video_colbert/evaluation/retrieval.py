@@ -149,7 +149,7 @@ def encode_rows(
         cache: where to look for embeddings first, and to put new ones; what is no file is encoded every time.
 
     Raises:
-        OSError: the cache cannot be written.
+        EncodingError: the cache cannot be written, or the model gives vectors that are not finite.
     """
     results: list[EncodedVideo | BadVideo | None] = []
     new: list[tuple[int, VideoClip, Path | None]] = []

@@ -85,6 +85,7 @@ class TrainingArguments:
         checkpointing_steps: Steps between checkpoints inside an epoch; none if not given.
         checkpoints_total_limit: Checkpoints kept; all if not given.
         resume_from_checkpoint: A checkpoint of this run, or `latest`.
+        allow_changes: Whether to resume though data, settings or model are not those of the checkpoint's run.
         logging_steps: Steps between log lines.
         report_to: Trackers of accelerate, such as `tensorboard`.
         push_to_hub: Whether the best model is pushed at the end.
@@ -139,6 +140,7 @@ class TrainingArguments:
     checkpointing_steps: int | None = None
     checkpoints_total_limit: int | None = None
     resume_from_checkpoint: str | None = None
+    allow_changes: bool = False
     logging_steps: int = 10
     report_to: list[str] = field(default_factory=list)
     push_to_hub: bool = False
@@ -187,8 +189,15 @@ class TrainingArguments:
 
     def save(self, file: Path) -> None:
         """Writes the arguments as JSON, without those that name places on this machine."""
-        places = ("output_dir", "data_dir", "validation_data_dir", "frame_cache", "resume_from_checkpoint")
-        content = {name: value for name, value in vars(self).items() if name not in places}
+        of_this_machine = (
+            "output_dir",
+            "data_dir",
+            "validation_data_dir",
+            "frame_cache",
+            "resume_from_checkpoint",
+            "allow_changes",
+        )
+        content = {name: value for name, value in vars(self).items() if name not in of_this_machine}
         for name in ("backbone", "model"):
             if content[name] is not None and Path(content[name]).is_dir():
                 content[name] = Path(content[name]).name

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shlex
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,6 +19,7 @@ from video_colbert.errors import VideoColBERTError
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.checkpoints import TrainingState
 from video_colbert.training.contrastive_step import Batch, StepLoss
+from video_colbert.training.outputs import BEST
 from video_colbert.training.validation import Validation
 
 logger = logging.getLogger(__name__)
@@ -100,8 +102,9 @@ class StepMonitor:
         gradient_norm: Tensor,
         micro_batches: Sequence[Batch],
         seconds_waited: float,
+        num_steps: int,
     ) -> None:
-        """Logs a step that was done, every `logging_steps` steps."""
+        """Logs a step that was done, every `logging_steps` steps, and says its losses on the console."""
         now = time.perf_counter()
         seconds, self._last_step_end = now - self._last_step_end, now
         if self.state.global_step % self.arguments.logging_steps != 0:
@@ -121,6 +124,17 @@ class StepMonitor:
         if hasattr(unwrapped, "logit_bias"):
             values |= {f"bias_{index}": value for index, value in enumerate(unwrapped.logit_bias.tolist())}
         self._log(values)
+        levels = ", ".join(f"{level} {value.item():.4f}" for level, value in losses.level_losses.items())
+        logger.info(
+            "Step %d of %d, epoch %d: loss %.4f (%s), gradient norm %.3g, %.1f examples a second",
+            self.state.global_step,
+            num_steps,
+            self.state.epoch,
+            losses.loss.item(),
+            levels,
+            float(gradient_norm),
+            examples / seconds,
+        )
 
     def record_validation(self, validation: Validation) -> None:
         """Logs the metrics of a validation and keeps its bad videos for the report."""
@@ -134,6 +148,21 @@ class StepMonitor:
         self._log(values)
         # What validation took is no part of the next step.
         self._last_step_end = time.perf_counter()
+
+    def say_what_is_next(self) -> None:
+        """Says where the best model is, and what can be done with it."""
+        best = Path(self.arguments.output_dir) / BEST
+        if not best.is_dir():
+            return
+        logger.info(
+            "The best model, of epoch %d with a validation R@1 of %.1f, is in %s. Search with it: "
+            "video-colbert index VIDEOS --model %s --index my_index; publish it: video-colbert publish %s OWNER/NAME",
+            self.state.best_epoch,
+            self.state.best_recall,
+            best,
+            shlex.quote(str(best)),
+            shlex.quote(str(best)),
+        )
 
     def largest_of_processes(self, value: int) -> int:
         """Returns the largest of the processes' values, on every process."""

@@ -79,4 +79,30 @@ def build_scheduler(optimizer: Optimizer, num_steps: int, arguments: TrainingArg
     return scheduler
 
 
-__all__ = ["build_optimizer", "build_scheduler", "freeze", "parameter_groups"]
+class GroupSettings:
+    """Learning rates and decay as this run's arguments ask for them, to be put back over those of a checkpoint.
+
+    Args:
+        scheduler: Of the run, before a checkpoint is loaded into it and its optimizer.
+    """
+
+    def __init__(self, scheduler: LRScheduler) -> None:
+        self.scheduler = scheduler
+        self.base_learning_rates = list(scheduler.base_lrs)
+        self.groups = [
+            {name: value for name, value in group.items() if name != "params"}
+            for group in scheduler.optimizer.param_groups
+        ]
+
+    def put_back(self) -> None:
+        """Sets them at the step that the schedule has come to."""
+        self.scheduler.base_lrs = list(self.base_learning_rates)
+        schedules = getattr(self.scheduler, "lr_lambdas", [])
+        for group, kept in zip(self.scheduler.optimizer.param_groups, self.groups, strict=True):
+            group.update(kept)
+        groups = zip(self.scheduler.optimizer.param_groups, self.base_learning_rates, schedules, strict=False)
+        for group, learning_rate, schedule in groups:
+            group["lr"] = learning_rate * schedule(self.scheduler.last_epoch)
+
+
+__all__ = ["GroupSettings", "build_optimizer", "build_scheduler", "freeze", "parameter_groups"]

@@ -1,13 +1,16 @@
 """What a run leaves behind: models that load anywhere, with their results."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from accelerate import Accelerator
 from huggingface_hub import HfApi
+from safetensors import SafetensorError
 from torch import nn
 
+from video_colbert.errors import VideoColBERTError
 from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.hub import publish_checkpoint, write_evaluation_results, write_model_card, write_self_test
 from video_colbert.hub_errors import hub_errors
@@ -19,6 +22,31 @@ BEST = "best"
 
 LAST = "last"
 """Folder of the model of the last evaluation, below the run's."""
+
+
+class TrainingWriteError(VideoColBERTError):
+    """A checkpoint or model of a run cannot be written, such as on a full disk."""
+
+
+@contextmanager
+def writing_for_training(folder: Path) -> Iterator[None]:
+    """Turns what the libraries raise where a folder cannot be written into one sentence.
+
+    Args:
+        folder: What is written.
+
+    Raises:
+        TrainingWriteError: In place of their errors.
+    """
+    try:
+        yield
+    # torch raises a RuntimeError on a full disk.
+    except (OSError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise TrainingWriteError(
+            f"{folder} cannot be written ({reason}); what was written before it is whole, so with room again go on "
+            "with --resume_from_checkpoint latest."
+        ) from error
 
 
 def save_model(
@@ -40,23 +68,27 @@ def save_model(
         arguments: Of the run.
         results: Of the validation.
         name: The folder's name below `output_dir`.
+
+    Raises:
+        TrainingWriteError: If the folder cannot be written; the one before is whole.
     """
     if accelerator.is_main_process:
         unwrapped = accelerator.unwrap_model(model)
         folder = Path(arguments.output_dir) / name
         unfinished, old = folder.with_suffix(".unfinished"), folder.with_suffix(".old")
-        for left_over in (unfinished, old):
-            shutil.rmtree(left_over, ignore_errors=True)
-        unwrapped.save_pretrained(unfinished)
-        processor.save_pretrained(unfinished)
-        arguments.save(unfinished / "training_arguments.json")
-        write_evaluation_results(unfinished, results)
-        write_self_test(unfinished, unwrapped, processor)
-        write_model_card(unfinished, repo_id=arguments.hub_model_id or name)
-        if folder.exists():
-            folder.rename(old)
-        unfinished.rename(folder)
-        shutil.rmtree(old, ignore_errors=True)
+        with writing_for_training(folder):
+            for left_over in (unfinished, old):
+                shutil.rmtree(left_over, ignore_errors=True)
+            unwrapped.save_pretrained(unfinished)
+            processor.save_pretrained(unfinished)
+            arguments.save(unfinished / "training_arguments.json")
+            write_evaluation_results(unfinished, results)
+            write_self_test(unfinished, unwrapped, processor)
+            write_model_card(unfinished, repo_id=arguments.hub_model_id or name)
+            if folder.exists():
+                folder.rename(old)
+            unfinished.rename(folder)
+            shutil.rmtree(old, ignore_errors=True)
     accelerator.wait_for_everyone()
 
 
@@ -85,4 +117,12 @@ def push_best_model(arguments: TrainingArguments) -> str:
     return published.url
 
 
-__all__ = ["BEST", "LAST", "check_hub_access", "push_best_model", "save_model"]
+__all__ = [
+    "BEST",
+    "LAST",
+    "TrainingWriteError",
+    "check_hub_access",
+    "push_best_model",
+    "save_model",
+    "writing_for_training",
+]

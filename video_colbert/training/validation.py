@@ -61,7 +61,7 @@ def validate(
     """
     unwrapped = accelerator.unwrap_model(model).eval()
     reference = ModelReference(arguments.output_dir, "in training")
-    encoder = VideoColBERTEncoder(PretrainedPair(unwrapped, processor, reference, is_zero_shot=False))
+    encoder = VideoColBERTEncoder(PretrainedPair(unwrapped, processor, reference))
     rows = range(accelerator.process_index, len(data.validation), accelerator.num_processes)
     encoded: list[Any] = encode_rows(
         encoder, [data.validation[row] for row in rows], batch_size=arguments.per_device_eval_batch_size

@@ -32,7 +32,6 @@ from video_colbert.processing import VideoSource
 logger = logging.getLogger(__name__)
 
 
-
 class EmbeddingCache:
     """The embeddings of one model in a folder.
 

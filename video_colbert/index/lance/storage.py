@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.addresses import without_secrets
 
 _REMOTE_SCHEMES = ("s3", "gs", "az")
 
@@ -14,14 +16,21 @@ def is_remote(location: str) -> bool:
     """Whether a location is an address in object storage; a folder otherwise.
 
     Raises:
-        IndexStoreError: the address has a scheme that is not supported.
+        IndexStoreError: the address has a scheme that is not supported, or holds a user, a key or options.
     """
-    scheme, separator, _ = location.partition("://")
+    scheme, separator, rest = location.partition("://")
     if not separator:
         return False
     if scheme not in _REMOTE_SCHEMES:
         raise IndexStoreError(
-            f"{location} is no address of an index; use a folder or {', '.join(_REMOTE_SCHEMES)} with ://"
+            f"{without_secrets(location)} is no address of an index; use a folder or {', '.join(_REMOTE_SCHEMES)} "
+            "with ://"
+        )
+    # Addresses are shown and stored, and a storage service would take these for a part of the bucket's name.
+    if re.search(r"[@:]", rest.partition("/")[0]) or re.search(r"[?#]", rest):
+        raise IndexStoreError(
+            f"{without_secrets(location)} was given with a user, a key or options; leave them out of the address and "
+            "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile"
         )
     return True
 

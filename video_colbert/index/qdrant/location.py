@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 from urllib.request import url2pathname
 
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.addresses import without_secrets
 
 Quantization = Literal["int8", "4bit", "binary"]
 """How Qdrant compresses the copy of a vector that it searches: 8, 4 (rotated) or 1 bit a number."""
@@ -209,17 +210,4 @@ _SERVER_OPTIONS: dict[str, Callable[[str], Any]] = {
 
 
 def _wrong(uri: str, reason: str) -> IndexStoreError:
-    return IndexStoreError(f"{_without_secrets(uri)}: {reason}")
-
-
-def _without_secrets(uri: str) -> str:
-    """Scheme, host, port and path of an address: neither a user nor what may be meant as a key."""
-    scheme, separator, rest = uri.partition("://")
-    if not separator:
-        return re.split(r"[?#@]", uri)[0]
-    place = re.split(r"[?#]", rest.rpartition("@")[2])[0]
-    host, slash, path = place.partition("/")
-    name, colon, port = host.rpartition(":")
-    # A port that is no number may be the key of an address that was cut off or mistyped.
-    shown = host if not colon or port.isdecimal() or port.endswith("]") else name
-    return f"{scheme}://{shown}{slash}{path}"
+    return IndexStoreError(f"{without_secrets(uri)}: {reason}")

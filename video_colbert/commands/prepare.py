@@ -39,8 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--short-side", type=positive_int, metavar="PIXELS", help="shorter side of the copies; none is enlarged"
     )
     parser.add_argument("--fps", type=float, help="frames a second of the copies; none is given more than it has")
+    parser.add_argument("--workers", type=positive_int, metavar="N", help="decoding processes (default: one a core)")
     parser.add_argument(
-        "--num-proc", type=positive_int, metavar="N", help="processes that decode (default: one a core)"
+        "--timeout",
+        type=positive_int,
+        default=3600,
+        metavar="SECONDS",
+        help="give up a video that takes longer, until the next run (default: 3600)",
     )
 
 
@@ -66,7 +71,8 @@ def run(arguments: argparse.Namespace) -> int:
             arguments.video_dir or arguments.data_dir,
             output_dir=arguments.output_dir,
             reencoding=reencoding,
-            num_proc=arguments.num_proc,
+            workers=arguments.workers,
+            timeout=arguments.timeout,
         )
     write_result(result.table())
     write_result(f"manifest: {result.manifest}")

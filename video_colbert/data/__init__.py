@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .prepare import Preparation, prepare_videos
     from .publish import publish_dataset, write_dataset_repository
-    from .video_check import Reencoding, VideoRecord
+    from .video_check import VideoRecord
+    from .video_copies import Reencoding
 
 _MODULES = {
     "Preparation": "prepare",
-    "Reencoding": "video_check",
+    "Reencoding": "video_copies",
     "VideoRecord": "video_check",
     "prepare_videos": "prepare",
     "publish_dataset": "publish",

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import logging
-import multiprocessing
-import os
 import statistics
-import threading
-from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from multiprocessing.context import BaseContext
 from pathlib import Path
 
 from tqdm import tqdm
 
 from video_colbert.console import printable
-from video_colbert.dataset_builders.video_files import find_videos
+from video_colbert.dataset_builders.video_files import VIDEO_EXTENSIONS, FolderContent, is_unicode, look_through
+from video_colbert.processes.worker_pool import Failure, WorkerPool
+from video_colbert.processes.worker_server import default_workers
 
-from .video_check import Reencoding, VideoRecord, examine_video
+from .video_check import VideoFile, VideoRecord, start_examining, unexamined_video
+from .video_copies import Reencoding
 
 logger = logging.getLogger(__name__)
 
 STATE_FILE = ".video_colbert_prepare.jsonl"
 MANIFEST_FILE = "video_manifest.jsonl"
+# A film of some hours is decoded from end to end.
+DEFAULT_TIMEOUT_SECONDS = 3600.0
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def prepare_videos(
     *,
     output_dir: str | Path | None = None,
     reencoding: Reencoding | None = None,
-    num_proc: int | None = None,
+    workers: int | None = None,
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
 ) -> Preparation:
     """Decodes every video of a folder from end to end and writes a manifest.
 
@@ -92,15 +93,17 @@ def prepare_videos(
         output_dir: Where re-encoded copies go, under the same names with the extension `.mp4`. It must not lie
             within `folder`.
         reencoding: How to re-encode; with `output_dir` only.
-        num_proc: Number of processes, by default one for each core. A script that has more than one calls this under
-            `if __name__ == "__main__":`, for they import it.
+        workers: Number of processes, by default one for each core.
+        timeout: Seconds after which a video is given up; a later run tries it again.
 
     Returns:
         The records of all videos, good and bad.
 
     Raises:
         NotADirectoryError: There is no such folder.
-        ValueError: The folder holds no video, or `output_dir` and `reencoding` do not go together.
+        ValueError: The folder holds no video, `output_dir` and `reencoding` do not go together, or a number is out of
+            range.
+        OSError: The state file or the manifest cannot be written; what was examined before is kept.
     """
     root = Path(folder).expanduser().absolute()
     output = Path(output_dir).expanduser().absolute() if output_dir is not None else None
@@ -108,42 +111,64 @@ def prepare_videos(
         raise ValueError("output_dir and reencoding belong together: give both or neither")
     if output is not None and output.is_relative_to(root):
         raise ValueError(f"output_dir {output} lies within {root}, where its videos would count as further videos")
-    videos = find_videos(root)
-    if not videos:
+    content = look_through(root, VIDEO_EXTENSIONS)
+    passed_over = _passed_over(content)
+    if not content.files and not passed_over:
         raise ValueError(f"no video file under {root}")
     state_file = root / STATE_FILE
     known = _read_state(state_file)
-    records: dict[str, VideoRecord] = {}
-    pending: dict[Path, Path | None] = {}
-    for path in videos:
+    records = {record.path: record for record in passed_over}
+    pending: list[VideoFile] = []
+    targets: set[Path] = set()
+    for path in content.files:
         target = output / path.relative_to(root).with_suffix(".mp4") if output is not None else None
-        if target in pending.values() and target is not None:
+        if target in targets:
             raise ValueError(f"two videos would be re-encoded to {target}: they differ in their extension alone")
+        targets.update([target] if target is not None else [])
         record = known.get(path.relative_to(root).as_posix())
         if record is not None and _is_current(record, path, target, reencoding):
             records[record.path] = record
         else:
-            pending[path] = target
-    total, examined = len(videos), len(pending)
+            pending.append(VideoFile(path, target))
     # The line that an interruption cut short is not continued.
-    _write_lines(state_file, list(records.values()))
-    with (
-        state_file.open("a", encoding="utf-8") as state,
-        tqdm(total=total, initial=total - examined, desc="videos", unit="video", disable=None) as progress,
-    ):
-        for record in _examine_all(root, pending, reencoding, num_proc or os.cpu_count() or 1):
+    _write_lines(state_file, [record for record in records.values() if not record.may_pass])
+    with tqdm(
+        total=len(content.files),
+        initial=len(content.files) - len(pending),
+        desc="videos",
+        unit="video",
+        disable=None,
+    ) as progress:
+        for record in _examine_all(root, pending, reencoding, workers, timeout):
             records[record.path] = record
-            state.write(_as_line(record))
-            state.flush()
+            if not record.may_pass:
+                _append_line(state_file, record)
             progress.update()
     ordered = tuple(records[path] for path in sorted(records))
-    _write_lines(root / MANIFEST_FILE, list(ordered))
-    return Preparation(root, ordered, examined, root / MANIFEST_FILE)
+    _write_lines(root / MANIFEST_FILE, ordered)
+    return Preparation(root, ordered, len(pending), root / MANIFEST_FILE)
+
+
+def _passed_over(content: FolderContent) -> list[VideoRecord]:
+    """Records of what may hold videos and cannot be looked at: folders that are closed, and links to nothing."""
+    closed = [
+        unexamined_video(folder, content.root, f"the folder cannot be looked into: {reason}")
+        for folder, reason in content.unreadable.items()
+    ]
+    dangling = [
+        unexamined_video(path, content.root, "is a link to nothing, or no file")
+        for path in content.dangling
+        if path.suffix.lower() in VIDEO_EXTENSIONS
+    ]
+    return closed + dangling
 
 
 def _is_current(record: VideoRecord, path: Path, target: Path | None, reencoding: Reencoding | None) -> bool:
-    state = path.stat()
-    if (record.size, record.modified_ns) != (state.st_size, state.st_mtime_ns):
+    try:
+        state = path.stat()
+    except OSError:
+        return False
+    if record.may_pass or (record.size, record.modified_ns) != (state.st_size, state.st_mtime_ns):
         return False
     if record.error is not None or reencoding is None:
         return True
@@ -151,71 +176,25 @@ def _is_current(record: VideoRecord, path: Path, target: Path | None, reencoding
 
 
 def _examine_all(
-    root: Path, targets: dict[Path, Path | None], reencoding: Reencoding | None, num_proc: int
+    root: Path, videos: Sequence[VideoFile], reencoding: Reencoding | None, workers: int | None, timeout: float
 ) -> Iterator[VideoRecord]:
-    """Yields the record of each video as it is done.
-
-    A video that brings its process down, for decoders have faults, becomes a record with that error.
-    """
-    pending = dict(targets)
-    if num_proc == 1 or len(pending) == 1:
-        for path, target in pending.items():
-            yield examine_video(path, root, target, reencoding)
+    """Yields the record of each video as it is done; one that its process does not survive has that as its error."""
+    if not videos:
         return
-    alone = False
-    while pending:
-        workers = 1 if alone else min(num_proc, len(pending))
-        pool = ProcessPoolExecutor(workers, mp_context=_context(), initializer=_end_with_parent)
-        try:
-            futures = {
-                pool.submit(examine_video, path, root, target, reencoding): path for path, target in pending.items()
-            }
-            try:
-                for future in as_completed(futures):
-                    record = future.result()
-                    del pending[futures[future]]
-                    yield record
-            except BrokenProcessPool:
-                for future, path in futures.items():
-                    if path in pending and future.done() and future.exception() is None:
-                        del pending[path]
-                        yield future.result()
-                if alone:
-                    # The only worker had the first of those that are left.
-                    path = next(iter(pending))
-                    del pending[path]
-                    state = path.stat()
-                    name = path.relative_to(root).as_posix()
-                    yield VideoRecord(name, state.st_size, state.st_mtime_ns, error="its decoder crashed")
-                alone = not alone
-        finally:
-            pool.shutdown(cancel_futures=True)
-
-
-def _context() -> BaseContext:
-    """How workers start: not by a fork of this process, which torch's threads can make hang."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    # The slow imports happen once, not in every worker.
-    context.set_forkserver_preload([examine_video.__module__])
-    return context
-
-
-def _end_with_parent() -> None:
-    """Lets a worker end when the process that started it is gone; otherwise it would wait for ever."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-
-        def wait() -> None:
-            parent.join()
-            os._exit(1)
-
-        threading.Thread(target=wait, daemon=True).start()
+    workers = min(default_workers() if workers is None else workers, len(videos))
+    start = functools.partial(start_examining, root, reencoding)
+    pool: WorkerPool[VideoFile, VideoRecord] = WorkerPool(start, workers=workers, timeout=timeout)
+    with pool:
+        for finished in pool.results(videos):
+            if isinstance(finished.answer, Failure):
+                yield unexamined_video(finished.task.path, root, f"decoding it {finished.answer.reason}")
+            else:
+                yield finished.answer
 
 
 def _as_line(record: VideoRecord) -> str:
-    return json.dumps(asdict(record), ensure_ascii=False) + "\n"
+    # A name that is no Unicode is written as escapes, which read back as the same name.
+    return json.dumps(asdict(record), ensure_ascii=not is_unicode(f"{record.path}{record.error}")) + "\n"
 
 
 def _read_state(file: Path) -> dict[str, VideoRecord]:
@@ -235,7 +214,23 @@ def _read_state(file: Path) -> dict[str, VideoRecord]:
     return records
 
 
-def _write_lines(file: Path, records: list[VideoRecord]) -> None:
+def _append_line(file: Path, record: VideoRecord) -> None:
+    try:
+        with file.open("a", encoding="utf-8") as state:
+            state.write(_as_line(record))
+    except OSError as error:
+        raise _unwritten(file, error) from error
+
+
+def _write_lines(file: Path, records: Sequence[VideoRecord]) -> None:
     unfinished = file.with_name(f"{file.name}.part")
-    unfinished.write_text("".join(_as_line(record) for record in records), "utf-8")
-    unfinished.replace(file)
+    try:
+        unfinished.write_text("".join(map(_as_line, records)), "utf-8")
+        unfinished.replace(file)
+    except OSError as error:
+        unfinished.unlink(missing_ok=True)
+        raise _unwritten(file, error) from error
+
+
+def _unwritten(file: Path, error: OSError) -> OSError:
+    return OSError(f"{file} cannot be written ({error.strerror or error}); what was examined before is kept")

@@ -1,7 +1,6 @@
 """Reads annotation files: every error names the file, the line and what was expected there."""
 
 import json
-import pickle
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -184,36 +183,3 @@ def _distinct_keys(file: str | Path, line: int, pairs: list[tuple[str, Any]]) ->
         twice = next(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
         raise AnnotationError(file, f"expected each key once; {twice!r} is given twice", line)
     return row
-
-
-class PlainUnpickler(pickle.Unpickler):
-    """Unpickles containers, strings and numbers; whatever would call or import anything is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Refuses every class and function.
-
-        Raises:
-            UnpicklingError: Always.
-        """
-        raise pickle.UnpicklingError(f"it refers to {module}.{name}; only lists, dicts and strings are allowed")
-
-
-def read_plain_pickle(file: str | Path) -> dict[str, Any]:
-    """Reads a pickled dict of plain containers and strings, and runs nothing that the file asks for.
-
-    Raises:
-        AnnotationError: There is no such file, it is no pickle, it refers to a class or function, or it is
-            not a dict with text keys.
-    """
-    try:
-        with Path(file).open("rb") as stream:
-            # Python 2 wrote the MSVD captions: its byte strings are UTF-8 text.
-            value = PlainUnpickler(stream, encoding="utf-8").load()
-    except FileNotFoundError as error:
-        raise AnnotationError(file, "no such file") from error
-    except Exception as error:
-        # A broken pickle raises almost any exception.
-        raise AnnotationError(file, f"refused or unreadable pickle: {error or type(error).__name__}") from error
-    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
-        raise AnnotationError(file, "expected a pickled dict with video names as keys")
-    return value

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from .annotation_files import AnnotationError, read_json, read_list, read_plain_pickle
+from .annotation_files import AnnotationError, read_json, read_list
 from .benchmark_builder import (
     AnnotatedVideo,
     AnnotationLayout,
@@ -12,9 +12,12 @@ from .benchmark_builder import (
     read_mirror,
     select_captions,
 )
+from .plain_pickles import read_plain_pickle
 from .protocols import PROTOCOLS
 from .video_files import video_stem
 
+# Characters of captions for each byte of a pickle, which may refer to a word or list again.
+MAX_EXPANSION = 100
 FILE_SPLITS = {"train": "train", "validation": "val", "test": "test"}
 
 
@@ -22,14 +25,19 @@ def read_pickled_captions(file: Path) -> dict[str, list[str]]:
     """Reads `raw-captions.pkl`: video id to lists of tokens.
 
     Raises:
-        AnnotationError: Another form, or a pickle that would call or import anything.
+        AnnotationError: Another form, a pickle that would call or import anything, or one that refers to the same text
+            over and over.
     """
     captions = {}
+    characters_left = MAX_EXPANSION * file.stat().st_size
     for video_id, token_lists in read_plain_pickle(file).items():
         if not isinstance(token_lists, list) or not all(
             isinstance(tokens, list) and all(isinstance(token, str) for token in tokens) for tokens in token_lists
         ):
             raise AnnotationError(file, f"{video_id!r}: expected a list of lists of tokens")
+        characters_left -= sum(len(token) + 1 for tokens in token_lists for token in tokens)
+        if characters_left < 0:
+            raise AnnotationError(file, f"holds more text than its size allows, {MAX_EXPANSION} characters a byte")
         captions[video_id] = [" ".join(tokens) for tokens in token_lists]
     return captions
 

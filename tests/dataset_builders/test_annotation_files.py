@@ -1,5 +1,3 @@
-import os
-import pickle
 from pathlib import Path
 
 import pytest
@@ -9,7 +7,6 @@ from video_colbert.dataset_builders.annotation_files import (
     read_json,
     read_jsonl,
     read_list,
-    read_plain_pickle,
 )
 
 
@@ -86,38 +83,3 @@ def test_text_that_is_not_utf8_or_not_there_is_an_error(file: Path) -> None:
     assert failing_line(lambda: read_list(file), "no such file") is None
     file.write_bytes(b"a\nb\n\xff\n")
     assert failing_line(lambda: read_list(file), "not UTF-8") == 3
-
-
-@pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_plain_pickles_are_read(file: Path, protocol: int) -> None:
-    captions = {"a": [["one", "two"], []], "b": [["é"]]}
-    file.write_bytes(pickle.dumps(captions, protocol=protocol))
-    assert read_plain_pickle(file) == captions
-
-
-def test_pickles_of_python_2_are_read(file: Path) -> None:
-    # {'a': [['x', 'y']]} as Python 2 writes byte strings.
-    file.write_bytes(b"(dp0\nS'a'\np1\n(lp2\n(lp3\nS'x'\np4\naS'y'\np5\naas.")
-    assert read_plain_pickle(file) == {"a": [["x", "y"]]}
-
-
-class Malicious:
-    def __init__(self, command: str) -> None:
-        self.command = command
-
-    def __reduce__(self) -> tuple[object, tuple[str]]:
-        return os.system, (self.command,)
-
-
-@pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_pickle_that_calls_something_is_refused_and_nothing_happens(file: Path, protocol: int) -> None:
-    trace = file.with_name("trace")
-    file.write_bytes(pickle.dumps({"a": Malicious(f"touch {trace}")}, protocol=protocol))
-    assert failing_line(lambda: read_plain_pickle(file), r"(posix|nt|os)\.system") is None
-    assert not trace.exists()
-
-
-@pytest.mark.parametrize("content", [b"", b"no pickle", pickle.dumps([1]), pickle.dumps({1: "a"})])
-def test_what_is_no_pickled_dict_of_texts_is_an_error(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
-    assert failing_line(lambda: read_plain_pickle(file), "pickle") is None

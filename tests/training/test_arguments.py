@@ -1,4 +1,5 @@
 import json
+import tracemalloc
 from dataclasses import fields
 from pathlib import Path
 
@@ -50,12 +51,52 @@ def test_number_that_yaml_takes_for_text_is_a_number(tmp_path: Path) -> None:
         ("config_overrides: 5", "config_overrides.*'5'"),
         ("[1, 2]", "must be a mapping"),
         ("a: [", "is not YAML"),
+        ("seed: 1\nseed: 2", "'seed' is given twice"),
+        (
+            "config_overrides: &a {query_length: 5}\nprocessor_overrides: *a",
+            "a refers to another value; write that out",
+        ),
+        ("config_overrides: &a {b: *a}", "a refers to another value"),
+        ("config_overrides: " + "[" * 5000 + "]" * 5000, "is nested too deeply"),
+        ("config_overrides: {query_length: 2020-01-01}", "not JSON serializable"),
+        ("backbone: !!python/object/apply:os.getcwd []", "is not YAML of plain values"),
+        ("seed: !!int ''", "holds a value that cannot be read"),
+        ("push_to_hub: !!bool maybe", "holds a value that cannot be read"),
+        ("seed: " + "1" * 5000, "holds a value that cannot be read"),
+        ("? [a]\n: b", "is not YAML"),
     ],
 )
 def test_malformed_recipe_is_named_with_what_is_wrong(tmp_path: Path, text: str, message: str) -> None:
     recipe = write_recipe(tmp_path, text)
     with pytest.raises(ValueError, match=f"(?s){recipe}.*{message}"):
         merged_recipes([recipe])
+
+
+def test_a_recipe_that_is_not_utf8_is_named(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_bytes(b"backbone: caf\xe9")
+    with pytest.raises(ValueError, match=f"{recipe} holds a value that cannot be read: .*utf-8"):
+        merged_recipes([recipe])
+
+
+def test_a_recipe_of_references_takes_little_memory(tmp_path: Path) -> None:
+    lines = ["config_overrides:", "  a: &a [x,x,x,x,x,x,x,x,x,x]"]
+    lines += [f"  b{n}: &b{n} [{','.join(['*' + ('a' if n == 0 else f'b{n - 1}')] * 10)}]" for n in range(7)]
+    recipe = write_recipe(tmp_path, "\n".join(lines))
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="refers to another value"):
+            merged_recipes([recipe])
+        assert tracemalloc.get_traced_memory()[1] < 10e6
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_dictionary_may_be_json_text_in_one_recipe_and_yaml_in_another(tmp_path: Path) -> None:
+    text = write_recipe(tmp_path, "config_overrides: '{\"query_length\": 5}'", "text.yaml")
+    mapping = write_recipe(tmp_path, "config_overrides: {max_frames: 7}", "mapping.yaml")
+    for recipes in ([text, mapping], [mapping, text]):
+        assert merged_recipes(recipes) == {"config_overrides": {"query_length": 5, "max_frames": 7}}
 
 
 def test_missing_recipe_is_named(tmp_path: Path) -> None:

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, NoReturn
 
-import yaml
 from transformers import HfArgumentParser
 
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
+from video_colbert.training.recipe_files import read_recipe
 
 CaptionSampling = Literal["random", "all"]
 
@@ -29,7 +29,10 @@ class JSONObject(dict[str, Any]):
     """
 
     def __init__(self, value: str | Mapping[str, Any] = "{}") -> None:
-        content = json.loads(value) if isinstance(value, str) else value
+        try:
+            content = json.loads(value) if isinstance(value, str) else value
+        except RecursionError as error:
+            raise ValueError("the JSON object is nested too deeply") from error
         if not isinstance(content, Mapping):
             raise ValueError(f"expected a JSON object, got {value!r}")
         super().__init__(content)
@@ -244,25 +247,20 @@ def merged_recipes(files: Sequence[Path]) -> dict[str, Any]:
     known = {item.name for item in fields(TrainingArguments)}
     merged: dict[str, Any] = {}
     for file in files:
-        if not file.is_file():
-            raise ValueError(f"Recipe {file} does not exist.")
-        try:
-            content = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
-            raise ValueError(f"Recipe {file} is not YAML: {error}") from error
-        if not isinstance(content, dict):
-            raise ValueError(f"Recipe {file} must be a mapping of argument names to values.")
+        content = read_recipe(file)
         for name in content:
             if name not in known:
                 close = get_close_matches(str(name), known, n=1)
                 hint = f"; did you mean {close[0]!r}?" if close else ""
                 raise ValueError(f"Recipe {file} names {name!r}, which is no argument{hint}")
         try:
-            _RecipeParser(TrainingArguments).parse_args(_as_command_line(content))
-        except ValueError as error:
+            parsed = vars(_RecipeParser(TrainingArguments).parse_args(_as_command_line(content)))
+        except (TypeError, ValueError) as error:
+            # A TypeError is of a value that JSON does not have, such as a date within a dictionary.
             raise ValueError(f"Recipe {file}: {error}") from error
         for name, value in content.items():
-            merged[name] = {**merged.get(name, {}), **value} if isinstance(value, dict) else value
+            is_dictionary = isinstance(parsed[name], JSONObject)
+            merged[name] = {**merged.get(name, {}), **parsed[name]} if is_dictionary else value
     return merged
 
 

@@ -76,7 +76,7 @@ def check_operations(content: bytes) -> None:
         if isinstance(argument, str):
             texts = [texts[1], argument]
         # Memory is taken for all smaller numbers too; a pickle counts them up from 0.
-        if name in _REMEMBERS and argument > len(content):
+        if name in _REMEMBERS and isinstance(argument, int) and argument > len(content):
             raise pickle.UnpicklingError(f"it remembers a value under the number {argument}, in {len(content)} bytes")
         open_marks += name == "MARK"
         if operation.stack_before and pickletools.markobject in operation.stack_before:

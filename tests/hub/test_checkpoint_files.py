@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from video_colbert.errors import CheckpointError
-from video_colbert.hub.checkpoint_files import find_checkpoint_files
+from video_colbert.hub.checkpoint_files import find_checkpoint_files, read_json_object
+from video_colbert.hub.evaluation_files import EVALUATION_FILE, read_evaluation_results
+from video_colbert.hub.self_test import SelfTest
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 
 
@@ -95,3 +97,15 @@ def test_code_outside_of_the_checkpoint_is_none_of_it(folder: Path, tmp_path: Pa
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(CheckpointError, match="does not say where the code of its AutoModel is"):
         find_checkpoint_files(folder)
+
+
+@pytest.mark.parametrize("text", ["[" * 200_000, '{"a":' * 200_000])
+def test_json_that_is_nested_without_end_is_refused_in_a_sentence(tmp_path: Path, text: str) -> None:
+    for name in ("training_arguments.json", EVALUATION_FILE, "self_test.json"):
+        (tmp_path / name).write_text(text)
+    with pytest.raises(CheckpointError, match=r"training_arguments\.json is not JSON"):
+        read_json_object(tmp_path / "training_arguments.json")
+    with pytest.raises(CheckpointError, match="is not JSON"):
+        read_evaluation_results(tmp_path)
+    with pytest.raises(CheckpointError, match=r"self-test .*self_test\.json is damaged"):
+        SelfTest.read(tmp_path / "self_test.json", tmp_path / "self_test.safetensors")

@@ -60,7 +60,7 @@ def read_evaluation_results(folder: Path) -> list[EvaluationResult]:
         return []
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
     if not isinstance(content, list):
         raise CheckpointError(f"{path} must hold a list of evaluation results, not a {type(content).__name__}")

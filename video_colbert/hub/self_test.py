@@ -111,7 +111,7 @@ class SelfTest:
                     f"this release reads {_FORMAT_VERSION}"
                 )
             return cls(SelfTestRecord(**content), safetensors.torch.load_file(tensor_path))
-        except (ValueError, TypeError, AttributeError, SafetensorError) as error:
+        except (ValueError, TypeError, AttributeError, RecursionError, SafetensorError) as error:
             raise CheckpointError(f"the self-test {json_path} is damaged: {error}") from error
 
     def compare(self, model: VideoColBERTModel, processor: VideoColBERTProcessor) -> SelfTestOutcome:

@@ -16,10 +16,9 @@ class _PlainLoader(yaml.SafeLoader):
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
-            event = self.peek_event()
-            raise yaml.MarkedYAMLError(
-                problem=f"*{event.anchor} refers to another value; write that out", problem_mark=event.start_mark
-            )
+            # The stubs of PyYAML leave its parser untyped.
+            event: yaml.AliasEvent = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.YAMLError(f"*{event.anchor} refers to another value; write that out {event.start_mark}")
         return super().compose_node(parent, index)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -27,7 +26,7 @@ class _PlainLoader(yaml.SafeLoader):
         if len(mapping) < len(node.value):
             names = [self.construct_object(key, deep=True) for key, _ in node.value]
             twice = next(name for name in names if names.count(name) > 1)
-            raise yaml.MarkedYAMLError(problem=f"{twice!r} is given twice", problem_mark=node.start_mark)
+            raise yaml.YAMLError(f"{twice!r} is given twice {node.start_mark}")
         return mapping
 
 

@@ -117,7 +117,7 @@ def compare_with_report(
         other = json.loads(file.read_text(encoding="utf-8"))
         queries = [(query["text"], query["video_id"]) for query in other["queries"]]
         then = {level: _counts_from_dict(of["text_to_video"]) for level, of in other["rank_counts"].items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DatasetError(f"{file} is no {REPORT_FILE} of an evaluation ({type(error).__name__}: {error})") from error
     ours = [(text, split.video_ids[place]) for text, place in zip(split.queries.texts, split.positives, strict=True)]
     galleries = sorted({counts.gallery for counts in then.values()})

@@ -73,12 +73,12 @@ def test_timestamps_and_duration_are_those_of_the_decoded_frames(
         assert len(video.embeds["frame"]) == len(decoded.timestamps)
 
 
-@pytest.mark.parametrize(("batch_size", "workers"), [(1, 1), (3, 2), (8, 4)])
-def test_neither_batch_size_nor_workers_change_a_vector(
-    encoder: VideoColBERTEncoder, clips: list[VideoClip], batch_size: int, workers: int
+@pytest.mark.parametrize(("batch_size", "threads"), [(1, 1), (3, 2), (8, 4)])
+def test_neither_batch_size_nor_threads_change_a_vector(
+    encoder: VideoColBERTEncoder, clips: list[VideoClip], batch_size: int, threads: int
 ) -> None:
     alone = [good(list(encoder.encode_videos([clip])))[0] for clip in clips]
-    together = good(list(encoder.encode_videos(clips, batch_size=batch_size, workers=workers)))
+    together = good(list(encoder.encode_videos(clips, batch_size=batch_size, threads=threads)))
     assert [video.clip for video in together] == clips
     for one, other in zip(alone, together, strict=True):
         torch.testing.assert_close(one.embeds["frame"], other.embeds["frame"], atol=1e-5, rtol=0)
@@ -128,7 +128,7 @@ def test_clips_are_taken_only_a_few_ahead(encoder: VideoColBERTEncoder, clips: l
             taken += 1
             yield clips[1]
 
-    stream = encoder.encode_videos(endless(), batch_size=2, workers=1)  # type: ignore[arg-type]
+    stream = encoder.encode_videos(endless(), batch_size=2, threads=1)  # type: ignore[arg-type]
     for _ in range(4):
         next(stream)
     assert taken <= 4 + 2 + 2

@@ -40,7 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_data_arguments(parser, data_dir_required=False)
     parser.add_argument("--split", default="test", help="split of the data set (default: test)")
     add_allow_missing(parser)
-    parser.add_argument("--workers", type=positive_int, metavar="N", help="decoding threads (default: one a core)")
+    parser.add_argument("--threads", type=positive_int, metavar="N", help="decoding threads (default: one a core)")
     parser.add_argument(
         "--output",
         metavar="FILE",
@@ -113,7 +113,7 @@ def run(arguments: argparse.Namespace) -> int:
             encoder,
             rows,
             batch_size=arguments.batch_size,
-            workers=arguments.workers,
+            threads=arguments.threads,
             cache_dir=arguments.cache_dir,
             ties=arguments.ties,
             dual_softmax=arguments.dual_softmax,

@@ -104,19 +104,19 @@ class VideoColBERTEncoder:
         *,
         batch_size: int = 8,
         num_frames: int | None = None,
-        workers: int | None = None,
+        threads: int | None = None,
     ) -> Iterator[EncodedVideo | BadVideo]:
         """Encodes clips, one result for each, in their order.
 
         A clip that cannot be decoded gives a `BadVideo` and never ends the stream. At most about
-        `batch_size + 2 * workers` decoded clips are held at once.
+        `batch_size + 2 * threads` decoded clips are held at once.
 
         Args:
             clips: what to encode; taken as needed.
             batch_size: clips that go through the model together. On a CPU the model takes them one by one, so that no
                 result depends on it; on other devices its results may differ in the last bits.
             num_frames: frames sampled from each clip; the processor's own number by default.
-            workers: decoding threads; by default one for each processor core, at most 8.
+            threads: decoding threads; by default one for each processor core, at most 8.
 
         Returns:
             An iterator of `EncodedVideo` and `BadVideo`; a clip for which the model gives vectors that are not
@@ -126,11 +126,11 @@ class VideoColBERTEncoder:
             ValueError: a number below 1.
             EncodingError: more frames than the model has positions for.
         """
-        workers = min(os.cpu_count() or 1, 8) if workers is None else workers
-        for name, value in (("batch_size", batch_size), ("num_frames", num_frames), ("workers", workers)):
+        threads = min(os.cpu_count() or 1, 8) if threads is None else threads
+        for name, value in (("batch_size", batch_size), ("num_frames", num_frames), ("threads", threads)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        return self._encode_stream(clips, batch_size, self.clip_decoder(num_frames), workers)
+        return self._encode_stream(clips, batch_size, self.clip_decoder(num_frames), threads)
 
     def clip_decoder(self, num_frames: int | None = None) -> ClipDecoder:
         """What decodes clips for this model, in this process or in others.
@@ -253,10 +253,10 @@ class VideoColBERTEncoder:
         return BadVideo(clip_name(video.clip), reason)
 
     def _encode_stream(
-        self, clips: Iterable[VideoClip], batch_size: int, decoder: ClipDecoder, workers: int
+        self, clips: Iterable[VideoClip], batch_size: int, decoder: ClipDecoder, threads: int
     ) -> Iterator[EncodedVideo | BadVideo]:
         waiting: list[DecodedClip | BadVideo] = []
-        for decoded in _map_ahead(decoder.decode, clips, workers=workers, ahead=2 * workers):
+        for decoded in _map_ahead(decoder.decode, clips, threads=threads, ahead=2 * threads):
             waiting.append(decoded)
             if sum(isinstance(item, DecodedClip) for item in waiting) == batch_size:
                 yield from self._encode_waiting(waiting)
@@ -278,10 +278,10 @@ def _unpadded(embeds: Tensor, mask: Tensor) -> list[Tensor]:
 
 
 def _map_ahead(
-    function: Callable[[_Input], _Output], inputs: Iterable[_Input], *, workers: int, ahead: int
+    function: Callable[[_Input], _Output], inputs: Iterable[_Input], *, threads: int, ahead: int
 ) -> Iterator[_Output]:
     """Maps in threads, in order, with at most `ahead` results made or being made before they are wanted."""
-    executor = ThreadPoolExecutor(workers)
+    executor = ThreadPoolExecutor(threads)
     pending: deque[Future[_Output]] = deque()
     try:
         for item in inputs:

@@ -24,7 +24,7 @@ def evaluate(
     split: str = "test",
     allow_missing: bool = False,
     batch_size: int = 32,
-    workers: int | None = None,
+    threads: int | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
     ties: Ties = "expected",
     dual_softmax: bool = False,
@@ -43,7 +43,7 @@ def evaluate(
         split: name of the split.
         allow_missing: go on without the videos whose files are missing; the report says how many are there.
         batch_size: videos, or captions, that go through the model together.
-        workers: decoding threads; by default one for each processor core, at most 8.
+        threads: decoding threads; by default one for each processor core, at most 8.
         cache_dir: folder that keeps embeddings, so that a second evaluation only scores.
         ties: how tied scores are ranked; "expected" is over random tie-breaking, with bootstrap intervals.
         dual_softmax: re-weight the scores by dual softmax, which sees all queries; the results say so.
@@ -74,7 +74,7 @@ def evaluate(
             allow_missing=allow_missing,
         )
     cache = None if cache_dir is None else EmbeddingCache(cache_dir, encoder)
-    videos = encode_rows(encoder, found.rows, batch_size=batch_size, workers=workers, progress=True, cache=cache)
+    videos = encode_rows(encoder, found.rows, batch_size=batch_size, threads=threads, progress=True, cache=cache)
     encoded = encode_split(encoder, found.rows, videos=videos, batch_size=batch_size, cache=cache)
     ranks = rank_split(encoded, dual_softmax=dual_softmax, with_distribution=num_failures is not None, progress=True)
     results = evaluate_split(

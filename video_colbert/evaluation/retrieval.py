@@ -134,7 +134,7 @@ def encode_rows(
     rows: Sequence[Row],
     *,
     batch_size: int = 32,
-    workers: int | None = None,
+    threads: int | None = None,
     progress: bool = False,
     cache: EmbeddingCache | None = None,
 ) -> list[EncodedVideo | BadVideo]:
@@ -144,7 +144,7 @@ def encode_rows(
         encoder: what encodes.
         rows: the rows.
         batch_size: videos that go through the model together.
-        workers: decoding threads.
+        threads: decoding threads.
         progress: whether to show a progress bar, where there is a terminal.
         cache: where to look for embeddings first, and to put new ones; what is no file is encoded every time.
 
@@ -163,7 +163,7 @@ def encode_rows(
         results.append(None if cache is None else cache.read_video(path, clip))
         if results[-1] is None:
             new.append((place, clip, path))
-    encoded = encoder.encode_videos((clip for _, clip, _ in new), batch_size=batch_size, workers=workers)
+    encoded = encoder.encode_videos((clip for _, clip, _ in new), batch_size=batch_size, threads=threads)
     bar = tqdm(encoded, total=len(new), desc="videos", unit="video", disable=quiet)
     for (place, _, path), video in zip(new, bar, strict=True):
         results[place] = video
@@ -178,7 +178,7 @@ def encode_split(
     *,
     videos: Sequence[EncodedVideo | BadVideo] | None = None,
     batch_size: int = 32,
-    workers: int | None = None,
+    threads: int | None = None,
     cache: EmbeddingCache | None = None,
 ) -> EncodedSplit:
     """Encodes a split; videos that are missing or do not decode are left out of the gallery, with their captions.
@@ -188,14 +188,14 @@ def encode_split(
         rows: the split.
         videos: what `encode_rows` returned for these rows, if they are encoded already.
         batch_size: videos, or captions, that go through the model together.
-        workers: decoding threads.
+        threads: decoding threads.
         cache: as `encode_rows` takes it; it keeps the captions' embeddings too.
 
     Raises:
         ValueError: no video could be encoded, or the gallery has no caption.
     """
     if videos is None:
-        videos = encode_rows(encoder, rows, batch_size=batch_size, workers=workers, cache=cache)
+        videos = encode_rows(encoder, rows, batch_size=batch_size, threads=threads, cache=cache)
     bad = [
         BadVideo(row["video_id"], video.reason)
         for row, video in zip(rows, videos, strict=True)

@@ -22,7 +22,7 @@ from size_cluster import bytes_of_a_video
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from video_colbert.encoding.encoded import EncodedVideo, VideoClip
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags, VideoClip
 from video_colbert.index import IndexedVideo
 from video_colbert.index.qdrant.points import make_point, point_id
 from video_colbert.index.qdrant.search import score_query
@@ -112,10 +112,10 @@ def measure_layout(layout: str | None, frames: Tensor, videos: Tensor, queries: 
         seconds = {FEW: 0.0, MANY: 0.0}
         rows, scores = [], []
         for query in queries:
+            bags = QueryBags(query[None], torch.ones(1, len(query), dtype=torch.bool), [[]])
             for candidates in (FEW, MANY):
                 request = score_query(
-                    {"frame": query, "video": query},
-                    weights={"frame": 1.0, "video": 1.0},
+                    EncodedQueries.of_one_encoder([""], bags, ("frame", "video")),
                     dimensions={"frame": DIM, "video": DIM},
                     candidates=candidates,
                     limit=RESCORED,

@@ -22,8 +22,7 @@ def test_the_engine_gives_the_weighted_sum_of_mean_max_sim(weights: dict[str, fl
     for row in range(len(queries.texts)):
         query, mask = queries.bags_of("frame").embeds[row], queries.bags_of("frame").mask[row]
         request = score_query(
-            dict.fromkeys(weights, query[mask]),
-            weights=weights,
+            queries.select([row]).with_level_weights({"frame": 0.0, "video": 0.0} | weights),
             dimensions={"frame": 16, "video": 16},
             candidates=100,
             limit=10,

@@ -9,7 +9,7 @@ import torch
 from qdrant_client import QdrantClient, models
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos, mean_max_sim_by_loops
-from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import FilterError, IndexStoreError, ModelMismatchError
 from video_colbert.index import Index, IndexedVideo
@@ -79,10 +79,8 @@ def test_the_servers_own_scores_are_the_weighted_sum_of_mean_max_sim(client: Qdr
     make_index(client, videos)
     weights = {"frame": 0.4, "video": 1.6}
     for row in range(5):
-        tokens = queries.bags_of("frame").embeds[row][queries.bags_of("frame").mask[row]]
         request = score_query(
-            {"frame": tokens, "video": tokens},
-            weights=weights,
+            queries.select([row]).with_level_weights(weights),
             dimensions={"frame": 16, "video": 16},
             candidates=60,
             limit=10,
@@ -102,28 +100,6 @@ def test_level_weights_weigh_the_levels(client: QdrantClient, weights: dict[str,
     found = make_index(client, videos).search(queries.with_level_weights(weights), top_k=7)
     for row, hits in enumerate(found):
         assert_equals(hits, scores_by_loops(queries, row, videos, weights)[:7])
-
-
-def test_a_third_level_of_another_dimension_is_scored_where_a_video_has_tokens_on_it(client: QdrantClient) -> None:
-    generator = torch.Generator().manual_seed(3)
-    videos = [
-        (video, dataclasses.replace(encoded, embeds={**encoded.embeds, "speech": torch.randn(row % 3, 6)}))
-        for row, (video, encoded) in enumerate(make_videos(60))
-    ]
-    queries = make_queries(4)
-    speech = QueryBags(torch.randn(4, 3, 6, generator=generator), torch.ones(4, 3, dtype=torch.bool), [[]] * 4)
-    weights = {"frame": 1.0, "video": 0.5, "speech": 0.2}
-    queries = dataclasses.replace(
-        queries,
-        bags={**queries.bags, "text_model": speech},
-        encoder_of_level={**queries.encoder_of_level, "speech": "text_model"},
-        level_weights=weights,
-    )
-    found = make_index(client, videos).search(queries, top_k=8)
-    levels = {video.path: {level for level, bag in encoded.embeds.items() if len(bag)} for video, encoded in videos}
-    for row, hits in enumerate(found):
-        assert_equals(hits, scores_by_loops(queries, row, videos, weights)[:8])
-        assert all(set(hit.level_scores) == levels[hit.video] for hit in hits)
 
 
 def test_a_model_without_the_video_level_is_scored_by_its_frames(client: QdrantClient) -> None:

@@ -156,6 +156,8 @@ class QdrantIndex:
             dimensions = stored.dimensions or _dimensions(new[0][1])
             for _, encoded in new:
                 self._check_dimensions(dimensions, encoded)
+            # Pooled vectors hold the levels in the collection's order.
+            new = [(video, _in_order(encoded, dimensions)) for video, encoded in new]
             columns = new_metadata_fields(stored.columns, [video.metadata for video, _ in new])
             if not stored.dimensions:
                 self._collection.add_vectors(dimensions, stored.options)
@@ -284,6 +286,10 @@ class QdrantIndex:
                 f"the index at {self.location} holds vectors of {levels_text(stored)}, not of {levels_text(given)} "
                 f"like those of {encoded.clip.source!r}"
             )
+
+
+def _in_order(encoded: EncodedVideo, levels: Iterable[str]) -> EncodedVideo:
+    return replace(encoded, embeds={level: encoded.embeds[level] for level in levels})
 
 
 def _dimensions(encoded: EncodedVideo) -> dict[str, int]:

@@ -25,6 +25,7 @@ from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
 from video_colbert.index.qdrant.layout import POOLED, level_vector
 from video_colbert.index.qdrant.points import from_payload
+from video_colbert.index.search.candidates import pool_queries
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.rescoring import single_query
 from video_colbert.index.search.scoring import counted_levels, score_bags
@@ -111,8 +112,7 @@ class CollectionSearcher:
         while pending:
             requests = [
                 score_query(
-                    counted_tokens(queries, row),
-                    weights=queries.level_weights,
+                    single_query(queries, row),
                     dimensions=self._description.dimensions,
                     candidates=candidates,
                     limit=limit,
@@ -172,8 +172,9 @@ class CollectionSearcher:
                 end=video.duration if video.end is None else video.end,
                 score=float(scores.scores[0, number]),
                 level_scores=finite_scores({level: of_level[0, number] for level, of_level in scores.levels.items()}),
-                moments=find_moments(query, 0, tokens["frame"], video.timestamps),
-                ranges=find_ranges(query, 0, tokens["frame"], video.timestamps),
+                # Moments are those of the frame level.
+                moments=find_moments(query, 0, tokens["frame"], video.timestamps) if "frame" in tokens else (),
+                ranges=find_ranges(query, 0, tokens["frame"], video.timestamps) if "frame" in tokens else (),
             )
             for number, (video, tokens) in enumerate(stored)
         ]
@@ -181,25 +182,9 @@ class CollectionSearcher:
         return [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(best, start=1)]
 
 
-def counted_tokens(queries: EncodedQueries, row: int) -> dict[str, Tensor]:
-    """The tokens of one query that count, float32 [n, D] on the CPU for each level whose weight is not 0.
-
-    Raises:
-        ValueError: there is none for a level.
-    """
-    tokens = {}
-    for level in counted_levels(queries):
-        bags = queries.bags_of(level)
-        tokens[level] = bags.embeds[row][bags.mask[row].bool()].float().cpu()
-        if len(tokens[level]) == 0:
-            raise ValueError(f"query {queries.texts[row]!r} has no token that counts")
-    return tokens
-
-
 def score_query(
-    tokens: Mapping[str, Tensor],
+    query: EncodedQueries,
     *,
-    weights: Mapping[str, float],
     dimensions: Mapping[str, int],
     candidates: int,
     limit: int,
@@ -213,30 +198,31 @@ def score_query(
     that counts as 0.
 
     Args:
-        tokens: for each level that counts, float32 [n, D], the query tokens that count, at least one.
-        weights: weight of each of these levels, above 0.
+        query: one encoded query; its weights say which levels count.
         dimensions: numbers in a token, by level, of all levels that the collection holds, in its order.
         candidates: videos that each shard scores by their tokens.
         limit: hits.
         where: condition on the candidates, applied before they are cut.
         rescore_pooled: whether twice the candidates are chosen by the compressed pooled vectors and cut by the full
             ones, which is worth reading those only where the copy is coarse.
+
+    Raises:
+        ValueError: the query has no token that counts.
     """
-    pooled = torch.cat(
-        [
-            tokens[level].mean(dim=0) * weights[level] if level in tokens else torch.zeros(size)
-            for level, size in dimensions.items()
-        ]
-    )
+    tokens = _counted_tokens(query)
     first = models.Prefetch(
-        query=pooled.tolist(), using=POOLED, limit=candidates, filter=where, params=_candidate_search(rescore_pooled)
+        query=pool_queries(query, dimensions)[0].tolist(),
+        using=POOLED,
+        limit=candidates,
+        filter=where,
+        params=_candidate_search(rescore_pooled),
     )
     branches = [
         models.Prefetch(prefetch=first, query=of_level.tolist(), using=level_vector(level), limit=candidates)
         for level, of_level in tokens.items()
     ]
     terms: list[models.Expression] = [
-        models.MultExpression(mult=[weights[level] / len(of_level), f"$score[{branch}]"])
+        models.MultExpression(mult=[query.level_weights[level] / len(of_level), f"$score[{branch}]"])
         for branch, (level, of_level) in enumerate(tokens.items())
     ]
     missing = {f"$score[{branch}]": 0.0 for branch in range(len(tokens))}
@@ -247,6 +233,19 @@ def score_query(
         with_payload=["path"],
         with_vector=False,
     )
+
+
+def _counted_tokens(query: EncodedQueries) -> dict[str, Tensor]:
+    """The tokens that count, float32 [n, D] on the CPU, of each level whose weight is not 0 and that has some."""
+    tokens = {}
+    for level in counted_levels(query):
+        bags = query.bags_of(level)
+        counted = bags.embeds[0][bags.mask[0].bool()].float().cpu()
+        if len(counted):
+            tokens[level] = counted
+    if not tokens:
+        raise ValueError(f"query {query.texts[0]!r} has no token that counts")
+    return tokens
 
 
 def _candidate_search(rescore: bool) -> models.SearchParams:

@@ -8,13 +8,12 @@ import pytest
 from qdrant_client import QdrantClient
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos
+from tests.index.qdrant.made_indexes import URI
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.errors import FilterError, IndexStoreError
 from video_colbert.index import Index, IndexedVideo
 from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
-
-URI = "qdrant://host:6333/videos"
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 
@@ -36,13 +35,6 @@ def make_library() -> list[tuple[IndexedVideo, EncodedVideo]]:
             metadata["colour"] = row % 2 == 0
         library.append((dataclasses.replace(video, metadata=metadata), encoded))
     return library
-
-
-@pytest.fixture
-def client() -> Iterator[QdrantClient]:
-    client = QdrantClient(":memory:")
-    yield client
-    client.close()
 
 
 def make_index(client: QdrantClient, options: str = "") -> QdrantIndex:

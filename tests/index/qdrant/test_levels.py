@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -13,24 +13,14 @@ from qdrant_client import QdrantClient
 from torch.nn.functional import normalize
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos
+from tests.index.qdrant.made_indexes import URI, Videos
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags
 from video_colbert.errors import ModelMismatchError
-from video_colbert.index import Index, IndexedVideo
+from video_colbert.index import Index
 from video_colbert.index.hits import SearchHit
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
-URI = "qdrant://host:6333/videos"
-
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
-
-Videos = list[tuple[IndexedVideo, EncodedVideo]]
-
-
-@pytest.fixture
-def client() -> Iterator[QdrantClient]:
-    client = QdrantClient(":memory:")
-    yield client
-    client.close()
 
 
 def make_spoken_videos(number: int) -> Videos:

@@ -102,11 +102,15 @@ def test_three_levels_are_scored_as_the_formula_says_and_as_the_local_index_does
         assert all(set(hit.level_scores) == held[hit.video] for hit in hits)
 
 
-def test_videos_without_tokens_on_any_level_that_counts_are_not_found(client: QdrantClient) -> None:
+def test_videos_without_tokens_on_any_level_that_counts_are_not_found(client: QdrantClient, tmp_path: Path) -> None:
     videos, queries = make_spoken_videos(30), make_spoken_queries(4, {"speech": 1.0})
     index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
     index.add(videos)
-    for row, hits in enumerate(index.search(queries, top_k=30)):
+    table = Index.create(tmp_path / "table", model=MODEL, num_frames=12)
+    table.add(videos)
+    found = index.search(queries, top_k=30)
+    assert found == table.search(queries, top_k=30)
+    for row, hits in enumerate(found):
         assert len(hits) == 20
         assert_best(hits, queries, row, videos, 30)
 

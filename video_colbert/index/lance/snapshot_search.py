@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from torch import Tensor
@@ -43,6 +44,11 @@ def find_hits(
         top = searcher.top(queries, count, rows=rows)
         videos = [snapshot.videos_at(found) for found in top.rows]
         chosen = [_best_of_each(of_query) if groups else list(range(len(of_query))) for of_query in videos]
+        # A video without tokens on any level that counts is no hit.
+        chosen = [
+            [column for column in columns if top.scores[query, column] > -math.inf]
+            for query, columns in enumerate(chosen)
+        ]
         # The best windows hold the best videos in order, however many windows a video has.
         if count >= available or all(len(columns) >= top_k for columns in chosen):
             break

@@ -14,8 +14,11 @@ from av.video.reformatter import ColorTrc, Interpolation, VideoReformatter
 from .tone_mapping import HdrTransfer, tone_mapped
 
 HDR_TRANSFERS: dict[int, HdrTransfer] = {ColorTrc.SMPTE2084.value: "PQ", ColorTrc.ARIB_STD_B67.value: "HLG"}
-# Beyond these a stored shape of the pixels is taken for damage, and the pixels for square.
-_PIXEL_ASPECTS = (Fraction(1, 10), Fraction(10))
+# Pixels up to a tenth wider or higher than square are shown as stored: those of 4:3 television (16:15, 12:11, 10:11),
+# whose frames FFmpeg's own tools, and most software that is fed by them, take as they are.
+_NEARLY_SQUARE = Fraction(11, 10)
+# Beyond this a stored shape is taken for damage, and the pixels for square.
+_BELIEVED = Fraction(10)
 # The types of side data that FFmpeg numbers today and may number soon; PyAV names the lower ones.
 _SIDE_DATA_TYPES = range(48)
 
@@ -23,9 +26,11 @@ _SIDE_DATA_TYPES = range(48)
 class FramePictures:
     """Turns the frames of one video into arrays.
 
-    The rules: the stored height stays, and the width becomes that of square pixels; then a display matrix of quarter
-    turns and mirror images is applied (other angles stay as they are). Frames of another stored size than the video's
-    first are scaled to its size, whatever their own pixels' shape. What is transparent lies on white. Colours of high
+    The rules: pixels that are more than a tenth wider or higher than square (anamorphic DVD, HDV) are made square: the
+    stored height stays, and the width becomes what a player shows; one beyond 10:1 is not believed. Then a display
+    matrix of quarter turns and mirror images is applied (other angles stay as they are). Frames of another stored size
+    than the video's first are scaled to its size, whatever their own pixels' shape. What is transparent lies on white.
+    Colours of high
     dynamic range are taken as they are stored, unless `tone_map` is set.
 
     Args:
@@ -47,8 +52,7 @@ class FramePictures:
     ) -> None:
         self._size = size
         self._first_size = first_size
-        lowest, highest = _PIXEL_ASPECTS
-        self._aspect = pixel_aspect if pixel_aspect and lowest <= pixel_aspect <= highest else Fraction(1)
+        self._aspect = shown_aspect(pixel_aspect)
         self._tone_map = tone_map
         self._reformatter = VideoReformatter()
         self.transfer: HdrTransfer | None = None
@@ -84,6 +88,14 @@ class FramePictures:
         return self._reformatter.reformat(
             frame, width, height, format=pixel_format, interpolation=Interpolation.BICUBIC, threads=1
         )
+
+
+def shown_aspect(pixel_aspect: Fraction | None) -> Fraction:
+    """By how much a frame's width is multiplied when it is shown, given its pixels' width over their height."""
+    if not pixel_aspect or pixel_aspect < 0:
+        return Fraction(1)
+    is_changed = _NEARLY_SQUARE < max(pixel_aspect, 1 / pixel_aspect) <= _BELIEVED
+    return pixel_aspect if is_changed else Fraction(1)
 
 
 def _channels(frame: VideoFrame, dtype: np.dtype, channels: int) -> np.ndarray:

@@ -66,9 +66,10 @@ def decode_video(
 ) -> DecodedVideo:
     """Decodes frames of a video, equal to decoding all of it and picking.
 
-    Frames are shown as players show them: pixels that are not square are made so by changing the width, rotation and
-    mirroring of the file are applied, frames of another size than the first are scaled to it, and what is transparent
-    lies on white. Times go on where a recording's clock restarts. A damaged frame is an error only where it is wanted.
+    Frames are shown as players show them: pixels that are more than a tenth wider or higher than square are made
+    square by changing the width, rotation and mirroring of the file are applied, frames of another size than the first
+    are scaled to it, and what is transparent lies on white. Times go on where a recording's clock restarts. A damaged
+    frame is an error only where it is wanted.
 
     Args:
         source: A path, an `http(s)://` or `hf://` URL, the bytes of a video file, a seekable binary file, a row

@@ -13,7 +13,7 @@ from typing import BinaryIO
 import numpy as np
 from av.video.frame import VideoFrame
 
-from .frame_pictures import HDR_TRANSFERS, FramePictures, may_be_transparent
+from .frame_pictures import HDR_TRANSFERS, FramePictures, may_be_transparent, shown_aspect
 from .seek_decoding import IndexMismatchError, decode_by_seeking
 from .tone_mapping import HdrTransfer
 from .video_clock import TimeLine, may_restart
@@ -116,7 +116,7 @@ class OpenVideoFile:
         """Whether its pixels are square, opaque and of ordinary dynamic range, as far as its header says."""
         context = self._stream.codec_context
         return (
-            self._aspect in (None, 0, 1)
+            shown_aspect(self._aspect) == 1
             and not has_alpha_layer(self._stream)
             and context.color_trc not in HDR_TRANSFERS
             and context.format is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.processing.made_videos import write_grey
 from tests.video_files import write_clip
 from video_colbert.cli import main
 from video_colbert.index import Index
@@ -204,3 +205,27 @@ def _group_is_alive(group: int) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+def test_videos_of_high_dynamic_range_are_named_and_mapped_on_request(
+    tmp_path: Path, videos: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_grey(videos / "hdr.mkv", 203, "PQ")
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "Of high dynamic range, taken as stored (1; --tone-map maps them):" in printed
+    assert f"  {videos / 'hdr.mkv'}: PQ" in printed.splitlines()
+    mapped = [*command[:-1], str(tmp_path / "mapped")]
+    assert main([*mapped, "--tone-map"]) == 0
+    assert "high dynamic range" not in capsys.readouterr().out
+    assert main(["search", "grey", "--index", mapped[-1], "--tone-map"]) == 0
+
+
+def test_a_file_of_too_many_pixels_is_listed(
+    tmp_path: Path, videos: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*command, "--max-pixels", "100"]) == 3
+    assert "more than the limit of 100 pixels (max_pixels)" in capsys.readouterr().out
+    # The limit is none of what decides a vector: the index takes the same model's vectors without it.
+    assert main(command) == 0
+    assert len(Index.open(tmp_path / "index")) == 3

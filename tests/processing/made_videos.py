@@ -127,3 +127,42 @@ def decode_leniently(path: Path) -> list[ReferenceFrame]:
                 continue
             frames += [ReferenceFrame(f.pts, f.to_ndarray(format="rgb24"), f.is_corrupt) for f in decoded]
     return frames
+
+
+def pq_code(nits: float) -> float:
+    """SMPTE ST 2084, the inverse of the curve."""
+    light = (nits / 10000) ** (2610 / 16384)
+    return float(((3424 / 4096 + 2413 / 128 * light) / (1 + 2392 / 128 * light)) ** (2523 / 32))
+
+
+def hlg_code(nits: float) -> float:
+    """ITU-R BT.2100, for grey on a display of 1,000 cd/m2."""
+    scene = (nits / 1000) ** (1 / 1.2)
+    return float(np.sqrt(3 * scene) if scene <= 1 / 12 else 0.17883277 * np.log(12 * scene - 0.28466892) + 0.55991073)
+
+
+HDR_CODES: dict[str, Callable[[float], float]] = {"PQ": pq_code, "HLG": hlg_code}
+HDR_TRANSFERS = {"PQ": 16, "HLG": 18}
+
+
+def write_grey(path: Path, nits: float, transfer: str) -> Path:
+    """A 10-bit video of one grey in limited range, tagged BT.2020 and PQ or HLG."""
+    luma = round(64 + 876 * HDR_CODES[transfer](nits))
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=5)
+        stream.width, stream.height, stream.pix_fmt = 64, 64, "yuv420p10le"
+        context = stream.codec_context
+        context.color_trc, context.color_primaries, context.colorspace, context.color_range = (
+            HDR_TRANSFERS[transfer],
+            9,
+            9,
+            1,
+        )
+        for number in range(3):
+            frame = av.VideoFrame(64, 64, "yuv420p10le")
+            for plane, value in zip(frame.planes, (luma, 512, 512), strict=True):
+                plane.update(np.full(plane.buffer_size // 2, value, "<u2").tobytes())
+            frame.pts, frame.time_base = number, Fraction(1, 5)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return path

@@ -172,7 +172,10 @@ def write_anamorphic(path: Path, pixels: np.ndarray, aspect: Fraction, rotation:
         ((720, 576), Fraction(64, 45), (1024, 576)),
         ((720, 480), Fraction(8, 9), (640, 480)),
         ((360, 270), Fraction(4, 3), (480, 270)),
+        ((352, 480), Fraction(20, 11), (640, 480)),
         ((96, 64), Fraction(1), (96, 64)),
+        ((720, 576), Fraction(16, 15), (720, 576)),
+        ((704, 480), Fraction(10, 11), (704, 480)),
         ((96, 64), Fraction(1000), (96, 64)),
     ],
 )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
 from video_colbert.console import ExitCode, printable, write_notice, write_result
-from video_colbert.errors import IndexStoreError, MetadataError
+from video_colbert.errors import IndexStoreError, MetadataError, ModelLoadError
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import BadVideo
@@ -150,6 +150,8 @@ def run(arguments: argparse.Namespace) -> int:
         # Once here, rather than in every process that searches.
         index.calibrate()
     write_result(_summary(report, len(gone), len(index), arguments.index))
+    if report.high_range:
+        write_result(_high_range_list(report.high_range))
     if report.bad:
         write_result(_bad_list(report.bad))
         return ExitCode.SOME_BAD
@@ -236,6 +238,10 @@ def _index_on_ray(
 ) -> IndexingReport:
     from video_colbert.index.ingest.ray_indexing import RayEncoders, index_videos_on_ray
 
+    if arguments.tone_map or arguments.max_pixels:
+        raise ModelLoadError(
+            "--tone-map and --max-pixels do not reach the machines of a Ray cluster; save them with the processor"
+        )
     encoders = RayEncoders(
         arguments.model,
         revision=arguments.revision,
@@ -313,6 +319,11 @@ def _summary(report: IndexingReport, pruned: int, total: int, directory: str) ->
     }
     counts = ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number or kind == "added")
     return f"{counts}; the index in {directory} holds {total} {'video' if total == 1 else 'videos'}."
+
+
+def _high_range_list(high_range: Mapping[str, str]) -> str:
+    title = f"Of high dynamic range, taken as stored ({len(high_range)}; --tone-map maps them):"
+    return "\n".join([title, *(f"  {printable(path)}: {curve}" for path, curve in sorted(high_range.items()))])
 
 
 def _bad_list(bad: list[BadVideo]) -> str:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, model_required: bool = True) -> None:
-    """Adds --model, --revision, --device, --dtype and --batch-size.
+    """Adds --model, --revision, --device, --dtype, --batch-size, --tone-map and --max-pixels.
 
     Args:
         parser: the command's parser.
@@ -40,6 +40,18 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, mod
         metavar="N",
         help=f"items that go through the model together (default: {batch_size})",
     )
+    parser.add_argument(
+        "--tone-map",
+        action="store_true",
+        help="bring videos of high dynamic range (PQ, HLG) to the range of ordinary video; the same for an index and "
+        "its searches (default: as the model's processor says, else as stored)",
+    )
+    parser.add_argument(
+        "--max-pixels",
+        type=positive_int,
+        metavar="N",
+        help="refuse a file whose frames have more pixels (default: as the model's processor says, else 67108864)",
+    )
 
 
 def load_encoder(arguments: argparse.Namespace) -> VideoColBERTEncoder:
@@ -54,9 +66,12 @@ def load_encoder(arguments: argparse.Namespace) -> VideoColBERTEncoder:
 
     if not sys.stderr.isatty():
         disable_progress_bar()
-    return VideoColBERTEncoder.from_pretrained(
+    encoder = VideoColBERTEncoder.from_pretrained(
         arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype
     )
+    settings = {"tone_map": arguments.tone_map or None, "max_pixels": arguments.max_pixels}
+    encoder.processor.video_processor = encoder.processor.video_processor.with_settings(**settings)
+    return encoder
 
 
 def positive_int(text: str) -> int:

@@ -27,12 +27,14 @@ class DecodedClip:
         pixels: uint8 [T, 3, H, W], resized and cropped.
         timestamps: float64 [T], seconds from the start of the video at which each frame appears.
         duration: of the whole video, in seconds.
+        stored_range: "PQ" or "HLG" of a video of high dynamic range whose colours are taken as they are stored.
     """
 
     clip: VideoClip
     pixels: Tensor
     timestamps: npt.NDArray[np.float64]
     duration: float
+    stored_range: str | None = None
 
 
 @dataclass(frozen=True)
@@ -85,7 +87,8 @@ class ClipDecoder:
             return BadVideo(
                 name, f"{len(pixels)} frames were sampled, but the model has positions for {self.max_frames}"
             )
-        return DecodedClip(clip, pixels, video.timestamps, video.duration)
+        stored_range = None if decoding.tone_map else video.transfer
+        return DecodedClip(clip, pixels, video.timestamps, video.duration, stored_range)
 
 
 def clip_name(clip: VideoClip) -> str:

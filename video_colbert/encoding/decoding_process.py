@@ -65,12 +65,14 @@ class ClipInSlot:
         pixels: the pixels, or None if they are in the slot.
         timestamps: float64 [T], seconds.
         duration: of the whole video, in seconds.
+        stored_range: as of [`DecodedClip`].
     """
 
     shape: tuple[int, ...]
     pixels: npt.NDArray[np.uint8] | None
     timestamps: npt.NDArray[np.float64]
     duration: float
+    stored_range: str | None
 
 
 Answer: TypeAlias = str | float | ClipInSlot | BadVideo
@@ -88,13 +90,13 @@ def start_decoding(decoder: ClipDecoder, slots: SharedSlots) -> Callable[[Questi
     """
     # The other cores belong to the other decoders.
     torch.set_num_threads(1)
-    return functools.partial(_answer, decoder, slots, _OpenFiles())
+    return functools.partial(_answer, decoder, slots, _OpenFiles(decoder.video_processor.max_pixels))
 
 
 def decoded_clip(question: DecodeInto, answer: ClipInSlot, slots: SharedSlots) -> DecodedClip:
     """The clip that an answer speaks of; its pixels may lie in the slot, which is not to be used again meanwhile."""
     pixels = slots.pixels(question.slot, answer.shape) if answer.pixels is None else torch.from_numpy(answer.pixels)
-    return DecodedClip(question.clip, pixels, answer.timestamps, answer.duration)
+    return DecodedClip(question.clip, pixels, answer.timestamps, answer.duration, answer.stored_range)
 
 
 def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, question: Question) -> Answer:
@@ -121,13 +123,18 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
     if fits:
         slots.pixels(question.slot, shape).copy_(decoded.pixels)
     pixels = None if fits else decoded.pixels.contiguous().numpy()
-    return ClipInSlot(shape, pixels, decoded.timestamps, decoded.duration)
+    return ClipInSlot(shape, pixels, decoded.timestamps, decoded.duration, decoded.stored_range)
 
 
 class _OpenFiles:
-    """The files used last, kept open: a URL is fetched once, and the packets of a long video are read once."""
+    """The files used last, kept open: a URL is fetched once, and the packets of a long video are read once.
 
-    def __init__(self) -> None:
+    Args:
+        max_pixels: the most pixels that a frame may have.
+    """
+
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
         self._files: OrderedDict[str, tuple[ExitStack, str | BinaryIO, list[OpenVideoFile]]] = OrderedDict()
 
     def file(self, source: str) -> str | BinaryIO:
@@ -146,7 +153,7 @@ class _OpenFiles:
         """
         stack, file, videos = self._opened(source)
         if not videos:
-            videos.append(stack.enter_context(OpenVideoFile(file, source)))
+            videos.append(stack.enter_context(OpenVideoFile(file, source, max_pixels=self._max_pixels)))
         return videos[0]
 
     def forget(self, source: str) -> None:

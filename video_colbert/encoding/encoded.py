@@ -43,6 +43,7 @@ class EncodedVideo:
             for a model that makes one vector of a level; "video" is there for a model with the video level. Levels
             may differ in D.
         token_weights: by level, float32 [tokens], for a model that scores by weights of tokens.
+        stored_range: "PQ" or "HLG" of a video of high dynamic range whose colours were taken as they are stored.
     """
 
     clip: VideoClip
@@ -50,6 +51,7 @@ class EncodedVideo:
     timestamps: npt.NDArray[np.float64]
     embeds: Mapping[str, Tensor]
     token_weights: Mapping[str, Tensor] = field(default_factory=dict)
+    stored_range: str | None = None
 
 
 @dataclass(frozen=True)

@@ -177,6 +177,7 @@ class VideoColBERTEncoder:
                     clip.timestamps,
                     {level: bags[row] for level, bags in embeds.items()},
                     {level: of_tokens[row] for level, of_tokens in weights.items()},
+                    clip.stored_range,
                 )
             )
             for row, clip in enumerate(batch)

@@ -193,7 +193,10 @@ def settings_digest(processor: VideoColBERTProcessor) -> str:
     Returns:
         12 hexadecimal digits.
     """
-    settings = json.dumps(processor.to_dict(), sort_keys=True, default=str)
+    fields = processor.to_dict()
+    # It decides which videos have a vector, and no vector.
+    fields["video_processor"] = {**fields["video_processor"], "max_pixels": None}
+    settings = json.dumps(fields, sort_keys=True, default=str)
     return hashlib.sha256(settings.encode()).hexdigest()[:12]
 
 

@@ -19,6 +19,8 @@ class IndexingReport:
         moved: files whose content was in the index under a path that no longer holds it; the path was updated.
         duplicates: files with the same content as another file that is in the index.
         bad: files, or windows of files, that could not be read, with the reasons.
+        high_range: files of high dynamic range that were added with their colours as they are stored, and "PQ" or
+            "HLG" for each.
         described: files that were in the index and have other metadata now.
         clips: how many videos and windows were added.
         replaced: how many videos and windows were removed because their file has other content or windows now.
@@ -29,6 +31,7 @@ class IndexingReport:
     moved: list[str] = field(default_factory=list)
     duplicates: list[str] = field(default_factory=list)
     bad: list[BadVideo] = field(default_factory=list)
+    high_range: dict[str, str] = field(default_factory=dict)
     described: list[str] = field(default_factory=list)
     clips: int = 0
     replaced: int = 0
@@ -47,6 +50,8 @@ class ReportBuilder:
         if isinstance(event, Encoded):
             self._added[event.file.path] = None
             self._report.clips += 1
+            if event.video.stored_range is not None:
+                self._report.high_range[event.file.path] = event.video.stored_range
         elif isinstance(event, Bad):
             self._bad.append(event)
         elif isinstance(event, Present):

@@ -6,6 +6,8 @@ The names below are imported when they are first used, so that `import video_col
 from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
+from video_colbert.auto_classes import register_auto_classes
+
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
     from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -14,6 +16,8 @@ if TYPE_CHECKING:
     from video_colbert.index import Index, Moment, SearchHit, find_video_files, index_videos
     from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
     from video_colbert.processing import VideoColBERTProcessor, VideoDecodingError
+
+register_auto_classes()
 
 __version__ = metadata.version("video-colbert")
 

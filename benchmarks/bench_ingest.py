@@ -27,7 +27,7 @@ from video_colbert.encoding.clip_decoding import DecodedClip
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import load_pretrained
-from video_colbert.index import Index, index_videos
+from video_colbert.index import LanceIndex, index_videos
 from video_colbert.index.ingest.events import Encoded
 from video_colbert.index.ingest.plan import IngestPlan
 from video_colbert.modeling_video_colbert import VideoColBERTModel
@@ -84,7 +84,7 @@ class Ingestion:
     def index(self, encoder: VideoColBERTEncoder) -> float:
         """Indexes all clips into a new index; returns clips a second."""
         self.number += 1
-        index = Index.create(self.folder / f"index{self.number}", model=encoder.reference, num_frames=FRAMES)
+        index = LanceIndex.create(self.folder / f"index{self.number}", model=encoder.reference, num_frames=FRAMES)
         seconds = timed(lambda: index_videos(index, encoder, self.files, batch_size=BATCH))
         if len(index) != CLIPS:
             raise RuntimeError(f"the index holds {len(index)} of {CLIPS} clips")

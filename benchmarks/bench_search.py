@@ -5,7 +5,8 @@ tokens (`clustered_tokens.py`, seed 0), and 5,300 clips of moving shapes through
 captions of test clips (`trained_tokens.py`). The ten best by the exact two-level sum of the stored float16 tokens are
 the truth; latency is the median of single queries, every side in turn, two threads for each.
 
-This project searches a Lance index on disk with `Index.search`, hits with their moments included, opened as a process
+This project searches a Lance index on disk with `LanceIndex.search`, hits with their moments included, opened as a
+process
 would that answers many queries (`hold_tokens=True`): above 20,000 videos candidates, as many as its own calibration
 says, scored in int8 from memory, and the best again in float32. The same without held tokens is printed beside it,
 and, on tokens in memory, the searcher alone and a scan of all videos; for the clips, what candidates would
@@ -43,7 +44,7 @@ from trained_tokens import trained_tokens
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.pretrained import ModelReference
-from video_colbert.index import Index, IndexedVideo
+from video_colbert.index import IndexedVideo, LanceIndex
 from video_colbert.index.lance.token_codecs import encode_bags, token_codec
 from video_colbert.index.lance.token_merging import merge_neighbours
 from video_colbert.index.search.level_bags import LevelBags, TokensInMemory
@@ -116,9 +117,9 @@ def compare(
         started = time.perf_counter()
         store(Path(folder) / "index", source)
         print(f"  Lance index: stored in {time.perf_counter() - started:.0f} s", flush=True)
-        indexes = {"ours": Index.open(Path(folder) / "index", hold_tokens=True)}
+        indexes = {"ours": LanceIndex.open(Path(folder) / "index", hold_tokens=True)}
         if is_large:
-            indexes["ours, tokens not held"] = Index.open(Path(folder) / "index")
+            indexes["ours, tokens not held"] = LanceIndex.open(Path(folder) / "index")
         sides = {side: rows_from_index(index, queries) for side, index in indexes.items()}
         for side, search in sides.items():
             first_search(side, search)
@@ -154,7 +155,7 @@ def compare(
 
 def store(folder: Path, source: TokensInMemory) -> None:
     """Adds all videos to a new index; the path of a video is its row."""
-    index = Index.create(folder, model=ModelReference("made/by-this-benchmark", "0" * 40), num_frames=None)
+    index = LanceIndex.create(folder, model=ModelReference("made/by-this-benchmark", "0" * 40), num_frames=None)
     lengths = source.levels["frame"].lengths.tolist()
     for first in range(0, len(source), STORED_AT_ONCE):
         added = []
@@ -171,7 +172,7 @@ def rows_from_memory(searcher: Searcher, queries: EncodedQueries) -> SearchOfOne
     return lambda query: searcher.top(single_query(queries, query), TOP_K).rows[0].tolist()
 
 
-def rows_from_index(index: Index, queries: EncodedQueries) -> SearchOfOne:
+def rows_from_index(index: LanceIndex, queries: EncodedQueries) -> SearchOfOne:
     """A Lance index's best rows, which are its paths."""
     return lambda query: [int(hit.video) for hit in index.search(single_query(queries, query), top_k=TOP_K)[0]]
 

@@ -21,14 +21,13 @@ from typing import Any
 from benchmark_report import script_parser
 from transformers import AutoModel, AutoProcessor
 
-from video_colbert import Index, VideoColBERTEncoder, find_video_files, index_videos
+from video_colbert import VideoColBERTEncoder, open_index
 from video_colbert.dataset_builders import MovingShapesConfig, VideoFolder, write_moving_shapes
 from video_colbert.dataset_builders.shapes.moving_shapes import SPLITS
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.evaluation.metrics import pairwise_discrimination
 from video_colbert.evaluation.retrieval import encode_split, evaluate_split
 from video_colbert.index.results_page import write_search_page
-from video_colbert.index.search_results import SearchHits
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
 REPOSITORY = Path(__file__).parents[1]
@@ -140,10 +139,9 @@ def evaluate(encoder: VideoColBERTEncoder, data: Path) -> dict[str, Any]:
 def search_folder(encoder: VideoColBERTEncoder, videos: Path, queries: Sequence[str], output: Path) -> int:
     """Indexes a folder, prints the best hits of each query and writes them to a page."""
     shutil.rmtree(output / "index", ignore_errors=True)
-    index = Index.create(output / "index", model=encoder.reference, num_frames=encoder.num_frames)
-    report = index_videos(index, encoder, find_video_files([videos]).files)
-    hits = index.search(encoder.encode_queries(queries), top_k=3)
-    results = [SearchHits(query, encoder.reference.name, found) for query, found in zip(queries, hits, strict=True)]
+    index = open_index(output / "index", encoder)
+    report = index.add([videos])
+    results = index.search(queries, top_k=3)
     for result in results:
         print(f'\n"{result.query}"\n{result.as_table()}')
     page = output / "search.html"

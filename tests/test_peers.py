@@ -11,7 +11,7 @@ from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.errors import IndexStoreError
 from video_colbert.evaluation.retrieval import encode_split
-from video_colbert.index import Index, index_videos
+from video_colbert.index import LanceIndex, index_videos
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 
@@ -65,7 +65,7 @@ def test_an_index_holds_single_vectors_and_gives_no_moments(
     clip_backbone_folder: Path, files: list[Path], tmp_path: Path
 ) -> None:
     encoder = build_encoder(clip_backbone_folder, video_representation="mean", query_representation="pooled")
-    index = Index.create(tmp_path, model=encoder.reference, num_frames=encoder.num_frames)
+    index = LanceIndex.create(tmp_path, model=encoder.reference, num_frames=encoder.num_frames)
     index_videos(index, encoder, files)
     queries = encoder.encode_queries(CAPTIONS)
     with torch.no_grad():
@@ -81,7 +81,7 @@ def test_an_index_holds_single_vectors_and_gives_no_moments(
 def test_an_index_refuses_an_interaction_that_it_cannot_score_by(
     interaction: str, clip_backbone_folder: Path, files: list[Path], tmp_path: Path
 ) -> None:
-    index = Index.create(tmp_path, model=ModelReference("peer", "1"), num_frames=4)
+    index = LanceIndex.create(tmp_path, model=ModelReference("peer", "1"), num_frames=4)
     message = f"configuration has interaction='{interaction}', but an index scores by 'mean_max_sim' only"
     other = build_encoder(clip_backbone_folder, interaction=interaction)
     with pytest.raises(IndexStoreError, match=message):

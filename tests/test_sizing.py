@@ -10,7 +10,7 @@ from torch.nn.functional import normalize
 from benchmarks.size_cluster import Workload, candidates_a_shard, cluster_need, local_bytes, tables
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding.pretrained import ModelReference
-from video_colbert.index import Index, IndexedVideo
+from video_colbert.index import IndexedVideo, LanceIndex
 from video_colbert.index.lance.token_codecs import CODEC_NAMES
 
 REPOSITORY = Path(__file__).parents[1]
@@ -25,7 +25,7 @@ def test_the_tables_of_the_scale_page_are_those_that_the_script_prints(name: str
 def test_a_local_index_takes_the_bytes_that_are_calculated(codec: str, tmp_path: Path) -> None:
     generator = torch.Generator().manual_seed(0)
     times = tuple(float(second) for second in range(12))
-    index = Index.create(tmp_path, model=ModelReference("some/model", "a" * 40), num_frames=12, codec=codec)
+    index = LanceIndex.create(tmp_path, model=ModelReference("some/model", "a" * 40), num_frames=12, codec=codec)
     videos = []
     for row in range(400):
         frames, tokens = (normalize(torch.randn(count, 512, generator=generator), dim=-1) for count in (12, 14))

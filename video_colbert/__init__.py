@@ -3,17 +3,27 @@
 The names below are imported when they are first used, so that `import video_colbert` alone loads no torch.
 """
 
-from importlib import import_module, metadata
-from typing import TYPE_CHECKING, Any
+from importlib import metadata
+from typing import TYPE_CHECKING
 
 from video_colbert.auto_classes import register_auto_classes
+from video_colbert.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
     from video_colbert.encoding.encoder import VideoColBERTEncoder
+    from video_colbert.encoding.hits import Moment, MomentRange, SearchHit
+    from video_colbert.encoding.search_hits import SearchHits
     from video_colbert.errors import VideoColBERTError
     from video_colbert.evaluation.evaluate import evaluate
-    from video_colbert.index import Index, Moment, SearchHit, find_video_files, index_videos
+    from video_colbert.index import (
+        Index,
+        IndexingReport,
+        WindowSettings,
+        find_video_files,
+        index_videos,
+        open_index,
+    )
     from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
     from video_colbert.processing import VideoColBERTProcessor, VideoDecodingError
 
@@ -26,8 +36,11 @@ _MODULES = {
     "EncodedQueries": "video_colbert.encoding.encoded",
     "EncodedVideo": "video_colbert.encoding.encoded",
     "Index": "video_colbert.index",
-    "Moment": "video_colbert.index",
-    "SearchHit": "video_colbert.index",
+    "IndexingReport": "video_colbert.index",
+    "Moment": "video_colbert.encoding.hits",
+    "MomentRange": "video_colbert.encoding.hits",
+    "SearchHit": "video_colbert.encoding.hits",
+    "SearchHits": "video_colbert.encoding.search_hits",
     "VideoClip": "video_colbert.encoding.encoded",
     "VideoColBERTConfig": "video_colbert.modeling_video_colbert",
     "VideoColBERTEncoder": "video_colbert.encoding.encoder",
@@ -35,9 +48,11 @@ _MODULES = {
     "VideoColBERTModel": "video_colbert.modeling_video_colbert",
     "VideoColBERTProcessor": "video_colbert.processing",
     "VideoDecodingError": "video_colbert.processing",
+    "WindowSettings": "video_colbert.index",
     "evaluate": "video_colbert.evaluation.evaluate",
     "find_video_files": "video_colbert.index",
     "index_videos": "video_colbert.index",
+    "open_index": "video_colbert.index",
 }
 
 __all__ = [
@@ -45,8 +60,11 @@ __all__ = [
     "EncodedQueries",
     "EncodedVideo",
     "Index",
+    "IndexingReport",
     "Moment",
+    "MomentRange",
     "SearchHit",
+    "SearchHits",
     "VideoClip",
     "VideoColBERTConfig",
     "VideoColBERTEncoder",
@@ -54,19 +72,12 @@ __all__ = [
     "VideoColBERTModel",
     "VideoColBERTProcessor",
     "VideoDecodingError",
+    "WindowSettings",
     "__version__",
     "evaluate",
     "find_video_files",
     "index_videos",
+    "open_index",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    """Imports a public name on first use (PEP 562)."""
-    if name not in _MODULES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_MODULES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__ = lazy_names(__name__, _MODULES)

@@ -13,7 +13,7 @@ import pytest
 from tests.processing.made_videos import write_grey
 from tests.video_files import write_clip
 from video_colbert.cli import main
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 
 
 @pytest.fixture
@@ -35,11 +35,14 @@ def test_prune_removes_what_is_gone_and_says_so(
     main(command)
     (videos / "clip1.mp4").unlink()
     assert main(command) == 0
-    assert len(Index.open(tmp_path / "index")) == 3
+    assert len(LanceIndex.open(tmp_path / "index")) == 3
     capsys.readouterr()
     assert main([*command, "--prune"]) == 0
     assert "0 added, 2 already there, 1 pruned; " in capsys.readouterr().out
-    assert {Path(video.path).name for video in Index.open(tmp_path / "index").videos} == {"clip0.mp4", "clip2.mp4"}
+    assert {Path(video.path).name for video in LanceIndex.open(tmp_path / "index").videos} == {
+        "clip0.mp4",
+        "clip2.mp4",
+    }
 
 
 def test_folder_without_its_videos_is_pruned_only_with_the_flag_that_says_so(
@@ -51,7 +54,7 @@ def test_folder_without_its_videos_is_pruned_only_with_the_flag_that_says_so(
     capsys.readouterr()
     assert main([*command, "--prune"]) == 1
     assert f"all files that the index knows in {videos} are gone" in capsys.readouterr().err
-    assert len(Index.open(tmp_path / "index")) == 3
+    assert len(LanceIndex.open(tmp_path / "index")) == 3
     assert main([*command, "--prune-all"]) == 0
     assert "0 added, 3 pruned; " in capsys.readouterr().out
 
@@ -80,7 +83,7 @@ def test_metadata_is_stored_and_absent_names_are_reported(
     output = capsys.readouterr()
     assert f"{table} names 1 videos that are not there: lost.mp4." in output.err
     assert "0 added, 3 already there, 2 with other metadata; " in output.out
-    years = {Path(video.path).name: video.metadata.get("year") for video in Index.open(tmp_path / "index").videos}
+    years = {Path(video.path).name: video.metadata.get("year") for video in LanceIndex.open(tmp_path / "index").videos}
     assert years == {"clip0.mp4": 2019, "clip1.mp4": 2020, "clip2.mp4": None}
 
 
@@ -88,7 +91,7 @@ def test_codec_and_merging_are_those_of_the_index_for_good(
     tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*command, "--codec", "int4", "--merge-similarity", "0.9"]) == 0
-    index = Index.open(tmp_path / "index")
+    index = LanceIndex.open(tmp_path / "index")
     assert (index.codec, index.merge_similarity) == ("int4", 0.9)
     assert main(command) == 0
     assert main([*command, "--codec", "float16"]) == 1
@@ -102,7 +105,7 @@ def test_a_large_index_is_calibrated_once_when_it_is_made(
 ) -> None:
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 2)
     assert main(command) == 0
-    assert not Index.open(tmp_path / "index").needs_calibration
+    assert not LanceIndex.open(tmp_path / "index").needs_calibration
 
 
 def test_windows_devices_and_manifest_are_taken(
@@ -114,7 +117,7 @@ def test_windows_devices_and_manifest_are_taken(
     options = ["--manifest", str(manifest), "--window-seconds", "3", "--window-overlap", "1", "--device", "cpu,cpu"]
     assert main(["index", "--model", str(checkpoint_folder), "--index", str(tmp_path / "index"), *options]) == 0
     assert "1 added; " in capsys.readouterr().out
-    stored = Index.open(tmp_path / "index").videos
+    stored = LanceIndex.open(tmp_path / "index").videos
     assert sorted((video.start, video.end) for video in stored) == [(0.0, 3.0), (2.0, 5.0), (4.0, 7.0), (4.5, 7.5)]
     assert all(video.metadata == {"genre": "news"} for video in stored)
 
@@ -188,7 +191,7 @@ def test_ctrl_c_keeps_what_was_encoded_ends_the_decoders_and_running_again_conti
     assert process.returncode == 130
     assert errors.strip().splitlines()[-1] == "video-colbert: interrupted; what was done is kept"
     assert "Traceback" not in errors
-    kept = len(Index.open(tmp_path / "index"))
+    kept = len(LanceIndex.open(tmp_path / "index"))
     assert 5 <= kept < 30
     deadline = time.monotonic() + 10
     while _group_is_alive(process.pid) and time.monotonic() < deadline:
@@ -228,4 +231,4 @@ def test_a_file_of_too_many_pixels_is_listed(
     assert "more than the limit of 100 pixels (max_pixels)" in capsys.readouterr().out
     # The limit is none of what decides a vector: the index takes the same model's vectors without it.
     assert main(command) == 0
-    assert len(Index.open(tmp_path / "index")) == 3
+    assert len(LanceIndex.open(tmp_path / "index")) == 3

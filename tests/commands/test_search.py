@@ -7,7 +7,7 @@ import pytest
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_clip
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ def test_windows_are_given_one_a_video_or_all(run_command: RunCommand, index: Pa
     grouped = hits(run_command, index)
     assert len(grouped) == len(names(grouped)) == 4
     every = hits(run_command, index, "--all-windows", "--top-k", "20")
-    assert len(every) == len(Index.open(index)) > 4
+    assert len(every) == len(LanceIndex.open(index)) > 4
     best = next(hit for hit in every if Path(str(hit["video"])).stem == "3")
     assert best in [{**hit, "rank": best["rank"]} for hit in grouped]
 
@@ -72,4 +72,4 @@ def test_number_of_candidates_is_reported_where_not_all_videos_are_scored(
 ) -> None:
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 2)
     _, _, err = run_command("search", "a red circle", "--index", index, "--top-k", "1")
-    assert f"candidates of {len(Index.open(index))} videos; they hold" in err
+    assert f"candidates of {len(LanceIndex.open(index))} videos; they hold" in err

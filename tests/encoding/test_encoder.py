@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import logging
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import load_pretrained
 from video_colbert.errors import EncodingError, ModelLoadError
-from video_colbert.processing import DecodingSettings, decode_video
+from video_colbert.processing import DecodingSettings, VideoDecodingError, decode_video
 
 
 @pytest.fixture(scope="module")
@@ -169,6 +170,106 @@ def test_truncated_queries_are_counted(encoder: VideoColBERTEncoder) -> None:
     assert encoder.encode_queries(texts).truncated == [1]
     with pytest.raises(ValueError, match="needs a query"):
         encoder.encode_queries([])
+
+
+def test_one_text_is_one_query_and_one_path_one_video(encoder: VideoColBERTEncoder, clips: list[VideoClip]) -> None:
+    one = encoder.encode_queries("a red circle")
+    assert list(one.texts) == ["a red circle"]
+    assert torch.equal(one.bags_of("frame").embeds, encoder.encode_queries(["a red circle"]).bags_of("frame").embeds)
+    path = clips[0].source
+    assert isinstance(path, Path)
+    [expected] = good(list(encoder.encode_videos(clips[:1])))
+    for given in (path, str(path), clips[0], path.read_bytes(), [path], iter([str(path)]), (clips[0],)):
+        [video] = good(list(encoder.encode_videos(given)))
+        assert torch.equal(video.embeds["frame"], expected.embeds["frame"])
+    frames = decode_video(path, 6).frames
+    assert len(good(list(encoder.encode_videos(frames)))) == 1
+    assert len(good(list(encoder.encode_videos([frames, path])))) == 2
+
+
+def test_wrong_types_are_told_what_is_right(encoder: VideoColBERTEncoder, clips: list[VideoClip]) -> None:
+    for call, message in (
+        (lambda: encoder.encode_queries(7), r"texts must be a text or a list of them, not int"),
+        (lambda: encoder.encode_queries(["x", b"y"]), r"texts must be a text .*; the list holds a bytes"),
+        (lambda: list(encoder.encode_videos(7)), r"videos must be a path, URL, .*, not int"),
+        (lambda: list(encoder.encode_videos([clips[0], None])), r"videos must be a path.*; the list holds a NoneType"),
+        (lambda: encoder.similarity("x", 3.5), r"videos must be a path.*, not float"),
+        (lambda: encoder.similarity(None, clips), r"texts must be a text or a list of them, not NoneType"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            call()
+
+
+def test_a_query_is_tokenised_once(encoder: VideoColBERTEncoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenised = []
+    tokenizer = type(encoder.processor.tokenizer)
+    encode = tokenizer.__call__
+
+    def counting(self: object, texts: list[str], **options: object) -> object:
+        tokenised.extend(texts)
+        return encode(self, texts, **options)
+
+    monkeypatch.setattr(tokenizer, "__call__", counting)
+    encoder.encode_queries(["a red circle", "a blue square"])
+    assert sorted(text for text in tokenised if text) == ["a blue square", "a red circle"]
+
+
+def test_similarity_is_the_models_score_of_texts_and_bags_alike(
+    encoder: VideoColBERTEncoder, clips: list[VideoClip]
+) -> None:
+    texts = ["a red circle grows", "a blue square"]
+    inputs = encoder.processor(text=texts, videos=[clip.source for clip in clips])
+    with torch.no_grad():
+        expected = encoder.model(**inputs).scores
+    found = encoder.similarity(texts, [clip.source for clip in clips])
+    assert found.shape == (2, 4)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=0)
+    encoded = good(list(encoder.encode_videos(clips)))
+    assert torch.equal(encoder.similarity(encoder.encode_queries(texts), encoded), found)
+    assert torch.equal(encoder.similarity(texts, [encoded[0], clips[1], str(clips[2].source), encoded[3]]), found)
+    assert torch.allclose(encoder.similarity(texts[1], clips[2]), found[1:, 2:3], atol=1e-5)
+    assert encoder.similarity(texts, []).shape == (2, 0)
+    weighted = encoder.encode_queries(texts).with_level_weights({"video": 0.0})
+    by_frames = encoder.similarity(weighted, encoded)
+    for row, column in itertools.product(range(2), range(4)):
+        bags = weighted.bags_of("frame")
+        best = (bags.embeds[row][bags.mask[row]] @ encoded[column].embeds["frame"].T).amax(dim=1)
+        assert float(by_frames[row, column]) == pytest.approx(float(best.mean()), abs=1e-5)
+
+
+def test_reranking_gives_hits_in_the_order_of_the_scores(encoder: VideoColBERTEncoder, clips: list[VideoClip]) -> None:
+    scores = encoder.similarity("a red circle", clips)[0]
+    hits = encoder.rerank("a red circle", clips)
+    assert [hit.rank for hit in hits] == [1, 2, 3, 4]
+    order = scores.argsort(descending=True).tolist()
+    assert [hit.video for hit in hits] == [str(clips[place].source) for place in order]
+    assert [hit.score for hit in hits] == pytest.approx(scores[order].tolist(), abs=1e-6)
+    assert (hits.query, hits.model) == ("a red circle", encoder.reference.name)
+    best = hits[0]
+    assert best.score == pytest.approx(sum(best.level_scores.values()), abs=1e-6)
+    assert [moment.word for moment in best.moments] == ["a", "red", "circle"]
+    [video] = good(list(encoder.encode_videos(best.video)))
+    assert {moment.time for moment in best.moments} <= set(video.timestamps.tolist())
+    assert encoder.rerank(encoder.encode_queries("a red circle"), clips, top_k=2) == hits[:2]
+    window = VideoClip(clips[0].source, start=1.0, end=2.0)
+    [hit] = encoder.rerank("a red circle", window)
+    assert (hit.start, hit.end) == (1.0, 2.0)
+    assert encoder.rerank("a red circle", []) == []
+    with pytest.raises(ValueError, match="top_k must be at least 1, got 0"):
+        encoder.rerank("x", clips, top_k=0)
+    with pytest.raises(ValueError, match="rerank takes one text, got 2"):
+        encoder.rerank(["x", "y"], clips)  # type: ignore[arg-type]
+
+
+def test_a_bad_video_is_an_error_that_names_it(
+    encoder: VideoColBERTEncoder, clips: list[VideoClip], tmp_path: Path
+) -> None:
+    bad = write_bad_files(tmp_path)
+    for score in (encoder.similarity, encoder.rerank):
+        with pytest.raises(VideoDecodingError, match=rf"{bad['text'].name}: "):
+            score("a red circle", [clips[0], bad["text"], clips[1]])
+    with pytest.raises(VideoDecodingError, match=r"none\.mp4: there is no such file"):
+        encoder.similarity("a red circle", "none.mp4")
 
 
 @pytest.mark.parametrize("family", ["clip", "siglip"])

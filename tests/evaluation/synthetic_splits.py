@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
-from video_colbert.evaluation.retrieval import EncodedSplit, PaddedLevel
+from video_colbert.encoding.level_scores import PaddedLevel
+from video_colbert.evaluation.retrieval import EncodedSplit
 
 
 def random_split(

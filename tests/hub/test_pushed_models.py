@@ -19,7 +19,7 @@ from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.errors import ModelLoadError, ModelMismatchError
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.hub import publish_checkpoint, verify_checkpoint
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 
 QUERY = "a red circle grows"
@@ -38,20 +38,20 @@ def encoded(repo_id: str, cache: Path | None = None, revision: str | None = None
     """The revision of a model, and its tokens of a query."""
     encoder = VideoColBERTEncoder.from_pretrained(repo_id, revision=revision, device="cpu")
     encodes = encoder if cache is None else EmbeddingCache(cache, encoder)
-    return encoder.reference.revision, encodes.encode_queries([QUERY], batch_size=1).query_embeds
+    return encoder.reference.revision, encodes.encode_queries([QUERY], batch_size=1).bags_of("frame").embeds
 
 
 def made_index(repo_id: str, index: Path, cache: Path, clip: Path) -> Path:
     """An index with the model, and the place of a clip's tokens in a cache."""
     encoder = VideoColBERTEncoder.from_pretrained(repo_id, device="cpu")
-    Index.create(index, model=encoder.reference, num_frames=encoder.num_frames)
+    LanceIndex.create(index, model=encoder.reference, num_frames=encoder.num_frames)
     path = EmbeddingCache(cache, encoder).video_path(VideoClip(clip))
     assert path is not None
     return path
 
 
 def opened(repo_id: str, index: Path) -> None:
-    Index.open(index, model=VideoColBERTEncoder.from_pretrained(repo_id, device="cpu").reference)
+    LanceIndex.open(index, model=VideoColBERTEncoder.from_pretrained(repo_id, device="cpu").reference)
 
 
 def test_second_push_is_another_model_to_index_cache_and_self_test(

@@ -13,7 +13,7 @@ import torch
 
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.encoding.encoded import EncodedVideo
-from video_colbert.index import Index, IndexedVideo
+from video_colbert.index import IndexedVideo, LanceIndex
 from video_colbert.index.lance import table as lance_table
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.scoring import score_bags
@@ -51,7 +51,7 @@ def write_for(folder: Path, seconds: float) -> None:
     lance_table._MAX_FRAGMENTS = 6
     lance_table._COMMITS_BETWEEN_CHECKS = 4
     lance_table._KEPT_VERSIONS = timedelta(seconds=1)
-    index = Index.open(folder, model=MODEL)
+    index = LanceIndex.open(folder, model=MODEL)
     generator = random.Random(0)
     end = time.monotonic() + seconds
     while time.monotonic() < end:
@@ -78,7 +78,7 @@ def read_for(folder: Path, seconds: float, reports: Queue[ReaderReport]) -> None
     levels = {level: TokenBags.from_bags([bag.embeds[level] for bag in bags]) for level in ("frame", "video")}
     scores = score_bags(queries, LevelBags(levels))
     expected = {key: scores.scores[:, row] for row, key in enumerate(keys)}
-    index = Index.open(folder, model=MODEL)
+    index = LanceIndex.open(folder, model=MODEL)
     searches, answers, problem = 0, set(), None
     end = time.monotonic() + seconds
     try:
@@ -106,7 +106,7 @@ def read_for(folder: Path, seconds: float, reports: Queue[ReaderReport]) -> None
 
 def add_all(folder: Path, seed: int) -> None:
     """Adds the same videos as every other such process, in an order of its own."""
-    index = Index.open(folder, model=MODEL)
+    index = LanceIndex.open(folder, model=MODEL)
     numbers = list(range(_NAMES))
     random.Random(seed).shuffle(numbers)
     for first in range(0, _NAMES, 4):

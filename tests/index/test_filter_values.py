@@ -11,7 +11,7 @@ import pytest
 from tests.index.made_videos import MODEL, make_queries, make_video
 from tests.index.test_filters import COMPARISONS, holds
 from video_colbert.errors import FilterError
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Comparison, Filter, Membership, parse_filter
 
@@ -51,12 +51,12 @@ NUMBERS = [0, 1, -1, 2, 2**53, 2**53 + 1, -(2**53) - 1, 2**62, -(2**63) + 1, 2**
 VALUES = [*NUMBERS, 0.5, -0.5, 1.0, -0.0, 1.5, 2.0**53, 2.0**63, -(2.0**63), 1e300, -1e300, math.inf, -math.inf, 2**70]
 
 
-def hit_names(index: Index, condition: Filter) -> set[str]:
+def hit_names(index: LanceIndex, condition: Filter) -> set[str]:
     return {Path(hit.video).stem for hit in index.search(make_queries(1), top_k=100, where=condition)[0]}
 
 
 def test_columns_of_whole_numbers_are_compared_as_python_compares_numbers(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([*(make_video(f"{n}.mp4", metadata={"n": n}) for n in NUMBERS), make_video("none.mp4")])
     generator = random.Random(0)
     for value in VALUES:
@@ -70,7 +70,7 @@ def test_columns_of_whole_numbers_are_compared_as_python_compares_numbers(tmp_pa
 
 
 def test_a_number_that_is_none_is_no_value_to_any_condition(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     numbers = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf, "1": 1.0, "2500": 2500.0}
     index.add([*(make_video(f"{name}.mp4", metadata={"s": n}) for name, n in numbers.items()), make_video("none.mp4")])
     given = {name: {"s": n} for name, n in numbers.items() if name != "nan"} | {"nan": {}, "none": {}}
@@ -83,7 +83,7 @@ def test_a_number_that_is_none_is_no_value_to_any_condition(tmp_path: Path) -> N
     assert hit_names(index, Comparison("s", ">=", math.inf)) == {"inf"}
 
 
-def qdrant_index() -> Index:
+def qdrant_index() -> LanceIndex:
     client = pytest.importorskip("qdrant_client").QdrantClient(":memory:")
     from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
@@ -93,8 +93,8 @@ def qdrant_index() -> Index:
 @pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 @pytest.mark.parametrize("store", ["lance", "qdrant"])
 def test_columns_may_have_the_names_that_people_give_them(tmp_path: Path, store: str) -> None:
-    make: Callable[[], Index] = qdrant_index
-    index = Index.create(tmp_path, model=MODEL, num_frames=3) if store == "lance" else make()
+    make: Callable[[], LanceIndex] = qdrant_index
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3) if store == "lance" else make()
     names = ("upload date", "größe (MB)", "e-mail", "in", "日本", "a/b", "a[0]", "$a", "it's", "%s", "a\\b")
     for number, name in enumerate(names):
         index.add([make_video(f"{number}-{value}.mp4", metadata={name: value}) for value in (1, 2)])

@@ -11,7 +11,7 @@ import pytest
 
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.errors import FilterError, IndexStoreError
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 from video_colbert.index.filters import (
     AllOf,
     AnyOf,
@@ -168,7 +168,7 @@ def random_condition(generator: random.Random, depth: int = 3) -> Filter:
 
 def test_search_with_a_filter_gives_what_testing_every_video_gives(tmp_path: Path) -> None:
     generator = random.Random(0)
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     stored = [make_video(f"{number}.mp4", metadata=random_metadata(generator)) for number in range(60)]
     index.add(stored)
     queries = make_queries(1)
@@ -191,7 +191,7 @@ def test_filters_work_above_the_exact_limit_and_before_the_cut(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video(f"{number}.mp4", metadata={"number": number}) for number in range(80)])
     hits = index.search(make_queries(1), top_k=5, where="number in (3, 50, 77)")[0]
     assert {Path(hit.video).stem for hit in hits} == {"3", "50", "77"}
@@ -199,7 +199,7 @@ def test_filters_work_above_the_exact_limit_and_before_the_cut(
 
 
 def test_columns_of_every_video_can_be_asked_for(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("long.mp4", frames=9), make_video("it's.mp4"), make_video("c.mp4", start=1.0, end=2.0)])
     for where, expected in (
         ("duration > 2", ["long.mp4"]),
@@ -214,15 +214,15 @@ def test_columns_of_every_video_can_be_asked_for(tmp_path: Path) -> None:
 
 
 def test_empty_index_refuses_unknown_columns_too(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     with pytest.raises(FilterError, match="no column 'year'"):
         index.search(make_queries(1), where="year = 2020")
     assert index.search(make_queries(1), where="duration > 1") == [[]]
 
 
 def test_later_videos_may_have_new_metadata(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
-    reader = Index.open(tmp_path)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
+    reader = LanceIndex.open(tmp_path)
     index.add([make_video("a.mp4"), make_video("b.mp4", metadata={"year": 2020, "live": True})])
     index.add([make_video("c.mp4", metadata={"genre": "news", "year": 2021, "rating": 3.5})])
     index.add([make_video("d.mp4", metadata={"rating": 5})])
@@ -257,15 +257,15 @@ def test_later_videos_may_have_new_metadata(tmp_path: Path) -> None:
 def test_metadata_that_no_column_can_hold_is_refused_and_nothing_is_added(
     tmp_path: Path, metadata: dict[str, MetadataValue], message: str
 ) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4", metadata={"year": 2020})])
     with pytest.raises(IndexStoreError, match=message):
         index.add([make_video("b.mp4"), make_video("c.mp4", metadata=metadata)])
-    assert len(Index.open(tmp_path)) == 1
+    assert len(LanceIndex.open(tmp_path)) == 1
 
 
 def test_one_column_holds_one_type(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     with pytest.raises(
         IndexStoreError, match="'x' must be of one type in all videos of an index, got text and whole numbers"
     ):
@@ -273,7 +273,7 @@ def test_one_column_holds_one_type(tmp_path: Path) -> None:
 
 
 def test_windows_are_grouped_by_video_however_many_there_are(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     lengths = {"long.mp4": 40, "short.mp4": 2, "medium.mp4": 5}
     windows = [
         make_video(name, seed=seed, digest=name, start=float(number), end=number + 2.0)

@@ -2,9 +2,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
 
-from video_colbert.index import Moment, SearchHit
+from video_colbert.encoding.hits import Moment, SearchHit
+from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.index.results_page import write_search_page
-from video_colbert.index.search_results import SearchHits
 
 
 class Page(HTMLParser):

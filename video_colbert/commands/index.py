@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
-from video_colbert.console import ExitCode, printable, write_notice, write_result
+from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import IndexStoreError, MetadataError, ModelLoadError
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--window-seconds",
         type=_positive_seconds,
         metavar="S",
-        help="index longer videos as windows of this length; by default each video as a whole",
+        help="a new index holds longer videos as windows of this length; by default each video as a whole",
     )
     parser.add_argument(
         "--window-overlap", type=_seconds, default=0.0, metavar="O", help="seconds that windows share (default: 0)"
@@ -112,60 +112,62 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.ray is None:
         # It imports what decoding needs while this process loads the model.
         start_worker_server("video_colbert.encoding.decoding_process")
-    from video_colbert.index import Index, index_videos, prune_videos
+    from video_colbert.index import index_videos, open_index, prune_videos
 
-    arguments.prune |= arguments.prune_all
     files, folders, unreadable = _find_files(arguments)
-    try:
-        windows = _windows(arguments)
-    except ValueError as error:
-        write_notice(f"video-colbert: {error}")
-        return ExitCode.FAILED
+    windows = _windows(arguments)
     metadata = _metadata(arguments, files, folders)
-    if arguments.ray is None:
-        encoders = _load_encoders(arguments)
-    else:
-        # The cluster's machines encode; here the model is only checked.
-        arguments.device = "cpu"
-        encoders = [load_encoder(arguments)]
-    encoders[0].check_num_frames(arguments.num_frames)
-    index = _open_index(arguments, encoders[0])
+    # Where a cluster's machines encode, the model is only checked here.
+    encoders = _load_encoders(arguments) if arguments.ray is None else [load_encoder(arguments, device="cpu")]
+    try:
+        index = open_index(
+            arguments.index,
+            encoders[0],
+            num_frames=arguments.num_frames,
+            windows=windows,
+            codec=arguments.codec,
+            merge_similarity=arguments.merge_similarity,
+        )
+    except ValueError as error:
+        raise IndexStoreError(str(error)) from error
     if arguments.ray is None:
         report = index_videos(
-            index,
+            index.stored,
             encoders,
             files,
             batch_size=arguments.batch_size,
-            num_frames=arguments.num_frames,
             workers=arguments.workers,
-            windows=windows,
             metadata=metadata,
             timeout=arguments.timeout,
         )
     else:
-        report = _index_on_ray(arguments, index, files, windows, metadata)
+        report = _index_on_ray(arguments, index.stored, files, metadata)
     report.bad += unreadable
-    gone = prune_videos(index, folders, prune_all=arguments.prune_all) if arguments.prune else []
-    if isinstance(index, Index) and index.needs_calibration:
+    gone = prune_videos(index.stored, folders, prune_all=arguments.prune_all) if _prunes(arguments) else []
+    if index.stored.needs_calibration:
         # Once here, rather than in every process that searches.
         index.calibrate()
     write_result(_summary(report, len(gone), len(index), arguments.index))
     if report.high_range:
-        write_result(_high_range_list(report.high_range))
+        title = f"Of high dynamic range, taken as stored ({len(report.high_range)}; --tone-map maps them):"
+        write_result("\n".join([title, *report.high_range_lines()]))
     if report.bad:
-        write_result(_bad_list(report.bad))
+        write_result("\n".join([f"Bad files ({len(report.bad)}):", *report.bad_lines()]))
         return ExitCode.SOME_BAD
     return ExitCode.OK
 
 
+def _prunes(arguments: argparse.Namespace) -> bool:
+    return bool(arguments.prune or arguments.prune_all)
+
+
 def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], list[BadVideo]]:
     """All videos that are asked for, but those of the manifest; the folders they are in; folders that are closed."""
-    from video_colbert.encoding.encoded import BadVideo
     from video_colbert.index import find_video_files
 
     if not arguments.videos:
         return [], [], []
-    found = find_video_files(arguments.videos, may_be_empty=arguments.prune)
+    found = find_video_files(arguments.videos, may_be_empty=_prunes(arguments))
     if found.left_out:
         kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(found.left_out.items()))
         write_notice(f"Left out, no media files: {kinds}.")
@@ -175,12 +177,8 @@ def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], l
         more = f" and {len(found.dangling) - _LISTED} more" if len(found.dangling) > _LISTED else ""
         names = ", ".join(map(str, found.dangling[:_LISTED]))
         write_notice(f"Left out, links to nothing or no files: {names}{more}.")
-    unreadable = [
-        BadVideo(str(folder), f"the folder cannot be looked into: {reason}")
-        for folder, reason in found.unreadable.items()
-    ]
     folders = [Path(video) for video in arguments.videos if Path(video).is_dir()]
-    return [str(path) for path in found.files], folders, unreadable
+    return [str(path) for path in found.files], folders, found.bad_folders()
 
 
 def _windows(arguments: argparse.Namespace) -> WindowSettings | None:
@@ -188,9 +186,12 @@ def _windows(arguments: argparse.Namespace) -> WindowSettings | None:
 
     if arguments.window_seconds is None:
         if arguments.window_overlap:
-            raise ValueError("--window-overlap needs --window-seconds")
+            raise IndexStoreError("--window-overlap needs --window-seconds")
         return None
-    return WindowSettings(arguments.window_seconds, arguments.window_overlap)
+    try:
+        return WindowSettings(arguments.window_seconds, arguments.window_overlap)
+    except ValueError as error:
+        raise IndexStoreError(str(error)) from error
 
 
 def _metadata(
@@ -203,7 +204,7 @@ def _metadata(
     if arguments.manifest is not None:
         listed, found = read_manifest(arguments.manifest)
         files += [path for path in listed if path not in set(files)]
-    if not files and not arguments.prune:
+    if not files and not _prunes(arguments):
         raise MetadataError("there is nothing to index; name video files, folders of them, or a --manifest")
     if arguments.metadata is not None:
         matched, absent = match_metadata(
@@ -224,8 +225,7 @@ def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
     devices = arguments.device.split(",") if arguments.device else []
     if not devices and torch.cuda.device_count() > 1:
         devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())]
-    arguments.device = devices[0] if devices else None
-    first = load_encoder(arguments)
+    first = load_encoder(arguments, device=devices[0] if devices else None)
     return [first, *(first.replica(device) for device in devices[1:])]
 
 
@@ -233,7 +233,6 @@ def _index_on_ray(
     arguments: argparse.Namespace,
     index: VideoIndex,
     files: list[str],
-    windows: WindowSettings | None,
     metadata: dict[str, Mapping[str, str | int | float | bool]],
 ) -> IndexingReport:
     from video_colbert.index.ingest.ray_indexing import RayEncoders, index_videos_on_ray
@@ -251,33 +250,7 @@ def _index_on_ray(
         batch_size=arguments.batch_size,
         timeout=arguments.timeout,
     )
-    return index_videos_on_ray(index, encoders, files, address=arguments.ray, windows=windows, metadata=metadata)
-
-
-def _open_index(arguments: argparse.Namespace, encoder: VideoColBERTEncoder) -> VideoIndex:
-    from video_colbert.index import Index, create_index, index_exists, open_index
-
-    if not index_exists(arguments.index):
-        try:
-            return create_index(
-                arguments.index,
-                model=encoder.reference,
-                num_frames=arguments.num_frames or encoder.num_frames,
-                codec=arguments.codec,
-                merge_similarity=arguments.merge_similarity,
-            )
-        except ValueError as error:
-            raise IndexStoreError(str(error)) from error
-    index = open_index(arguments.index, model=encoder.reference)
-    for option in ("codec", "merge_similarity"):
-        asked = getattr(arguments, option)
-        stored = getattr(index, option) if isinstance(index, Index) else None
-        if asked is not None and asked != stored:
-            raise IndexStoreError(
-                f"the index in {arguments.index} was made with {option} {stored}, not {asked}; leave the option out, "
-                "or choose another index"
-            )
-    return index
+    return index_videos_on_ray(index, encoders, files, address=arguments.ray, metadata=metadata)
 
 
 def _seconds(text: str) -> float:
@@ -307,29 +280,9 @@ def _positive_seconds(text: str) -> float:
     return number
 
 
-def _summary(report: IndexingReport, pruned: int, total: int, directory: str) -> str:
-    kinds = {
-        "added": len(report.added),
-        "already there": len(report.present),
-        "moved": len(report.moved),
-        "of the same content as another": len(report.duplicates),
-        "with other metadata": len(report.described),
-        "pruned": pruned,
-        "bad": len(report.bad),
-    }
-    counts = ", ".join(f"{number} {kind}" for kind, number in kinds.items() if number or kind == "added")
-    return f"{counts}; the index in {directory} holds {total} {'video' if total == 1 else 'videos'}."
-
-
-def _high_range_list(high_range: Mapping[str, str]) -> str:
-    title = f"Of high dynamic range, taken as stored ({len(high_range)}; --tone-map maps them):"
-    return "\n".join([title, *(f"  {printable(path)}: {curve}" for path, curve in sorted(high_range.items()))])
-
-
-def _bad_list(bad: list[BadVideo]) -> str:
-    return "\n".join(
-        [
-            f"Bad files ({len(bad)}):",
-            *(f"  {printable(str(video.source))}: {printable(video.reason)}" for video in bad),
-        ]
-    )
+def _summary(report: IndexingReport, pruned: int, total: int, location: str) -> str:
+    counts = report.counts()
+    if pruned:
+        counts["pruned"] = pruned
+    text = ", ".join(f"{number} {kind}" for kind, number in counts.items())
+    return f"{text}; the index in {location} holds {total} {'video' if total == 1 else 'videos'}."

@@ -54,8 +54,20 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, mod
     )
 
 
-def load_encoder(arguments: argparse.Namespace) -> VideoColBERTEncoder:
+def load_encoder(
+    arguments: argparse.Namespace,
+    *,
+    model: str = "",
+    revision: str | None = None,
+    device: str | None = None,
+) -> VideoColBERTEncoder:
     """Loads the encoder that the arguments of `add_model_arguments` name.
+
+    Args:
+        arguments: what was parsed.
+        model: the model where none is named.
+        revision: its revision where none is named.
+        device: the device in place of the one that is named.
 
     Raises:
         ModelLoadError: as `load_pretrained`.
@@ -67,7 +79,10 @@ def load_encoder(arguments: argparse.Namespace) -> VideoColBERTEncoder:
     if not sys.stderr.isatty():
         disable_progress_bar()
     encoder = VideoColBERTEncoder.from_pretrained(
-        arguments.model, revision=arguments.revision, device=arguments.device, dtype=arguments.dtype
+        model if arguments.model is None else arguments.model,
+        revision=arguments.revision or revision,
+        device=device or arguments.device,
+        dtype=arguments.dtype,
     )
     settings = {"tone_map": arguments.tone_map or None, "max_pixels": arguments.max_pixels}
     encoder.processor.video_processor = encoder.processor.video_processor.with_settings(**settings)

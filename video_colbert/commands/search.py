@@ -46,34 +46,34 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model, the index or the condition cannot be used.
     """
     from video_colbert.encoding.model_files import is_in_cache
-    from video_colbert.index import Index, open_index
+    from video_colbert.index import open_index
     from video_colbert.index.results_page import write_search_page
-    from video_colbert.index.search_results import SearchHits
+    from video_colbert.index.video_index import check_model
 
     # Opened first, since that takes no time and says which model to load.
     index = open_index(arguments.index)
-    if arguments.model is None:
-        arguments.model = index.model.name
-        if not Path(index.model.name).is_dir():
-            arguments.revision = arguments.revision or index.model.commit
-            if not is_in_cache(arguments.model, arguments.revision):
-                write_notice(f"The index names the model {index.model}; it is loaded from the Hub.")
-    encoder = load_encoder(arguments)
-    index.check_model(encoder.reference)
+    made_by = index.stored.model
+    revision = None if Path(made_by.name).is_dir() else made_by.commit
+    if arguments.model is None and revision is not None:
+        if not is_in_cache(made_by.name, arguments.revision or revision):
+            write_notice(f"The index names the model {made_by}; it is loaded from the Hub.")
+        encoder = load_encoder(arguments, model=made_by.name, revision=revision)
+    else:
+        encoder = load_encoder(arguments, model=made_by.name)
+    check_model(index.stored, encoder.reference)
     queries = encoder.encode_queries([arguments.query], batch_size=arguments.batch_size)
     if queries.truncated:
         write_notice("The query is longer than the model's text tower holds; its end was cut off.")
     if len(index) == 0:
         write_notice(f"The index in {arguments.index} is empty.")
-    hits = index.search(
+    [hits] = index.search(
         queries, top_k=arguments.top_k, where=arguments.where, group_windows=not arguments.all_windows
-    )[0]
-    if isinstance(index, Index) and index.calibration is not None:
-        write_notice(_candidates(index.calibration, arguments.top_k, len(index)))
-    result = SearchHits(arguments.query, index.model.name, hits)
-    write_result(json.dumps(result.as_dict(), indent=2) if arguments.json else result.as_table())
+    )
+    if index.stored.calibration is not None:
+        write_notice(_candidates(index.stored.calibration, arguments.top_k, len(index)))
+    write_result(json.dumps(hits.as_dict(), indent=2) if arguments.json else hits.as_table())
     if arguments.html is not None:
-        write_search_page(arguments.html, [result])
+        write_search_page(arguments.html, [hits])
         write_notice(f"Wrote {arguments.html}.")
     return ExitCode.OK
 

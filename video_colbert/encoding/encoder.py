@@ -1,50 +1,45 @@
-"""Encoding of videos and queries with a model; files are decoded by threads ahead of it."""
+"""A model with its processor, from files and texts to token bags and scores.
+
+Importing this loads no torch, so that a program that may need a model starts at once.
+"""
 
 from __future__ import annotations
 
 import copy
 import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-from torch import Tensor
-
-from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip, clip_name
-from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, QueryBags, VideoClip
-from video_colbert.encoding.pretrained import (
-    DType,
-    ModelReference,
-    PretrainedPair,
-    load_pretrained,
-    settings_digest,
-)
 from video_colbert.errors import EncodingError
-from video_colbert.processing import QueryWord
 
-# On a processor, matrix products of other shapes round otherwise, by about 1e-7, which is enough to swap two nearly
-# equal videos. There the model always sees the same shapes, whatever the batch size: one clip, and so many queries.
-_CPU_QUERIES = 16
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
-_Input = TypeVar("_Input")
-_Output = TypeVar("_Output")
+    from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
+    from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
+    from video_colbert.encoding.pretrained import DType, ModelReference, PretrainedPair
+    from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.processing import VideoSource
+
+    Videos: TypeAlias = VideoSource | VideoClip | Iterable[VideoSource | VideoClip]
+    EncodedOrNot: TypeAlias = Videos | EncodedVideo | Iterable[VideoSource | VideoClip | EncodedVideo]
 
 
 class VideoColBERTEncoder:
-    """A model with its processor, from files and texts to token bags.
+    """A model with its processor, from files and texts to token bags and scores.
 
     Args:
         pretrained: what `load_pretrained` returns.
 
     Example:
         encoder = VideoColBERTEncoder.from_pretrained("openai/clip-vit-base-patch32")
-        for result in encoder.encode_videos([VideoClip("a.mp4"), VideoClip("b.mp4")]):
-            ...
+        encoder.similarity(["a dog runs"], ["a.mp4", "b.mp4"])
     """
 
     def __init__(self, pretrained: PretrainedPair) -> None:
+        from video_colbert.encoding.pretrained import settings_digest
+
         self.model = pretrained.model
         self.processor = pretrained.processor
         self._loaded_from = pretrained.reference
@@ -61,11 +56,15 @@ class VideoColBERTEncoder:
         dtype: DType = "float32",
     ) -> VideoColBERTEncoder:
         """Loads an encoder; arguments and errors as `load_pretrained`."""
+        from video_colbert.encoding.pretrained import load_pretrained
+
         return cls(load_pretrained(name_or_path, revision=revision, device=device, dtype=dtype))
 
     @property
     def reference(self) -> ModelReference:
         """Which weights and settings make this encoder's vectors; other settings of its processor are another."""
+        from video_colbert.encoding.pretrained import settings_digest
+
         settings = settings_digest(self.processor)
         if settings == self._loaded_settings:
             return self._loaded_from
@@ -100,19 +99,20 @@ class VideoColBERTEncoder:
 
     def encode_videos(
         self,
-        clips: Iterable[VideoClip],
+        videos: Videos,
         *,
         batch_size: int = 8,
         num_frames: int | None = None,
         threads: int | None = None,
     ) -> Iterator[EncodedVideo | BadVideo]:
-        """Encodes clips, one result for each, in their order.
+        """Encodes videos, one result for each, in their order.
 
-        A clip that cannot be decoded gives a `BadVideo` and never ends the stream. At most about
+        A video that cannot be decoded gives a `BadVideo` and never ends the stream. At most about
         `batch_size + 2 * threads` decoded clips are held at once.
 
         Args:
-            clips: what to encode; taken as needed.
+            videos: paths, URLs or whatever else the processor decodes, and `VideoClip` for windows of videos; taken
+                as needed. Or one of them.
             batch_size: clips that go through the model together. On a CPU the model takes them one by one, so that no
                 result depends on it; on other devices its results may differ in the last bits.
             num_frames: frames sampled from each clip; the processor's own number by default.
@@ -125,12 +125,27 @@ class VideoColBERTEncoder:
         Raises:
             ValueError: a number below 1.
             EncodingError: more frames than the model has positions for.
+            TypeError: something is no video.
+
+        Example:
+            for result in encoder.encode_videos(["a.mp4", VideoClip("b.mp4", start=3.0, end=9.0)]):
+                ...
         """
+        from video_colbert.encoding.clip_stream import encode_stream
+        from video_colbert.encoding.inputs import as_clips
+
         threads = min(os.cpu_count() or 1, 8) if threads is None else threads
         for name, value in (("batch_size", batch_size), ("num_frames", num_frames), ("threads", threads)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        return self._encode_stream(clips, batch_size, self.clip_decoder(num_frames), threads)
+        return encode_stream(
+            as_clips(videos),
+            self.clip_decoder(num_frames),
+            self.encode_decoded,
+            batch_size=batch_size,
+            together=1 if self.model.device.type == "cpu" else batch_size,
+            threads=threads,
+        )
 
     def clip_decoder(self, num_frames: int | None = None) -> ClipDecoder:
         """What decodes clips for this model, in this process or in others.
@@ -141,11 +156,12 @@ class VideoColBERTEncoder:
         Raises:
             EncodingError: more frames than the model has positions for.
         """
+        from video_colbert.encoding.clip_decoding import ClipDecoder
+
         num_frames = self.num_frames if num_frames is None else num_frames
         self.check_num_frames(num_frames)
         return ClipDecoder(self.processor.video_processor, num_frames, self._max_frames)
 
-    @torch.inference_mode()
     def encode_decoded(self, batch: Sequence[DecodedClip]) -> list[EncodedVideo | BadVideo]:
         """Encodes decoded clips together, on the model's device.
 
@@ -155,87 +171,113 @@ class VideoColBERTEncoder:
         Returns:
             A result for each clip; a `BadVideo` where the model gives vectors that are not finite.
         """
-        lengths = torch.tensor([len(clip.pixels) for clip in batch])
-        # Eight bits a value until they are on the device: a quarter of the copying.
-        pixels = torch.nn.utils.rnn.pad_sequence([clip.pixels for clip in batch], batch_first=True)
-        pixels = self.processor.video_processor.normalize(pixels.to(self.model.device))
-        mask = (torch.arange(pixels.shape[1]) < lengths[:, None]).to(self.model.device)
-        video = self.model.get_video_features(pixels.to(self.model.dtype), mask, return_dict=True)
-        embeds = {"frame": _unpadded(video.frame_embeds, video.frame_mask)}
-        weights = {}
-        if video.frame_weights is not None:
-            weights["frame"] = _unpadded(video.frame_weights, video.frame_mask)
-        if video.video_embeds is not None and video.video_mask is not None:
-            embeds["video"] = _unpadded(video.video_embeds, video.video_mask)
-            if video.video_weights is not None:
-                weights["video"] = _unpadded(video.video_weights, video.video_mask)
-        return [
-            self._if_finite(
-                EncodedVideo(
-                    clip.clip,
-                    clip.duration,
-                    clip.timestamps,
-                    {level: bags[row] for level, bags in embeds.items()},
-                    {level: of_tokens[row] for level, of_tokens in weights.items()},
-                    clip.stored_range,
-                )
-            )
-            for row, clip in enumerate(batch)
-        ]
+        from video_colbert.encoding.model_passes import encode_clips
 
-    @torch.inference_mode()
-    def encode_queries(self, texts: Sequence[str], *, batch_size: int = 64) -> EncodedQueries:
+        return encode_clips(self.model, self.processor, self._loaded_from.name, batch)
+
+    def encode_queries(self, texts: str | Sequence[str], *, batch_size: int = 64) -> EncodedQueries:
         """Encodes queries.
 
         Args:
-            texts: the queries.
+            texts: the queries; or one, which makes a batch of one.
             batch_size: queries that go through the model together. On a CPU it is always the same number, so that
                 no result depends on it.
 
         Raises:
             ValueError: no query, or a batch size below 1.
+            TypeError: something is no text.
             EncodingError: the model gives vectors that are not finite.
         """
-        texts = list(texts)
-        if not texts or batch_size < 1:
-            raise ValueError(f"needs a query and a batch size of at least 1, got {len(texts)} and {batch_size}")
-        inputs = self.processor.process_queries(texts).to(self.model.device)
-        if self.model.device.type == "cpu":
-            batch_size = min(_CPU_QUERIES, len(texts))
-        embeds, masks, weights = [], [], []
-        for start in range(0, len(texts), batch_size):
-            rows = torch.arange(start, min(start + batch_size, len(texts)))
-            if self.model.device.type == "cpu":
-                # The last ones are filled up with the first query.
-                rows = torch.cat([rows, torch.zeros(batch_size - len(rows), dtype=torch.long)])
-            query = self.model.get_text_features(
-                inputs["input_ids"][rows], inputs["attention_mask"][rows], return_dict=True
-            )
-            if not torch.isfinite(query.query_embeds[query.query_mask.bool()]).all():
-                raise EncodingError(f"{self.reference.name} gave vectors that are not finite; try dtype float32")
-            embeds.append(query.query_embeds.float())
-            masks.append(query.query_mask.bool())
-            if query.query_weights is not None:
-                weights.append(query.query_weights.float())
-        config = self.model.config
-        if config.query_representation == "pooled":
-            words = [[QueryWord(word=text, token_positions=[0])] for text in texts]
-        else:
-            words = self.processor.query_words(texts)
-        bags = QueryBags(
-            torch.cat(embeds)[: len(texts)],
-            torch.cat(masks)[: len(texts)],
-            words,
-            torch.cat(weights)[: len(texts)] if weights else None,
-        )
-        return EncodedQueries.of_one_encoder(
-            texts,
-            bags,
-            ("frame", "video") if "video" in config.score_levels else ("frame",),
-            score_levels=tuple(config.score_levels),
-            truncated=self.processor.truncated_queries(texts),
-            interaction=config.interaction,
-        )
+        from video_colbert.encoding.inputs import as_texts
+        from video_colbert.encoding.model_passes import encode_texts
+
+        queries = as_texts(texts)
+        if not queries or batch_size < 1:
+            raise ValueError(f"needs a query and a batch size of at least 1, got {len(queries)} and {batch_size}")
+        return encode_texts(self.model, self.processor, self._loaded_from.name, queries, batch_size)
+
+    def similarity(self, queries: str | Sequence[str] | EncodedQueries, videos: EncodedOrNot) -> Tensor:
+        """Scores queries against videos.
+
+        Args:
+            queries: texts, one text, or what `encode_queries` made of them.
+            videos: what `encode_videos` takes, or its results; or one of them.
+
+        Returns:
+            float32 [Nq, Nv] scores, as the model gives them, on the CPU.
+
+        Raises:
+            VideoDecodingError: a video cannot be decoded; it is named.
+            TypeError: something is no text, or no video.
+            ValueError: no query.
+            EncodingError: the model gives vectors that are not finite.
+
+        Example:
+            encoder.similarity(["a dog runs"], ["a.mp4", "b.mp4"])  # [1, 2]
+        """
+        import torch
+
+        from video_colbert.encoding.level_scores import level_scores, pad_levels
+
+        encoded_queries = self._encoded_queries(queries)
+        encoded = self._good_videos(videos)
+        if not encoded:
+            return torch.empty(len(encoded_queries.texts), 0)
+        with torch.inference_mode():
+            return level_scores(encoded_queries, pad_levels(encoded))["sum"]
+
+    def rerank(self, text: str | EncodedQueries, videos: EncodedOrNot, *, top_k: int | None = None) -> SearchHits:
+        """Puts videos in the order in which they fit a text, without an index.
+
+        Args:
+            text: a text, or what `encode_queries` made of one.
+            videos: as `similarity`.
+            top_k: hits at most; None for all videos.
+
+        Returns:
+            Hits with rank, video, score and moments, best first; of equal scores, in the order of `videos`.
+
+        Raises:
+            ValueError: `top_k` is below 1, or there is not just one text.
+            VideoDecodingError: a video cannot be decoded; it is named.
+            TypeError: something is no text, or no video.
+            EncodingError: the model gives vectors that are not finite.
+
+        Example:
+            for hit in encoder.rerank("a dog runs", ["a.mp4", "b.mp4"], top_k=1):
+                print(hit)
+        """
+        from video_colbert.encoding.search_hits import rank_videos
+
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        query = self._encoded_queries(text)
+        if len(query.texts) != 1:
+            raise ValueError(f"rerank takes one text, got {len(query.texts)}; call it for each")
+        return rank_videos(query, self._good_videos(videos), self._loaded_from.name)[:top_k]
+
+    def _encoded_queries(self, queries: str | Sequence[str] | EncodedQueries) -> EncodedQueries:
+        from video_colbert.encoding.encoded import EncodedQueries
+
+        return queries if isinstance(queries, EncodedQueries) else self.encode_queries(queries)
+
+    def _good_videos(self, videos: EncodedOrNot) -> list[EncodedVideo]:
+        """The videos encoded, those that are already as they are.
+
+        Raises:
+            VideoDecodingError: one cannot be decoded.
+        """
+        from video_colbert.encoding.encoded import BadVideo, EncodedVideo
+        from video_colbert.encoding.inputs import as_videos
+        from video_colbert.processing import VideoDecodingError
+
+        given: list[Any] = list(as_videos(videos))
+        new = self.encode_videos([video for video in given if not isinstance(video, EncodedVideo | BadVideo)])
+        results = [video if isinstance(video, EncodedVideo | BadVideo) else next(new) for video in given]
+        for result in results:
+            if isinstance(result, BadVideo):
+                raise VideoDecodingError(result.source, result.reason)
+        return [result for result in results if isinstance(result, EncodedVideo)]
 
     @property
     def _max_frames(self) -> int | None:
@@ -244,53 +286,3 @@ class VideoColBERTEncoder:
         if "video" not in config.score_levels or config.temporal_position_embedding == "none":
             return None
         return int(config.max_frames)
-
-    def _if_finite(self, video: EncodedVideo) -> EncodedVideo | BadVideo:
-        """A video whose vectors are numbers, or else what is wrong with it."""
-        vectors = (*video.embeds.values(), *video.token_weights.values())
-        if all(torch.isfinite(each).all() for each in vectors):
-            return video
-        reason = f"{self.reference.name} gave vectors for it that are not finite; try dtype float32"
-        return BadVideo(clip_name(video.clip), reason)
-
-    def _encode_stream(
-        self, clips: Iterable[VideoClip], batch_size: int, decoder: ClipDecoder, threads: int
-    ) -> Iterator[EncodedVideo | BadVideo]:
-        waiting: list[DecodedClip | BadVideo] = []
-        for decoded in _map_ahead(decoder.decode, clips, threads=threads, ahead=2 * threads):
-            waiting.append(decoded)
-            if sum(isinstance(item, DecodedClip) for item in waiting) == batch_size:
-                yield from self._encode_waiting(waiting)
-                waiting = []
-        yield from self._encode_waiting(waiting)
-
-    def _encode_waiting(self, items: Sequence[DecodedClip | BadVideo]) -> Iterator[EncodedVideo | BadVideo]:
-        """Encodes the good ones of `items` together and gives one result for each item, in order."""
-        batch = [item for item in items if isinstance(item, DecodedClip)]
-        together = 1 if self.model.device.type == "cpu" else max(len(batch), 1)
-        groups = [batch[start : start + together] for start in range(0, len(batch), together)]
-        encoded = iter([video for group in groups for video in self.encode_decoded(group)])
-        return iter([item if isinstance(item, BadVideo) else next(encoded) for item in items])
-
-
-def _unpadded(embeds: Tensor, mask: Tensor) -> list[Tensor]:
-    """The rows of a padded batch without their padding, float32 on the CPU."""
-    return [row[row_mask] for row, row_mask in zip(embeds.float().cpu(), mask.bool().cpu(), strict=True)]
-
-
-def _map_ahead(
-    function: Callable[[_Input], _Output], inputs: Iterable[_Input], *, threads: int, ahead: int
-) -> Iterator[_Output]:
-    """Maps in threads, in order, with at most `ahead` results made or being made before they are wanted."""
-    executor = ThreadPoolExecutor(threads)
-    pending: deque[Future[_Output]] = deque()
-    try:
-        for item in inputs:
-            pending.append(executor.submit(function, item))
-            if len(pending) >= ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        # Also when the consumer stops early: what has not begun is not begun.
-        executor.shutdown(wait=True, cancel_futures=True)

@@ -9,18 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 from tqdm import tqdm
 
 from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.level_scores import PaddedLevel, level_scores, pad_levels
 from video_colbert.evaluation.confidence import Interval, bootstrap_intervals
 from video_colbert.evaluation.dual_softmax import DEFAULT_SCALE, DUAL_SOFTMAX
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.metrics import Ties, metrics_from_counts
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.two_way_ranks import TwoWayCounts, two_way_rank_counts
-from video_colbert.modeling_video_colbert import interaction_scores
 
 Row = Mapping[str, Any]
 """A row of a data set: `video_id`, `video`, `captions`, `start`, `end`."""
@@ -68,21 +67,6 @@ class EvaluationResult:
 
 
 @dataclass(frozen=True)
-class PaddedLevel:
-    """The bags of a gallery on one level, padded to the longest.
-
-    Attributes:
-        embeds: float32 [N, T, D] tokens.
-        mask: bool [N, T], true on real tokens.
-        token_weights: float32 [N, T]; None for a model that does not score by weights of tokens.
-    """
-
-    embeds: Tensor
-    mask: Tensor
-    token_weights: Tensor | None = None
-
-
-@dataclass(frozen=True)
 class EncodedSplit:
     """The gallery and the queries of a split.
 
@@ -112,21 +96,7 @@ class EncodedSplit:
         Returns:
             [queries, videos] scores by level, and "sum" over the levels that count, times their weights.
         """
-        scores = {}
-        for level, gallery in self.levels.items():
-            queries = self.queries.bags_of(level)
-            scores[level] = interaction_scores(
-                self.queries.interaction,
-                queries.embeds[rows].cpu(),
-                gallery.embeds[columns],
-                queries.mask[rows].cpu(),
-                gallery.mask[columns],
-                None if queries.token_weights is None else queries.token_weights[rows].cpu(),
-                None if gallery.token_weights is None else gallery.token_weights[columns],
-            )
-        weights = self.queries.level_weights
-        scores["sum"] = torch.stack([weights[level] * scores[level] for level in weights if weights[level]]).sum(0)
-        return scores
+        return level_scores(self.queries, self.levels, rows, columns)
 
 
 def encode_rows(
@@ -208,7 +178,7 @@ def encode_split(
         raise ValueError(f"there is nothing to evaluate: of {len(rows)} videos, {len(good)} were encoded{reasons}")
     return EncodedSplit(
         video_ids=[row["video_id"] for row, _ in good],
-        levels={level: _padded_level([video for _, video in good], level) for level in good[0][1].embeds},
+        levels=pad_levels([video for _, video in good]),
         queries=(encoder if cache is None else cache).encode_queries(
             [text for _, text in captions], batch_size=batch_size
         ),
@@ -308,11 +278,3 @@ def evaluate_split(
                 )
             )
     return results
-
-
-def _padded_level(videos: Sequence[EncodedVideo], level: str) -> PaddedLevel:
-    bags = [video.embeds[level] for video in videos]
-    embeds = pad_sequence(bags, batch_first=True)
-    mask = torch.arange(embeds.shape[1]) < torch.tensor([len(bag) for bag in bags])[:, None]
-    weights = [video.token_weights[level] for video in videos if level in video.token_weights]
-    return PaddedLevel(embeds, mask, pad_sequence(weights, batch_first=True) if weights else None)

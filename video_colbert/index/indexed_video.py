@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
+from video_colbert.encoding.display import format_seconds, short_name
+
 MetadataValue = str | int | float | bool
 """What a metadata column may hold."""
 
@@ -27,9 +29,9 @@ COPIES_FIELD = pa.field("copies", pa.list_(pa.string()))
 _RECORD_NAMES = frozenset(column.name for column in (*RECORD_FIELDS, COPIES_FIELD))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class IndexedVideo:
-    """What an index knows of one video, or of one window of a video.
+    """What an index knows of one video, or of one window of a video; shown as a line.
 
     Attributes:
         path: absolute path of the file, or its URL.
@@ -50,6 +52,13 @@ class IndexedVideo:
     end: float | None = None
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
     copies: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        window = (
+            f"{format_seconds(self.start or 0.0)}-{format_seconds(self.duration if self.end is None else self.end)}"
+        )
+        metadata = "".join(f" {name}={value!r}" for name, value in self.metadata.items())
+        return f"{short_name(self.path)} {window}{metadata}"
 
     @property
     def id(self) -> str:

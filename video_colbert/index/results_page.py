@@ -6,9 +6,9 @@ import html
 from collections.abc import Sequence
 from pathlib import Path
 
-from video_colbert.index.display import format_seconds, link_to
-from video_colbert.index.hits import SearchHit
-from video_colbert.index.search_results import SearchHits
+from video_colbert.encoding.display import format_seconds, link_to
+from video_colbert.encoding.hits import SearchHit
+from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.whole_files import write_whole
 
 _STYLE = """

@@ -1,4 +1,4 @@
-"""What every index can do, wherever it stores its videos."""
+"""What every store of an index can do, wherever it keeps its videos."""
 
 from __future__ import annotations
 
@@ -6,60 +6,118 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.errors import ModelMismatchError
 from video_colbert.index.filters import Filter
-from video_colbert.index.hits import SearchHit
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
+from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.windows import WindowSettings
 
 
 class VideoIndex(Protocol):
-    """What every index can do, wherever it stores its videos.
+    """A store of encoded videos: what is known of each, and its tokens, which queries are scored against.
+
+    `open_index` gives it an encoder and the methods that take files and texts.
 
     Attributes:
         location: folder or address.
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
+        windows: how long videos are cut; None for videos as a whole.
     """
 
     location: str
     model: ModelReference
     num_frames: int | None
+    windows: WindowSettings | None
 
     def __len__(self) -> int:
         """The number of videos, or windows, that are stored."""
         ...
 
     @property
-    def videos(self) -> tuple[IndexedVideo, ...]:
-        """What is known of each stored video."""
+    def options(self) -> Mapping[str, object]:
+        """What else the index was made with, by name, such as the codec of its tokens."""
         ...
 
-    def check_model(self, model: ModelReference) -> None:
-        """As `Index.check_model`."""
+    @property
+    def videos(self) -> tuple[IndexedVideo, ...]:
+        """What is known of each stored video, or window, as of the latest commit."""
         ...
 
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
-        """As `Index.add`."""
+        """Stores videos; when this returns they are stored for good.
+
+        What is there already (same content and window) is left; another content at a known path and window takes
+        the old one's place. Metadata may have columns that are new to the index.
+
+        Args:
+            videos: what to know of each video, and its tokens.
+
+        Raises:
+            ModelMismatchError: tokens have another size or other levels than those stored.
+            IndexStoreError: the index cannot be written or reached, or metadata does not fit its columns.
+        """
         ...
 
     def move(self, paths: Mapping[str, str]) -> None:
-        """As `Index.move`."""
+        """Records new paths of files that were moved or renamed.
+
+        What else is stored at a new path stays, since it may be about to move too, as when two files swap names.
+
+        Args:
+            paths: id of a video to the absolute path it has now; ids that are not stored are passed over.
+
+        Raises:
+            IndexStoreError: the index cannot be written or reached.
+        """
         ...
 
     def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
-        """As `Index.set_copies`."""
+        """Records which other files hold the content of videos that are stored.
+
+        Args:
+            copies: by id, their absolute paths; ids that are not stored are passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
         ...
 
     def remove(self, ids: Collection[str]) -> int:
-        """As `Index.remove`."""
+        """Removes videos.
+
+        Args:
+            ids: of the videos; those that are not stored are passed over.
+
+        Returns:
+            How many of them were stored.
+
+        Raises:
+            IndexStoreError: the index cannot be written or reached.
+        """
         ...
 
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
-        """As `Index.check_metadata`."""
+        """Checks, before any work, that metadata can be stored here.
+
+        Raises:
+            IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name; or the
+                index cannot be reached.
+        """
         ...
 
     def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
-        """As `Index.set_metadata`."""
+        """Sets metadata of videos that are stored.
+
+        Args:
+            values: by id, the value of each column; every id has the same columns, and None where it has no value.
+                Other columns are left as they are, and ids that are not stored are passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
         ...
 
     def search(
@@ -70,5 +128,65 @@ class VideoIndex(Protocol):
         where: Filter | str | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
-        """As `Index.search`."""
+        """Finds the best videos for each query, as the latest commit left them.
+
+        Args:
+            queries: from the encoder of the model that made this index.
+            top_k: hits a query, at most.
+            where: a condition that hits must satisfy, such as "year >= 2020"; `filters.py` describes the language.
+                The best are chosen among those that satisfy it.
+            group_windows: of the windows of one video, give the best only.
+
+        Returns:
+            For each query its hits, best first.
+
+        Raises:
+            ValueError: `top_k` is below 1.
+            FilterError: the condition is not understood, or asks for a column that the index does not have.
+            ModelMismatchError: the queries' tokens have another size than those stored.
+            IndexStoreError: the index is damaged, cannot be read or cannot be reached.
+        """
         ...
+
+    @property
+    def calibration(self) -> Calibration | None:
+        """How the last search chose its candidates; None where it scored all videos or needs no calibration."""
+        ...
+
+    @property
+    def needs_calibration(self) -> bool:
+        """Whether `calibrate` would make searches faster: there are many videos, and none or few were measured."""
+        ...
+
+    def calibrate(self, queries: EncodedQueries | None = None) -> Calibration:
+        """Measures how many candidates a search takes to find what an exact one would, and stores it.
+
+        Args:
+            queries: queries such as users ask; by default they are made from stored tokens.
+
+        Raises:
+            ValueError: the index holds no videos.
+            IndexStoreError: the index cannot be written, or has nothing to calibrate.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets go of connections and memory; the index cannot be used any more."""
+        ...
+
+
+def check_model(index: VideoIndex, model: ModelReference) -> None:
+    """Checks that vectors of a model can be compared with those that an index stores.
+
+    Args:
+        index: the index.
+        model: the model that will be used with it.
+
+    Raises:
+        ModelMismatchError: the index was made by another model or another revision.
+    """
+    if model.revision != index.model.revision:
+        raise ModelMismatchError(
+            f"the index in {index.location} was made with {index.model}, not with {model}; use that model or another "
+            "index"
+        )

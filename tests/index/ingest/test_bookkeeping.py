@@ -92,7 +92,8 @@ class IndexInMemory:
 
     location, model, num_frames = "memory", MODEL, None
 
-    def __init__(self) -> None:
+    def __init__(self, windows: WindowSettings | None) -> None:
+        self.windows = windows
         self.by_id: dict[str, IndexedVideo] = {}
 
     @property
@@ -127,12 +128,12 @@ class IndexInMemory:
 class FilesAndIndex(RuleBasedStateMachine):
     """Files come, change and go, and some of them are indexed now and then."""
 
-    @initialize()
-    def begin(self) -> None:
+    @initialize(windows=st.sampled_from([None, WINDOWS]))
+    def begin(self, windows: WindowSettings | None) -> None:
         self.folder = Path(tempfile.mkdtemp())
         for name in ("x", "y"):
             (self.folder / name).mkdir()
-        self.index = IndexInMemory()
+        self.index = IndexInMemory(windows)
         # What each file has held since it was last among those given to the index.
         self.seen: dict[str, str] = {}
 
@@ -167,14 +168,14 @@ class FilesAndIndex(RuleBasedStateMachine):
     def remove(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
 
-    @rule(given=st.lists(names, min_size=1, unique=True), windows=st.sampled_from([None, WINDOWS]))
-    def index_some(self, given: list[str], windows: WindowSettings | None) -> None:
-        self.run_index([str(self.path(name)) for name in given], windows)
+    @rule(given=st.lists(names, min_size=1, unique=True))
+    def index_some(self, given: list[str]) -> None:
+        self.run_index([str(self.path(name)) for name in given])
 
-    @rule(windows=st.sampled_from([None, WINDOWS]))
-    def index_what_there_is(self, windows: WindowSettings | None) -> None:
+    @rule()
+    def index_what_there_is(self) -> None:
         if files := self.files():
-            self.run_index(list(files), windows)
+            self.run_index(list(files))
             good = {digest_of(content) for content in files.values() if is_good(content)}
             assert good <= {video.digest for video in self.index.videos}
 
@@ -187,29 +188,29 @@ class FilesAndIndex(RuleBasedStateMachine):
             if Path(video.path).is_relative_to(self.folder / folder)
         )
 
-    def run_index(self, paths: list[str], windows: WindowSettings | None) -> None:
+    def run_index(self, paths: list[str]) -> None:
         encoder = SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(interaction="mean_max_sim")))
         with mock.patch("video_colbert.index.ingest.indexing.BulkEncoder", MadeEncoder):
-            report = index_videos(self.index, [encoder], paths, windows=windows)  # type: ignore[arg-type, list-item]
+            report = index_videos(self.index, [encoder], paths)  # type: ignore[arg-type, list-item]
         files = self.files()
         for path in paths:
             if path in files:
                 self.seen[path] = files[path]
-            self.check_given(path, files.get(path), windows)
+            self.check_given(path, files.get(path))
         # Each file is told of once, but one that moved may also have further windows encoded.
         bad = {video.source.split(" [")[0] for video in report.bad}
         told = [*report.present, *report.duplicates, *bad, *{*report.added, *(p for p in report.moved if p in paths)}]
         assert sorted(told) == sorted(paths)
         assert bad == {path for path in paths if path not in files or not is_good(files[path])}
 
-    def check_given(self, path: str, content: str | None, windows: WindowSettings | None) -> None:
-        """Nothing is found under a given file's path but what it holds, cut as was asked for."""
+    def check_given(self, path: str, content: str | None) -> None:
+        """Nothing is found under a given file's path but what it holds, cut as the index says."""
         if content is None or not is_good(content):
             return
         at_path = [video for video in self.index.videos if video.path == path]
         assert {video.digest for video in at_path} <= {digest_of(content)}
         if at_path:
-            expected = video_windows(float(content[0]), windows)
+            expected = video_windows(float(content[0]), self.index.windows)
             assert sorted((video.start, video.end) for video in at_path) == sorted(expected)
 
     @invariant()

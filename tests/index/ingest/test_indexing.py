@@ -6,14 +6,23 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.video_files import write_bad_files, write_clip
+from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
-from video_colbert.index import Index, IndexingReport, WindowSettings, index_videos, prune_videos
+from video_colbert.index import (
+    IndexedVideo,
+    IndexingReport,
+    LanceIndex,
+    WindowSettings,
+    index_videos,
+    prune_videos,
+)
 
 
 @pytest.fixture(scope="module")
@@ -27,12 +36,24 @@ def files(tmp_path: Path) -> list[Path]:
 
 
 @pytest.fixture
-def index(tmp_path: Path, encoder: VideoColBERTEncoder) -> Index:
-    return Index.create(tmp_path / "index", model=encoder.reference, num_frames=encoder.num_frames)
+def index(tmp_path: Path, encoder: VideoColBERTEncoder) -> LanceIndex:
+    return LanceIndex.create(tmp_path / "index", model=encoder.reference, num_frames=encoder.num_frames)
+
+
+@pytest.fixture
+def make_windowed(tmp_path: Path, encoder: VideoColBERTEncoder) -> Callable[[WindowSettings], LanceIndex]:
+    """Makes an index that cuts long videos."""
+
+    def make(windows: WindowSettings) -> LanceIndex:
+        return LanceIndex.create(
+            tmp_path / "windowed", model=encoder.reference, num_frames=encoder.num_frames, windows=windows
+        )
+
+    return make
 
 
 def test_report_says_what_was_done_with_each_file(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    tmp_path: Path, index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     bad = write_bad_files(tmp_path / "bad")
     missing = tmp_path / "missing.mp4"
@@ -43,19 +64,21 @@ def test_report_says_what_was_done_with_each_file(
     assert index_videos(index, encoder, files) == IndexingReport(present=[str(path) for path in files])
 
 
-def test_stored_tokens_are_those_of_the_encoder(index: Index, encoder: VideoColBERTEncoder, files: list[Path]) -> None:
+def test_stored_tokens_are_those_of_the_encoder(
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
     index_videos(index, encoder, files)
     queries = encoder.encode_queries(["a red circle grows", "a blue square"])
     inputs = encoder.processor(text=queries.texts, videos=files)
     expected = encoder.model(**inputs).scores
-    for row, hits in enumerate(Index.open(index.location).search(queries)):
+    for row, hits in enumerate(LanceIndex.open(index.location).search(queries)):
         scores = {Path(hit.video): hit.score for hit in hits}
         # Stored as float16, which keeps about three decimals of a cosine.
         assert [scores[path] for path in files] == pytest.approx(expected[row].tolist(), abs=2e-3)
 
 
 def test_changed_file_is_encoded_anew_and_its_old_tokens_go(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     index_videos(index, encoder, files)
     write_clip(files[1], seed=77)
@@ -65,7 +88,7 @@ def test_changed_file_is_encoded_anew_and_its_old_tokens_go(
 
 
 def test_file_that_moved_while_another_took_its_name_is_not_lost(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     index_videos(index, encoder, files)
     digests = {video.path: video.digest for video in index.videos}
@@ -73,22 +96,22 @@ def test_file_that_moved_while_another_took_its_name_is_not_lost(
     write_clip(files[1], seed=77)
     report = index_videos(index, encoder, [*files, moved])
     assert (report.added, report.moved) == ([str(files[1])], [str(moved)])
-    stored = {video.path: video.digest for video in Index.open(index.location).videos}
+    stored = {video.path: video.digest for video in LanceIndex.open(index.location).videos}
     assert stored[str(moved)] == digests[str(files[1])]
     assert len(stored) == 4
 
 
 def test_long_runs_write_on_the_way(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stored_when_encoding = []
     encode = VideoColBERTEncoder.encode_decoded
 
     def wait_for_a_write(self: VideoColBERTEncoder, batch: list[object]) -> object:
         deadline = time.monotonic() + 20
-        while len(Index.open(index.location)) < len(stored_when_encoding) and time.monotonic() < deadline:
+        while len(LanceIndex.open(index.location)) < len(stored_when_encoding) and time.monotonic() < deadline:
             time.sleep(0.01)
-        stored_when_encoding.append(len(Index.open(index.location)))
+        stored_when_encoding.append(len(LanceIndex.open(index.location)))
         return encode(self, batch)  # type: ignore[arg-type]
 
     monkeypatch.setattr(VideoColBERTEncoder, "encode_decoded", wait_for_a_write)
@@ -97,7 +120,7 @@ def test_long_runs_write_on_the_way(
 
 
 def test_error_in_the_middle_keeps_what_was_encoded(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     encode_clips = VideoColBERTEncoder.encode_decoded
     calls = []
@@ -111,25 +134,22 @@ def test_error_in_the_middle_keeps_what_was_encoded(
     monkeypatch.setattr(VideoColBERTEncoder, "encode_decoded", failing)
     with pytest.raises(RuntimeError, match="out of memory"):
         index_videos(index, encoder, files, batch_size=1)
-    assert len(Index.open(index.location)) == 2
+    assert len(LanceIndex.open(index.location)) == 2
 
 
-def test_other_number_of_frames_than_the_index_has_is_refused(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
-) -> None:
-    with pytest.raises(IndexStoreError, match="samples 6 frames a video, not 4"):
-        index_videos(index, encoder, files, num_frames=4)
-
-
-def stored_windows(index: Index) -> list[tuple[str, float | None, float | None]]:
+def stored_windows(index: LanceIndex) -> list[tuple[str, float | None, float | None]]:
     return sorted((Path(video.path).name, video.start or 0.0, video.end or 0.0) for video in index.videos)
 
 
 def test_long_videos_are_stored_as_windows_with_the_frames_between_their_bounds(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    tmp_path: Path,
+    make_windowed: Callable[[WindowSettings], LanceIndex],
+    encoder: VideoColBERTEncoder,
+    files: list[Path],
 ) -> None:
+    index = make_windowed(WindowSettings(3.0, 1.0))
     long = write_clip(tmp_path / "videos" / "long.mp4", 9, frames=30)
-    report = index_videos(index, encoder, [*files, long], windows=WindowSettings(3.0, 1.0))
+    report = index_videos(index, encoder, [*files, long])
     assert (len(report.added), report.clips, report.bad) == (4, 7, [])
     # 7.5 s: the last window is moved back to the end. The others last 3 s and are stored whole.
     windows = [(0.0, 3.0), (2.0, 5.0), (4.0, 7.0), (4.5, 7.5)]
@@ -141,39 +161,51 @@ def test_long_videos_are_stored_as_windows_with_the_frames_between_their_bounds(
             assert video.duration == pytest.approx(7.5)
             assert all((video.start or 0.0) <= time < video.end for time in video.timestamps)
             assert len(video.timestamps) == 6
-    again = index_videos(index, encoder, [*files, long], windows=WindowSettings(3.0, 1.0))
+    again = index_videos(LanceIndex.open(index.location), encoder, [*files, long])
     assert again == IndexingReport(present=[str(path) for path in [*files, long]])
 
 
 def test_windows_of_an_interrupted_run_are_completed(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+    tmp_path: Path, make_windowed: Callable[[WindowSettings], LanceIndex], encoder: VideoColBERTEncoder
 ) -> None:
+    index = make_windowed(WindowSettings(2.5))
     long = write_clip(tmp_path / "long.mp4", 9, frames=30)
-    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    index_videos(index, encoder, [long])
     lost = [video.id for video in index.videos if video.start != 2.5]
     index.remove(lost)
-    report = index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    report = index_videos(index, encoder, [long])
     assert (report.added, report.clips) == ([str(long)], len(lost))
     assert stored_windows(index) == [("long.mp4", 0.0, 2.5), ("long.mp4", 2.5, 5.0), ("long.mp4", 5.0, 7.5)]
 
 
-def test_other_windows_and_other_content_replace_what_was_stored(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+def test_windows_of_other_content_replace_what_was_stored(
+    tmp_path: Path, make_windowed: Callable[[WindowSettings], LanceIndex], encoder: VideoColBERTEncoder
 ) -> None:
+    index = make_windowed(WindowSettings(2.5))
     long = write_clip(tmp_path / "long.mp4", 9, frames=30)
-    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
-    report = index_videos(index, encoder, [long])
-    assert (report.clips, report.replaced) == (1, 3)
-    assert stored_windows(index) == [("long.mp4", 0.0, 0.0)]
-    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    index_videos(index, encoder, [long])
     write_clip(long, 10, frames=20)
-    index_videos(index, encoder, [long], windows=WindowSettings(2.5))
+    report = index_videos(index, encoder, [long])
+    assert report.clips == 2
     assert stored_windows(index) == [("long.mp4", 0.0, 2.5), ("long.mp4", 2.5, 5.0)]
     assert len({video.digest for video in index.videos}) == 1
 
 
+def test_windows_of_unknown_settings_are_not_replaced_by_whole_videos(
+    tmp_path: Path, index: LanceIndex, encoder: VideoColBERTEncoder
+) -> None:
+    long = write_clip(tmp_path / "long.mp4", 9, frames=30)
+    [encoded] = encoder.encode_videos([VideoClip(str(long), start=0.0, end=2.5)])
+    assert isinstance(encoded, EncodedVideo)
+    window = IndexedVideo(str(long), "0" * 64, encoded.duration, tuple(encoded.timestamps.tolist()), 0.0, 2.5)
+    index.add([(window, encoded)])
+    with pytest.raises(IndexStoreError, match="holds windows of videos but does not say how they are cut"):
+        index_videos(index, encoder, [long])
+    assert stored_windows(index) == [("long.mp4", 0.0, 2.5)]
+
+
 def test_unreadable_new_content_leaves_the_old_one_searchable(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     index_videos(index, encoder, files)
     files[1].write_text("These are words, not a film.")
@@ -183,7 +215,7 @@ def test_unreadable_new_content_leaves_the_old_one_searchable(
 
 
 def test_file_that_became_a_copy_of_another_is_not_found_by_its_old_content(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     index_videos(index, encoder, files)
     files[1].write_bytes(files[0].read_bytes())
@@ -193,7 +225,7 @@ def test_file_that_became_a_copy_of_another_is_not_found_by_its_old_content(
 
 
 def test_a_file_whose_name_is_not_utf8_is_named_and_hides_no_other(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     odd = files[0].with_name(os.fsdecode(b"caf\xe9.mp4"))
     write_clip(files[0].with_name("odd.mp4"), 77).rename(odd)
@@ -203,7 +235,7 @@ def test_a_file_whose_name_is_not_utf8_is_named_and_hides_no_other(
 
 
 def test_many_files_are_stored_once_each_with_several_encoders_and_copies(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+    tmp_path: Path, index: LanceIndex, encoder: VideoColBERTEncoder
 ) -> None:
     files = [write_clip(tmp_path / "many" / f"{seed:02d}.mp4", seed, frames=3) for seed in range(20)]
     copies = [Path(shutil.copy(path, path.with_name(f"copy{path.name}"))) for path in files[:5]]
@@ -218,7 +250,7 @@ def test_many_files_are_stored_once_each_with_several_encoders_and_copies(
 
 
 def test_metadata_is_stored_and_updated_without_encoding_again(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     def stored() -> dict[str, object]:
         return {Path(video.path).name: dict(video.metadata) for video in index.videos}
@@ -238,7 +270,7 @@ def test_metadata_is_stored_and_updated_without_encoding_again(
 
 
 def test_metadata_that_the_index_cannot_take_is_refused_before_any_work(
-    index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     with pytest.raises(IndexStoreError, match=r"metadata cannot be named 'a\.year'"):
         index_videos(index, encoder, files, metadata={str(files[0]): {"a.year": 2020}})
@@ -246,10 +278,14 @@ def test_metadata_that_the_index_cannot_take_is_refused_before_any_work(
 
 
 def test_pruning_removes_what_is_gone_from_the_folder_and_nothing_else(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    tmp_path: Path,
+    make_windowed: Callable[[WindowSettings], LanceIndex],
+    encoder: VideoColBERTEncoder,
+    files: list[Path],
 ) -> None:
+    index = make_windowed(WindowSettings(1.0))
     elsewhere = write_clip(tmp_path / "elsewhere" / "a.mp4", 7)
-    index_videos(index, encoder, [*files, elsewhere], windows=WindowSettings(1.0))
+    index_videos(index, encoder, [*files, elsewhere])
     files[1].unlink()
     elsewhere.unlink()
     assert prune_videos(index, [files[0].parent]) == [str(files[1])]
@@ -259,7 +295,7 @@ def test_pruning_removes_what_is_gone_from_the_folder_and_nothing_else(
 
 
 def test_folder_that_lost_all_of_its_files_is_pruned_only_when_that_is_said(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    tmp_path: Path, index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     disk = tmp_path / "videos" / "disk"
     on_disk = [write_clip(disk / f"{seed}.mp4", seed) for seed in (7, 8)]
@@ -280,7 +316,7 @@ def test_folder_that_lost_all_of_its_files_is_pruned_only_when_that_is_said(
 
 
 def test_copy_stands_for_a_content_whose_first_file_is_gone_or_changed(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    tmp_path: Path, index: LanceIndex, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:
     first, second = files[:2]
     copies = [Path(shutil.copy(path, tmp_path / f"copy of {path.name}")) for path in (first, second)]
@@ -292,14 +328,14 @@ def test_copy_stands_for_a_content_whose_first_file_is_gone_or_changed(
     assert (report.added, report.moved) == ([str(first)], [str(copies[0])])
     second.unlink()
     assert prune_videos(index, [second.parent]) == []
-    stored = {video.path: video.digest for video in Index.open(index.location).videos}
+    stored = {video.path: video.digest for video in LanceIndex.open(index.location).videos}
     assert stored[str(copies[0])] == digests[str(first)]
     assert stored[str(copies[1])] == digests[str(second)]
     assert stored.keys() == {str(path) for path in (first, files[2], *copies)}
 
 
 def test_further_files_of_a_content_that_does_not_decode_are_bad_too(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder
+    tmp_path: Path, index: LanceIndex, encoder: VideoColBERTEncoder
 ) -> None:
     bad = write_bad_files(tmp_path)["text"]
     copy = Path(shutil.copy(bad, tmp_path / "copy.mp4"))
@@ -310,11 +346,10 @@ def test_further_files_of_a_content_that_does_not_decode_are_bad_too(
 
 
 SCRIPT = """
-from video_colbert import Index, VideoColBERTEncoder, find_video_files, index_videos
+from video_colbert import VideoColBERTEncoder, open_index
 
 encoder = VideoColBERTEncoder.from_pretrained({model!r})
-index = Index.create({index!r}, model=encoder.reference, num_frames=encoder.num_frames)
-report = index_videos(index, encoder, find_video_files([{videos!r}]).files)
+report = open_index({index!r}, encoder).add([{videos!r}])
 print(len(report.added), len(report.bad))
 """
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from tests.video_files import write_clip
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 
 ROOT = Path(__file__).parents[3]
 CLIPS = 120
@@ -82,7 +82,7 @@ def test_index_command_killed_ten_times_and_finished_has_every_video_once(
     stored = []
     for _ in range(KILLS):
         kill_in_the_middle(killed, of_index[killed], generator)
-        stored.append(len(Index.open(killed)) if Index.exists(killed) else 0)
+        stored.append(len(LanceIndex.open(killed)) if LanceIndex.exists(killed) else 0)
     # Nothing that was stored is lost, and there were kills in the middle.
     assert stored == sorted(stored)
     assert len({number for number in stored if 0 < number < CLIPS}) >= 3

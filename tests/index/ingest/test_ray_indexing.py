@@ -17,7 +17,7 @@ from tests.video_files import write_clip
 from video_colbert.encoding.encoded import VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.errors import MissingExtraError
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 from video_colbert.index.ingest.ray_indexing import RayEncoders, _sized, index_videos_on_ray
 
 _VIDEOS = 200
@@ -47,7 +47,7 @@ def test_two_nodes_store_every_video_once_though_a_worker_is_killed(
     bad = tmp_path / "videos" / "bad.mp4"
     bad.write_text("These are words, not a film.")
     encoder = VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-    index = Index.create(tmp_path / "index", model=encoder.reference, num_frames=encoder.num_frames)
+    index = LanceIndex.create(tmp_path / "index", model=encoder.reference, num_frames=encoder.num_frames)
     killed: list[tuple[int, int]] = []
     killer = threading.Thread(target=_kill_a_worker, args=(tmp_path / "index", killed))
     killer.start()
@@ -65,7 +65,7 @@ def test_two_nodes_store_every_video_once_though_a_worker_is_killed(
     # What came through the cluster scores as what is encoded here.
     queries = encoder.encode_queries(["a red circle"])
     hits = {hit.video: hit.score for hit in index.search(queries, top_k=_VIDEOS)[0]}
-    local = Index.create(tmp_path / "local", model=encoder.reference, num_frames=encoder.num_frames)
+    local = LanceIndex.create(tmp_path / "local", model=encoder.reference, num_frames=encoder.num_frames)
     stored = {video.path: video for video in index.videos}
     local.add(
         [
@@ -84,7 +84,7 @@ def test_missing_ray_is_said_with_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     encoder = VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-    index = Index.create(tmp_path / "index", model=encoder.reference, num_frames=encoder.num_frames)
+    index = LanceIndex.create(tmp_path / "index", model=encoder.reference, num_frames=encoder.num_frames)
     with pytest.raises(MissingExtraError, match=r"pip install 'video-colbert\[ray\]'"):
         index_videos_on_ray(index, RayEncoders("m"), ["a.mp4"])
 
@@ -106,7 +106,7 @@ def _kill_a_worker(index: Path, killed: list[tuple[int, int]]) -> None:
     """Kills a process that encodes once some videos are stored."""
     deadline = time.monotonic() + 300
     while time.monotonic() < deadline:
-        stored = len(Index.open(index))
+        stored = len(LanceIndex.open(index))
         workers = _encoding_workers() if stored else []
         if workers:
             os.kill(workers[0], signal.SIGKILL)

@@ -10,7 +10,7 @@ import pytest
 
 from tests.index.made_tokens import level_score_by_loops
 from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 from video_colbert.index.lance.token_codecs import token_codec
 
 VIDEOS = {"1.mp4": 1, "6.mp4": 6, "3.mp4": 3, "4.mp4": 4}
@@ -38,7 +38,7 @@ def expected_scores(name: str, frames: int, codec: str) -> list[float]:
 
 def test_index_of_the_former_version_is_searched_as_before(former: tuple[Path, str]) -> None:
     folder, codec = former
-    index = Index.open(folder, model=MODEL)
+    index = LanceIndex.open(folder, model=MODEL)
     assert (len(index), index.codec, index.num_frames, index.needs_calibration) == (4, codec, 6, False)
     for query, hits in enumerate(index.search(make_queries())):
         scores = {Path(hit.video).name: hit.score for hit in hits}
@@ -50,11 +50,11 @@ def test_index_of_the_former_version_is_searched_as_before(former: tuple[Path, s
 
 def test_index_of_the_former_version_is_added_to_and_filtered(former: tuple[Path, str]) -> None:
     folder, codec = former
-    index = Index.open(folder)
+    index = LanceIndex.open(folder)
     # The name of this column is refused in a new index, where it would be a level's.
     index.add([make_video("2.mp4", frames=2, metadata={"num_tokens": 9, "genre": "news"})])
     index.remove(["digest of 1.mp4"])
-    reopened = Index.open(folder)
+    reopened = LanceIndex.open(folder)
     assert [Path(video.path).name for video in reopened.videos] == ["6.mp4", "3.mp4", "4.mp4", "2.mp4"]
     [hits, *_] = reopened.search(make_queries(), where="num_tokens > 6")
     assert {Path(hit.video).name: hit.score for hit in hits} == pytest.approx(

@@ -15,7 +15,7 @@ from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
-from video_colbert.index import Index, IndexedVideo
+from video_colbert.index import IndexedVideo, LanceIndex
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.token_codecs import token_codec
 
@@ -33,16 +33,16 @@ def files_below(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*") if path.is_file()}
 
 
-def names(index: Index) -> list[str]:
+def names(index: LanceIndex) -> list[str]:
     return [Path(video.path).name for video in index.videos]
 
 
 def test_search_scores_equal_the_formula_for_videos_of_different_lengths(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=6)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=6)
     stored = [make_video(f"{frames}.mp4", frames=frames) for frames in (1, 6, 3, 4)]
     index.add(stored)
     queries = make_queries()
-    results = Index.open(tmp_path).search(queries)
+    results = LanceIndex.open(tmp_path).search(queries)
     for row, hits in enumerate(results):
         expected = []
         for video, encoded in stored:
@@ -83,12 +83,12 @@ def test_index_of_three_levels_is_searched_as_the_formula_says(
     tmp_path: Path, weights: dict[str, float], exact_limit: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", exact_limit)
-    index = Index.create(tmp_path, model=MODEL, num_frames=6)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=6)
     stored = [make_three_level_video(f"{row}.mp4", row) for row in range(12)]
     index.add(stored[:7])
     index.add(stored[7:])
     queries = make_three_level_queries(weights)
-    for row, hits in enumerate(Index.open(tmp_path).search(queries, top_k=12)):
+    for row, hits in enumerate(LanceIndex.open(tmp_path).search(queries, top_k=12)):
         expected = []
         for video, encoded in stored:
             levels = {
@@ -108,9 +108,9 @@ def test_index_of_three_levels_is_searched_as_the_formula_says(
 
 def test_levels_of_an_index_keep_their_dimensions_in_every_codec(tmp_path: Path) -> None:
     for codec in ("float16", "int8"):
-        index = Index.create(tmp_path / codec, model=MODEL, num_frames=6, codec=codec)
+        index = LanceIndex.create(tmp_path / codec, model=MODEL, num_frames=6, codec=codec)
         index.add([make_three_level_video(f"{row}.mp4", row) for row in range(6)])
-        [best, *_] = Index.open(tmp_path / codec).search(make_three_level_queries({}))[0]
+        [best, *_] = LanceIndex.open(tmp_path / codec).search(make_three_level_queries({}))[0]
         assert set(best.level_scores) >= {"frame", "video"}
         schema = lancedb.connect(tmp_path / codec).open_table("videos").schema
         assert [schema.field(f"{level}_tokens").metadata for level in ("frame", "video", "speech")] == [
@@ -120,15 +120,15 @@ def test_levels_of_an_index_keep_their_dimensions_in_every_codec(tmp_path: Path)
 
 
 def test_level_that_cannot_name_a_column_is_refused(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     video, encoded = make_video("a.mp4")
     with pytest.raises(IndexStoreError, match="a level cannot be named 'On Screen'"):
         index.add([(video, replace(encoded, embeds={**encoded.embeds, "On Screen": torch.ones(2, 5)}))])
-    assert names(Index.open(tmp_path)) == []
+    assert names(LanceIndex.open(tmp_path)) == []
 
 
 def test_moments_are_where_the_summed_tokens_of_a_word_match_best(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=6)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=6)
     video, encoded = make_video("a.mp4", frames=6)
     index.add([(video, encoded)])
     queries = make_queries()
@@ -144,31 +144,31 @@ def test_moments_are_where_the_summed_tokens_of_a_word_match_best(tmp_path: Path
 
 
 def test_model_without_video_level_has_no_video_score(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4", has_video_level=False)])
-    hit = Index.open(tmp_path).search(make_queries(levels=("frame",)))[0][0]
+    hit = LanceIndex.open(tmp_path).search(make_queries(levels=("frame",)))[0][0]
     assert hit.level_scores == {"frame": hit.score}
 
 
 def test_equal_scores_keep_the_order_of_adding(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video(name, seed=1) for name in ("c.mp4", "a.mp4", "b.mp4")])
     hits = index.search(make_queries(1))[0]
     assert [Path(hit.video).name for hit in hits] == ["c.mp4", "a.mp4", "b.mp4"]
 
 
 def test_hit_of_a_window_has_its_bounds(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     video, encoded = make_video("a.mp4")
     index.add([(IndexedVideo(video.path, video.digest, 60.0, video.timestamps, start=10.0, end=20.0), encoded)])
     index.add([(IndexedVideo(video.path, video.digest, 60.0, video.timestamps, start=20.0), encoded)])
-    hits = Index.open(tmp_path).search(make_queries(1), group_windows=False)[0]
+    hits = LanceIndex.open(tmp_path).search(make_queries(1), group_windows=False)[0]
     assert [(hit.start, hit.end) for hit in hits] == [(10.0, 20.0), (20.0, 60.0)]
 
 
 def test_top_k_bounds_the_hits_and_an_empty_index_has_none(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
-    assert Index.open(tmp_path).search(make_queries()) == [[], [], []]
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
+    assert LanceIndex.open(tmp_path).search(make_queries()) == [[], [], []]
     index.add([make_video("a.mp4"), make_video("b.mp4")])
     assert [len(hits) for hits in index.search(make_queries(), top_k=1)] == [1, 1, 1]
     with pytest.raises(ValueError, match="top_k must be at least 1"):
@@ -176,57 +176,57 @@ def test_top_k_bounds_the_hits_and_an_empty_index_has_none(tmp_path: Path) -> No
 
 
 def test_adding_again_changes_nothing(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4"), make_video("b.mp4")])
     before = files_below(tmp_path)
-    Index.open(tmp_path).add([make_video("b.mp4"), make_video("a.mp4")])
-    assert names(Index.open(tmp_path)) == ["a.mp4", "b.mp4"]
+    LanceIndex.open(tmp_path).add([make_video("b.mp4"), make_video("a.mp4")])
+    assert names(LanceIndex.open(tmp_path)) == ["a.mp4", "b.mp4"]
     assert files_below(tmp_path) == before
 
 
 def test_other_content_at_a_known_path_takes_its_place(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4"), make_video("b.mp4")])
     index.add([make_video("a.mp4", digest="other", seed=99)])
-    reopened = Index.open(tmp_path)
+    reopened = LanceIndex.open(tmp_path)
     assert [video.digest for video in reopened.videos] == ["digest of b.mp4", "other"]
-    fresh = Index.create(tmp_path / "fresh", model=MODEL, num_frames=3)
+    fresh = LanceIndex.create(tmp_path / "fresh", model=MODEL, num_frames=3)
     fresh.add([make_video("b.mp4"), make_video("a.mp4", digest="other", seed=99)])
     assert reopened.search(make_queries()) == fresh.search(make_queries())
 
 
 def test_moved_files_keep_their_tokens(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4"), make_video("b.mp4")])
     before = index.search(make_queries(1))[0]
     index.move({"digest of a.mp4": "/elsewhere/c.mp4"})
-    after = Index.open(tmp_path).search(make_queries(1))[0]
+    after = LanceIndex.open(tmp_path).search(make_queries(1))[0]
     assert {hit.video for hit in after} == {"/elsewhere/c.mp4", "/videos/b.mp4"}
     assert [hit.score for hit in after] == [hit.score for hit in before]
 
 
 def test_other_model_is_refused_and_both_are_named(tmp_path: Path) -> None:
-    Index.create(tmp_path, model=MODEL, num_frames=3)
+    LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     with pytest.raises(
         ModelMismatchError, match=r"some/model at revision aaaa.*not with other/model at revision bbbb"
     ):
-        Index.open(tmp_path, model=ModelReference("other/model", "b" * 40))
-    assert Index.open(tmp_path, model=MODEL).model == MODEL
+        LanceIndex.open(tmp_path, model=ModelReference("other/model", "b" * 40))
+    assert LanceIndex.open(tmp_path, model=MODEL).model == MODEL
 
 
 def test_missing_and_existing_indexes_are_told_apart(tmp_path: Path) -> None:
     with pytest.raises(IndexStoreError, match="there is no index in"):
-        Index.open(tmp_path / "none")
-    Index.create(tmp_path, model=MODEL, num_frames=3)
+        LanceIndex.open(tmp_path / "none")
+    LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     with pytest.raises(IndexStoreError, match="there is an index in"):
-        Index.create(tmp_path, model=MODEL, num_frames=3)
+        LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     (tmp_path / "file").write_text("")
     with pytest.raises(IndexStoreError, match="cannot be made a folder"):
-        Index.create(tmp_path / "file", model=MODEL, num_frames=3)
+        LanceIndex.create(tmp_path / "file", model=MODEL, num_frames=3)
 
 
 def test_index_can_be_read_by_whom_the_user_lets_read_new_files(tmp_path: Path) -> None:
-    Index.create(tmp_path / "index", model=MODEL, num_frames=3).add([make_video("a.mp4")])
+    LanceIndex.create(tmp_path / "index", model=MODEL, num_frames=3).add([make_video("a.mp4")])
     (tmp_path / "usual").touch()
     modes = {path.stat().st_mode for path in files_below(tmp_path / "index")}
     assert modes == {(tmp_path / "usual").stat().st_mode}
@@ -234,7 +234,7 @@ def test_index_can_be_read_by_whom_the_user_lets_read_new_files(tmp_path: Path) 
 
 def test_table_can_be_read_without_this_package_and_names_the_model(tmp_path: Path) -> None:
     video, encoded = make_video("a.mp4")
-    Index.create(tmp_path, model=MODEL, num_frames=3).add([(video, encoded)])
+    LanceIndex.create(tmp_path, model=MODEL, num_frames=3).add([(video, encoded)])
     table = lancedb.connect(tmp_path).open_table("videos")
     [row] = table.search().to_list()
     described = {
@@ -257,11 +257,11 @@ def test_table_can_be_read_without_this_package_and_names_the_model(tmp_path: Pa
 
 
 def test_removed_videos_are_gone_and_counted(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video(name) for name in ("a.mp4", "b.mp4", "c.mp4")])
     assert index.remove(["digest of a.mp4", "digest of c.mp4", "never stored"]) == 2
     assert index.remove([]) == 0
-    reopened = Index.open(tmp_path)
+    reopened = LanceIndex.open(tmp_path)
     assert names(reopened) == ["b.mp4"]
     assert [hit.video for hit in reopened.search(make_queries(1))[0]] == ["/videos/b.mp4"]
     reopened.remove(["digest of b.mp4"])
@@ -271,7 +271,7 @@ def test_removed_videos_are_gone_and_counted(tmp_path: Path) -> None:
 
 
 def test_all_windows_of_a_replaced_video_are_replaced_one_by_one(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     windows = [(0.0, 10.0), (5.0, None)]
     for digest in ("old", "new"):
         video, encoded = make_video("a.mp4", digest=digest)
@@ -282,14 +282,14 @@ def test_all_windows_of_a_replaced_video_are_replaced_one_by_one(tmp_path: Path)
 
 
 def test_of_two_contents_of_one_path_in_one_call_the_last_is_stored(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4", digest="first"), make_video("a.mp4", digest="second")])
     assert [video.digest for video in index.videos] == ["second"]
 
 
 def test_reader_that_is_open_sees_what_a_writer_committed(tmp_path: Path) -> None:
-    writer = Index.create(tmp_path, model=MODEL, num_frames=3)
-    reader = Index.open(tmp_path)
+    writer = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
+    reader = LanceIndex.open(tmp_path)
     assert reader.search(make_queries(1)) == [[]]
     writer.add([make_video("a.mp4"), make_video("b.mp4")])
     assert len(reader) == 2
@@ -298,7 +298,7 @@ def test_reader_that_is_open_sees_what_a_writer_committed(tmp_path: Path) -> Non
     writer.add([make_video("c.mp4"), make_video("d.mp4")])
     writer.move({"digest of b.mp4": "/elsewhere/b.mp4"})
     # What the reader holds in memory of the earlier version gives the same as reading all anew.
-    assert reader.search(make_queries()) == Index.open(tmp_path).search(make_queries())
+    assert reader.search(make_queries()) == LanceIndex.open(tmp_path).search(make_queries())
     assert {hit.video for hit in reader.search(make_queries(1))[0]} == {
         "/videos/c.mp4",
         "/videos/d.mp4",
@@ -310,8 +310,8 @@ def test_many_small_commits_are_compacted_and_change_no_result(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("video_colbert.index.lance.table._MAX_FRAGMENTS", 8)
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
-    reader = Index.open(tmp_path)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
+    reader = LanceIndex.open(tmp_path)
     stored = [make_video(f"{number}.mp4") for number in range(20)]
     for pair in stored[:15]:
         index.add([pair])
@@ -320,7 +320,7 @@ def test_many_small_commits_are_compacted_and_change_no_result(
         index.add([pair])
     table = lancedb.connect(tmp_path).open_table("videos")
     assert table.stats()["fragment_stats"]["num_fragments"] < 8
-    at_once = Index.create(tmp_path / "at once", model=MODEL, num_frames=3)
+    at_once = LanceIndex.create(tmp_path / "at once", model=MODEL, num_frames=3)
     at_once.add(stored)
     assert names(index) == names(at_once)
     assert reader.search(make_queries(), top_k=20) == at_once.search(make_queries(), top_k=20)
@@ -328,11 +328,11 @@ def test_many_small_commits_are_compacted_and_change_no_result(
 
 @pytest.mark.parametrize("codec", ["float16", "int8", "int4"])
 def test_tokens_are_scored_as_the_codec_stored_them(tmp_path: Path, codec: str) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=6, codec=codec)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=6, codec=codec)
     stored = [make_video(f"{frames}.mp4", frames=frames) for frames in (1, 6, 3, 4)]
     index.add(stored)
     queries = make_queries()
-    for row, hits in enumerate(Index.open(tmp_path).search(queries)):
+    for row, hits in enumerate(LanceIndex.open(tmp_path).search(queries)):
         scores = {hit.video: hit.level_scores["frame"] for hit in hits}
         for video, encoded in stored:
             decoded = token_codec(codec).decode(token_codec(codec).encode(encoded.embeds["frame"]), WIDTH)
@@ -343,12 +343,12 @@ def test_tokens_are_scored_as_the_codec_stored_them(tmp_path: Path, codec: str) 
 
 
 def test_merged_tokens_keep_the_times_of_what_they_stand_for(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=6, merge_similarity=0.99)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=6, merge_similarity=0.99)
     video, encoded = make_video("a.mp4", frames=6)
     same = encoded.embeds["frame"].clone()
     same[1:3] = same[0]
     index.add([(video, replace(encoded, embeds={**encoded.embeds, "frame": same}))])
-    [stored] = Index.open(tmp_path).videos
+    [stored] = LanceIndex.open(tmp_path).videos
     assert stored.timestamps == pytest.approx((0.5, 1.5, 2.0, 2.5))
     [[hit]] = index.search(make_queries(1))
     assert hit.level_scores["frame"] == pytest.approx(
@@ -361,14 +361,14 @@ def test_merged_tokens_keep_the_times_of_what_they_stand_for(tmp_path: Path) -> 
 
 def test_options_that_do_not_exist_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"codec must be one of float16, int8, int4; got 'int2'"):
-        Index.create(tmp_path, model=MODEL, num_frames=3, codec="int2")
+        LanceIndex.create(tmp_path, model=MODEL, num_frames=3, codec="int2")
     with pytest.raises(ValueError, match="merge_similarity must be above 0 and at most 1, got 2"):
-        Index.create(tmp_path, model=MODEL, num_frames=3, merge_similarity=2.0)
-    assert not Index.exists(tmp_path)
+        LanceIndex.create(tmp_path, model=MODEL, num_frames=3, merge_similarity=2.0)
+    assert not LanceIndex.exists(tmp_path)
 
 
 def test_vectors_of_another_dimension_or_other_levels_are_refused_and_both_are_named(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4")])
     video, encoded = make_video("b.mp4")
     wide = replace(encoded, embeds={"frame": torch.ones(3, 16), "video": torch.ones(5, 16)})
@@ -386,46 +386,46 @@ def test_index_of_another_schema_version_is_refused(tmp_path: Path, monkeypatch:
     with monkeypatch.context() as patch:
         patch.setattr("video_colbert.index.lance.schema.SCHEMA_VERSION", 99)
         patch.setattr("video_colbert.index.lance.schema._READ_VERSIONS", ("99",))
-        Index.create(tmp_path, model=MODEL, num_frames=3)
+        LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     with pytest.raises(IndexStoreError, match="schema version 99, this release reads 2 and 3; index the videos again"):
-        Index.open(tmp_path)
+        LanceIndex.open(tmp_path)
 
 
 def test_index_of_the_former_two_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "videos.jsonl").write_text("{}\n")
     (tmp_path / "tokens.safetensors").write_bytes(b"")
-    assert Index.exists(tmp_path)
+    assert LanceIndex.exists(tmp_path)
     with pytest.raises(IndexStoreError, match=r"made by an earlier version; .*index the videos again"):
-        Index.open(tmp_path)
+        LanceIndex.open(tmp_path)
     with pytest.raises(IndexStoreError, match="there is an index in"):
-        Index.create(tmp_path, model=MODEL, num_frames=3)
+        LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
 
 
 def test_table_of_something_else_is_no_index(tmp_path: Path) -> None:
     lancedb.connect(tmp_path).create_table("videos", [{"id": "a"}])
     with pytest.raises(IndexStoreError, match="is no index of video-colbert"):
-        Index.open(tmp_path)
+        LanceIndex.open(tmp_path)
 
 
 def test_address_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IndexStoreError, match="ftp://host/index is no address of an index; use a folder or s3"):
-        Index.create("ftp://host/index", model=MODEL, num_frames=3)
+        LanceIndex.create("ftp://host/index", model=MODEL, num_frames=3)
 
 
 def test_stored_calibration_is_used_by_every_later_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     with pytest.raises(ValueError, match="holds no videos to calibrate"):
         index.calibrate()
     index.add([make_video(f"{number}.mp4", frames=1 + number % 4) for number in range(60)])
     assert index.needs_calibration
     calibration = index.calibrate()
     assert not index.needs_calibration
-    reader = Index.open(tmp_path)
+    reader = LanceIndex.open(tmp_path)
     monkeypatch.setattr("video_colbert.index.search.searcher.Searcher.calibrate", None)
     assert len(reader.search(make_queries(1), top_k=5)[0]) == 5
     assert reader.calibration == calibration
-    writer = Index.open(tmp_path)
+    writer = LanceIndex.open(tmp_path)
     writer.add([make_video(f"{number}.mp4") for number in range(60, 130)])
     assert writer.needs_calibration
 
@@ -434,11 +434,11 @@ def test_index_that_holds_its_tokens_gives_the_hits_of_one_that_reads_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video(f"{number}.mp4", frames=1 + number % 4, seed=number) for number in range(60)])
     index.calibrate()
     queries = make_queries(3)
-    reading, holding = Index.open(tmp_path), Index.open(tmp_path, hold_tokens=True)
+    reading, holding = LanceIndex.open(tmp_path), LanceIndex.open(tmp_path, hold_tokens=True)
     assert holding.search(queries, top_k=5) == reading.search(queries, top_k=5)
     read: list[int] = []
     monkeypatch.setattr(IndexSnapshot, "bags", _counting(IndexSnapshot.bags, read))

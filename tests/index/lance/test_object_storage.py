@@ -9,7 +9,7 @@ from moto.server import ThreadedMotoServer
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 
 BUCKET = "videos"
 
@@ -47,11 +47,11 @@ def test_index_in_object_storage_does_what_one_in_a_folder_does(
     tmp_path_factory: pytest.TempPathFactory, options: dict[str, str]
 ) -> None:
     address = f"s3://{BUCKET}/some/index"
-    assert not Index.exists(address, storage_options=options)
-    remote = Index.create(address, model=MODEL, num_frames=3, storage_options=options)
-    local = Index.create(tmp_path_factory.mktemp("index"), model=MODEL, num_frames=3)
-    assert Index.exists(address, storage_options=options)
-    reader = Index.open(address, model=MODEL, storage_options=options)
+    assert not LanceIndex.exists(address, storage_options=options)
+    remote = LanceIndex.create(address, model=MODEL, num_frames=3, storage_options=options)
+    local = LanceIndex.create(tmp_path_factory.mktemp("index"), model=MODEL, num_frames=3)
+    assert LanceIndex.exists(address, storage_options=options)
+    reader = LanceIndex.open(address, model=MODEL, storage_options=options)
     for index in (remote, local):
         index.add([make_video(f"{number}.mp4", metadata={"number": number}) for number in range(5)])
         index.add([make_video("1.mp4", digest="other", seed=99), make_video("5.mp4", start=1.0, end=2.0)])
@@ -69,17 +69,17 @@ def test_endpoint_and_credentials_come_from_the_environment(
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    Index.create(f"s3://{BUCKET}/environment", model=MODEL, num_frames=3).add([make_video("a.mp4")])
-    assert len(Index.open(f"s3://{BUCKET}/environment")) == 1
+    LanceIndex.create(f"s3://{BUCKET}/environment", model=MODEL, num_frames=3).add([make_video("a.mp4")])
+    assert len(LanceIndex.open(f"s3://{BUCKET}/environment")) == 1
 
 
 def test_errors_of_the_storage_are_one_sentence(options: dict[str, str]) -> None:
     with pytest.raises(IndexStoreError, match=f"there is no index in s3://{BUCKET}/nothing; make one"):
-        Index.open(f"s3://{BUCKET}/nothing", storage_options=options)
+        LanceIndex.open(f"s3://{BUCKET}/nothing", storage_options=options)
     with pytest.raises(
         IndexStoreError, match=r"s3://no-bucket/x cannot be .* \(The specified bucket does not exist\)$"
     ):
-        Index.create("s3://no-bucket/x", model=MODEL, num_frames=3, storage_options=options)
-    Index.create(f"s3://{BUCKET}/mine", model=MODEL, num_frames=3, storage_options=options)
+        LanceIndex.create("s3://no-bucket/x", model=MODEL, num_frames=3, storage_options=options)
+    LanceIndex.create(f"s3://{BUCKET}/mine", model=MODEL, num_frames=3, storage_options=options)
     with pytest.raises(ModelMismatchError, match="made with some/model"):
-        Index.open(f"s3://{BUCKET}/mine", model=ModelReference("other/model", "b"), storage_options=options)
+        LanceIndex.open(f"s3://{BUCKET}/mine", model=ModelReference("other/model", "b"), storage_options=options)

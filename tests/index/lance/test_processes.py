@@ -12,7 +12,7 @@ import pytest
 
 from tests.index.index_processes import ReaderReport, add_all, content_of, read_for, write_for
 from tests.index.made_videos import MODEL, make_queries
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 
 ROOT = Path(__file__).parents[3]
 # LanceDB runs threads, which do not survive a fork.
@@ -21,9 +21,9 @@ SPAWN = multiprocessing.get_context("spawn")
 ADDING_ONE_BY_ONE = """
 import sys
 from tests.index.index_processes import content_of
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 
-index = Index.open(sys.argv[1])
+index = LanceIndex.open(sys.argv[1])
 for number in range(10_000):
     index.add([content_of(number, 0)])
     print(number, flush=True)
@@ -32,7 +32,7 @@ for number in range(10_000):
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(60, marks=pytest.mark.slow)])
 def test_readers_get_right_hits_only_while_a_writer_changes_the_index(tmp_path: Path, seconds: int) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([content_of(number, 0) for number in range(20)])
     reports: multiprocessing.queues.Queue[ReaderReport] = SPAWN.Queue()
     # Processes take a few seconds to start; the writer outlasts the readers' searches.
@@ -50,14 +50,14 @@ def test_readers_get_right_hits_only_while_a_writer_changes_the_index(tmp_path: 
 
 
 def test_two_writers_of_the_same_videos_store_each_once(tmp_path: Path) -> None:
-    Index.create(tmp_path, model=MODEL, num_frames=3)
+    LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     writers = [SPAWN.Process(target=add_all, args=(tmp_path, seed)) for seed in range(2)]
     for process in writers:
         process.start()
     for process in writers:
         process.join()
         assert process.exitcode == 0
-    videos = Index.open(tmp_path).videos
+    videos = LanceIndex.open(tmp_path).videos
     assert sorted(video.id for video in videos) == sorted(content_of(number, 0)[0].id for number in range(40))
 
 
@@ -65,7 +65,7 @@ def test_every_acknowledged_add_survives_a_kill(tmp_path: Path) -> None:
     folders = [tmp_path / str(number) for number in range(3)]
     children = []
     for folder in folders:
-        Index.create(folder, model=MODEL, num_frames=3)
+        LanceIndex.create(folder, model=MODEL, num_frames=3)
         children.append(
             subprocess.Popen(
                 [sys.executable, "-c", ADDING_ONE_BY_ONE, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True
@@ -81,10 +81,10 @@ def test_every_acknowledged_add_survives_a_kill(tmp_path: Path) -> None:
         child.wait()
         child.stdout.close()
         acknowledged = [int(line) for line in lines]
-        index = Index.open(folder)
+        index = LanceIndex.open(folder)
         stored = [video.metadata["number"] for video in index.videos]
         # The one that was being added may be there or not.
         assert stored in (acknowledged, [*acknowledged, acknowledged[-1] + 1])
         assert len(index.search(make_queries(1), top_k=1000)[0]) == len(stored)
         index.add([content_of(number, 0) for number in range(len(stored) + 5)])
-        assert len(Index.open(folder)) == len(stored) + 5
+        assert len(LanceIndex.open(folder)) == len(stored) + 5

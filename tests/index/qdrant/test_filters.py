@@ -11,7 +11,7 @@ from tests.index.made_clusters import MODEL, make_queries, make_videos
 from tests.index.qdrant.made_indexes import URI
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.errors import FilterError, IndexStoreError
-from video_colbert.index import Index, IndexedVideo
+from video_colbert.index import IndexedVideo, LanceIndex
 from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
@@ -84,10 +84,10 @@ CONDITIONS: dict[str, Callable[[IndexedVideo], bool]] = {
 
 
 @pytest.fixture(scope="module")
-def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[QdrantIndex, Index]]:
+def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[QdrantIndex, LanceIndex]]:
     """The same library in Qdrant and in a local index."""
     client = QdrantClient(":memory:")
-    local = Index.create(tmp_path_factory.mktemp("library"), model=MODEL, num_frames=12)
+    local = LanceIndex.create(tmp_path_factory.mktemp("library"), model=MODEL, num_frames=12)
     local.add(make_library())
     yield make_index(client), local
     client.close()
@@ -95,7 +95,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[QdrantIndex
 
 @pytest.mark.parametrize("where", CONDITIONS)
 def test_hits_are_those_of_a_scan_of_the_videos_that_satisfy_the_condition(
-    both: tuple[QdrantIndex, Index], where: str
+    both: tuple[QdrantIndex, LanceIndex], where: str
 ) -> None:
     index, local = both
     queries = make_queries(2)
@@ -182,7 +182,7 @@ def test_metadata_that_is_set_later_is_found_and_what_is_unset_is_not(client: Qd
     ],
 )
 def test_a_condition_that_cannot_be_answered_is_refused(
-    both: tuple[QdrantIndex, Index], where: str, message: str
+    both: tuple[QdrantIndex, LanceIndex], where: str, message: str
 ) -> None:
     with pytest.raises(FilterError) as raised:
         both[0].search(make_queries(1), where=where)

@@ -15,9 +15,9 @@ from torch.nn.functional import normalize
 from tests.index.made_clusters import MODEL, make_queries, make_videos
 from tests.index.qdrant.made_indexes import URI, Videos
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags
+from video_colbert.encoding.hits import SearchHit
 from video_colbert.errors import ModelMismatchError
-from video_colbert.index import Index
-from video_colbert.index.hits import SearchHit
+from video_colbert.index import LanceIndex
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
 pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
@@ -92,7 +92,7 @@ def test_three_levels_are_scored_as_the_formula_says_and_as_the_local_index_does
     videos, queries = make_spoken_videos(60), make_spoken_queries(6, weights)
     index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
     index.add(videos)
-    table = Index.create(tmp_path / "table", model=MODEL, num_frames=12)
+    table = LanceIndex.create(tmp_path / "table", model=MODEL, num_frames=12)
     table.add(videos)
     found = index.search(queries, top_k=9)
     assert found == table.search(queries, top_k=9)
@@ -106,7 +106,7 @@ def test_videos_without_tokens_on_any_level_that_counts_are_not_found(client: Qd
     videos, queries = make_spoken_videos(30), make_spoken_queries(4, {"speech": 1.0})
     index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)
     index.add(videos)
-    table = Index.create(tmp_path / "table", model=MODEL, num_frames=12)
+    table = LanceIndex.create(tmp_path / "table", model=MODEL, num_frames=12)
     table.add(videos)
     found = index.search(queries, top_k=30)
     assert found == table.search(queries, top_k=30)

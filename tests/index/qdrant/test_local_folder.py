@@ -13,7 +13,7 @@ import pytest
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos
 from video_colbert.errors import IndexStoreError
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
 
@@ -57,7 +57,7 @@ def test_what_was_stored_changed_and_removed_is_so_after_reopening(tmp_path: Pat
     index.close()
     again = QdrantIndex.open(address(tmp_path / "qdrant"), model=MODEL)
     assert (again.videos, again.search(queries), again.search(queries, where="place = 'Rome' or row > 20")) == before
-    table = Index.create(tmp_path / "table", model=MODEL, num_frames=12)
+    table = LanceIndex.create(tmp_path / "table", model=MODEL, num_frames=12)
     table.add([entry for row, entry in enumerate(videos) if row != 2])
     table.move({videos[0][0].id: "/moved.mp4"})
     assert again.search(queries) == table.search(queries)

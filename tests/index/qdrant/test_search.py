@@ -9,8 +9,8 @@ from qdrant_client import QdrantClient
 from tests.index.made_clusters import MODEL, make_queries, make_videos, mean_max_sim_by_loops
 from tests.index.qdrant.made_indexes import URI, Videos, make_index, windows_of
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
-from video_colbert.index import Index
-from video_colbert.index.hits import SearchHit
+from video_colbert.encoding.hits import SearchHit
+from video_colbert.index import LanceIndex
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 
 # The client's local mode says of every payload index that it has no effect there.
@@ -39,7 +39,7 @@ def assert_equals(hits: list[SearchHit], expected: list[tuple[float, str]]) -> N
 
 def test_fifty_queries_give_the_hits_of_the_local_index(client: QdrantClient, tmp_path: Path) -> None:
     videos, queries = make_videos(150), make_queries(50)
-    local = Index.create(tmp_path / "local", model=MODEL, num_frames=12)
+    local = LanceIndex.create(tmp_path / "local", model=MODEL, num_frames=12)
     local.add(videos)
     expected = local.search(queries, top_k=10)
     found = make_index(client, videos).search(queries, top_k=10)

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from video_colbert.encoding.display import picture_uri
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.hits import Moment, find_moments
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.retrieval import EncodedSplit
-from video_colbert.index.display import picture_uri
-from video_colbert.index.hits import Moment, find_moments
 from video_colbert.processing import VideoDecodingError
 from video_colbert.processing.video_sources import source_name
 

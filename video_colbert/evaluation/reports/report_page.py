@@ -7,12 +7,12 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+from video_colbert.encoding.display import format_seconds
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.reports.failures import Failure, MatchedVideo
 from video_colbert.evaluation.reports.report import REPORT_FILE, EvaluationReport
 from video_colbert.evaluation.reports.svg_plots import rank_plot, score_plot
 from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
-from video_colbert.index.display import format_seconds
 from video_colbert.whole_files import write_whole
 
 PAGE_FILE = "report.html"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo
-from video_colbert.index.ingest.windows import Window
+from video_colbert.index.windows import Window
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,9 @@ from tqdm import tqdm
 from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import MetadataValue
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.plan import IngestPlan, stored_contents
 from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
-from video_colbert.index.ingest.windows import WindowSettings
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.search.scoring import check_interaction
 from video_colbert.index.video_index import VideoIndex
@@ -25,9 +24,7 @@ def index_videos(
     files: Sequence[str | os.PathLike[str]],
     *,
     batch_size: int = 8,
-    num_frames: int | None = None,
     workers: int | None = None,
-    windows: WindowSettings | None = None,
     metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
@@ -35,24 +32,23 @@ def index_videos(
     """Adds files to an index.
 
     Files are told apart by content, so running again on a folder encodes only what is new or changed. What was
-    encoded is written from time to time, and when the run is interrupted.
+    encoded is written from time to time, and when the run is interrupted. The index says how videos are cut and how
+    many frames are sampled.
 
     Args:
         index: an index made with the encoder's model.
         encoder: what encodes; one for each device, where there are several.
         files: absolute paths, or URLs.
         batch_size: clips that go through the model together, at most.
-        num_frames: frames sampled from each clip; the index's own number by default.
         workers: decoding processes; by default one for each core.
-        windows: how long videos are cut; None to index each as a whole.
         metadata: by file, values by column for searches to filter by; also set where a file is in the index
             already, and there a column of which it has no value is emptied. Other files' metadata is left.
         timeout: seconds after which a file that is read or decoded is given up and reported as bad.
         seconds_between_writes: how long encoded videos may wait to be written.
 
     Raises:
-        IndexStoreError: the index samples another number of frames, cannot take the metadata, cannot be written, or
-            cannot score as the encoder's model does.
+        IndexStoreError: the index cannot take the metadata, cannot be written, cannot score as the encoder's model
+            does, or holds windows without saying how they are cut.
         EncodingError: more frames than the model has positions for.
         WorkerError: no decoding process can be started.
         ValueError: a number that is out of range.
@@ -60,19 +56,15 @@ def index_videos(
     encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
     for each in encoders:
         check_interaction(each.model.config.interaction)
-    num_frames = index.num_frames if num_frames is None else num_frames
-    if num_frames != index.num_frames:
-        raise IndexStoreError(
-            f"the index in {index.location} samples {index.num_frames} frames a video, not {num_frames}; use that "
-            "number or another index folder"
-        )
     metadata = metadata or {}
     index.check_metadata(metadata.values())
     paths = list(dict.fromkeys(os.fspath(file) for file in files))
-    plan = IngestPlan(paths, stored_contents(index.videos), windows)
+    plan = IngestPlan(paths, stored_contents(check_cut(index)), index.windows)
     report = ReportBuilder()
     with (
-        BulkEncoder(encoders, batch_size=batch_size, num_frames=num_frames, workers=workers, timeout=timeout) as bulk,
+        BulkEncoder(
+            encoders, batch_size=batch_size, num_frames=index.num_frames, workers=workers, timeout=timeout
+        ) as bulk,
         IndexWriter(index, metadata, seconds_between_writes) as writer,
     ):
         try:
@@ -89,3 +81,18 @@ def index_videos(
             raise
         described, replaced = writer.finish()
     return report.finish(paths, described=described, replaced=replaced)
+
+
+def check_cut(index: VideoIndex) -> tuple[IndexedVideo, ...]:
+    """What an index holds, once it is known that windows are only there where it says how they are cut.
+
+    Raises:
+        IndexStoreError: there are windows in an index that is of whole videos, whose place whole videos would take.
+    """
+    videos = index.videos
+    if index.windows is None and any(video.start is not None or video.end is not None for video in videos):
+        raise IndexStoreError(
+            f"the index in {index.location} holds windows of videos but does not say how they are cut; index the "
+            "videos again into another one, which is made with the windows"
+        )
+    return videos

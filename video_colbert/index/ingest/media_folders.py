@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from video_colbert.dataset_builders.video_files import AUDIO_EXTENSIONS, VIDEO_EXTENSIONS, look_through
+from video_colbert.encoding.encoded import BadVideo
 
 # Audio files are taken too: who keeps them among videos is told that they hold no picture.
 _MEDIA_EXTENSIONS = VIDEO_EXTENSIONS | AUDIO_EXTENSIONS
@@ -31,6 +32,18 @@ class FoundFiles:
     hidden: int = 0
     dangling: list[Path] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)
+
+    def bad_folders(self) -> list[BadVideo]:
+        """The folders that could not be looked into, as a report lists them."""
+        return [
+            BadVideo(str(folder), f"the folder cannot be looked into: {reason}")
+            for folder, reason in self.unreadable.items()
+        ]
+
+    def passed_over(self) -> dict[str, int]:
+        """The number of files that were left out, by suffix or in words."""
+        others = {"hidden": self.hidden, "links to nothing or no files": len(self.dangling)}
+        return {**self.left_out, **{kind: number for kind, number in others.items() if number}}
 
 
 def find_video_files(sources: Iterable[str | os.PathLike[str]], *, may_be_empty: bool = False) -> FoundFiles:

@@ -15,7 +15,7 @@ from video_colbert.encoding.media_files import is_remote
 from video_colbert.encoding.task_queue import Task
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, FileContent, IngestEvent, Moved, Present
-from video_colbert.index.ingest.windows import TooManyWindowsError, Window, WindowSettings, video_windows
+from video_colbert.index.windows import TooManyWindowsError, Window, WindowSettings, video_windows
 from video_colbert.processing.video_sources import source_name
 
 

@@ -21,11 +21,12 @@ from video_colbert.encoding.pretrained import DType, ModelReference
 from video_colbert.errors import MissingExtraError, ModelMismatchError
 from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.index.ingest.events import Duplicate, Encoded, FileContent, IngestEvent
+from video_colbert.index.ingest.indexing import check_cut
 from video_colbert.index.ingest.plan import IngestPlan, StoredContent, stored_contents
 from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
-from video_colbert.index.ingest.windows import WindowSettings
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.video_index import VideoIndex
+from video_colbert.index.windows import WindowSettings
 
 # Files that are done again when their encoder is lost.
 _FILES_AT_A_TIME = 32
@@ -61,7 +62,6 @@ def index_videos_on_ray(
     files: Sequence[str],
     *,
     address: str | None = None,
-    windows: WindowSettings | None = None,
     metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
     files_at_a_time: int = _FILES_AT_A_TIME,
     seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
@@ -76,7 +76,6 @@ def index_videos_on_ray(
         encoders: what encodes.
         files: URLs, or paths that mean the same file on every machine.
         address: of the cluster, such as "auto"; None to use the connection there is, or to start Ray here.
-        windows: how long videos are cut; None to index each as a whole.
         metadata: as of `index_videos`.
         files_at_a_time: files that an encoder gets at once.
         seconds_between_writes: how long encoded videos may wait to be written.
@@ -99,7 +98,7 @@ def index_videos_on_ray(
     paths = list(dict.fromkeys(files))
     encoders = _sized(encoders, ray.nodes())
     number, gpus = encoders.encoders or 1, ray.cluster_resources().get("GPU", 0)
-    job = _Job(encoders, index.model, index.num_frames, windows, stored_contents(index.videos))
+    job = _Job(encoders, index.model, index.num_frames, index.windows, stored_contents(check_cut(index)))
     encoded = ray.data.from_items(
         [{"path": path} for path in paths], override_num_blocks=max(-(-len(paths) // files_at_a_time), 1)
     ).map_batches(

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from video_colbert.console import printable
 from video_colbert.encoding.encoded import BadVideo
 from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, IngestEvent, Moved, Present
 
+# Bad files that are shown before the rest is only counted.
+_SHOWN = 10
 
-@dataclass
+
+@dataclass(repr=False)
 class IndexingReport:
-    """What a run did with each file.
+    """What a run did with each file; shown as a line of counts, and the first bad files.
 
     Attributes:
         added: files that were encoded, or windows of them, and are in the index now.
@@ -24,6 +28,7 @@ class IndexingReport:
         described: files that were in the index and have other metadata now.
         clips: how many videos and windows were added.
         replaced: how many videos and windows were removed because their file has other content or windows now.
+        left_out: number of files in folders that were left out, by suffix where they are no media files.
     """
 
     added: list[str] = field(default_factory=list)
@@ -35,6 +40,35 @@ class IndexingReport:
     described: list[str] = field(default_factory=list)
     clips: int = 0
     replaced: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        lines = [", ".join(f"{number} {kind}" for kind, number in self.counts().items()), *self.bad_lines()[:_SHOWN]]
+        if len(self.bad) > _SHOWN:
+            lines.append(f"  and {len(self.bad) - _SHOWN} more bad files")
+        return "\n".join(lines)
+
+    def counts(self) -> dict[str, int]:
+        """The number of files by what became of them, in words; of kinds that there are none of, only "added"."""
+        kinds = {
+            "added": len(self.added),
+            "already there": len(self.present),
+            "moved": len(self.moved),
+            "of the same content as another": len(self.duplicates),
+            "with other metadata": len(self.described),
+            "left out of folders": sum(self.left_out.values()),
+            "of high dynamic range, taken as stored": len(self.high_range),
+            "bad": len(self.bad),
+        }
+        return {kind: number for kind, number in kinds.items() if number or kind == "added"}
+
+    def bad_lines(self) -> list[str]:
+        """A line for each bad file, with the reason."""
+        return [f"  {printable(video.source)}: {printable(video.reason)}" for video in self.bad]
+
+    def high_range_lines(self) -> list[str]:
+        """A line for each file of high dynamic range, with its curve."""
+        return [f"  {printable(path)}: {curve}" for path, curve in sorted(self.high_range.items())]
 
 
 class ReportBuilder:

@@ -11,12 +11,14 @@ import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from typing_extensions import override
+
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.pretrained import ModelReference
-from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.errors import IndexStoreError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
-from video_colbert.index.hits import SearchHit
 from video_colbert.index.indexed_video import (
     COPIES_FIELD,
     IndexedVideo,
@@ -43,22 +45,25 @@ from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields, new_metadata_fields
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.search.scoring import check_queries
+from video_colbert.index.video_index import VideoIndex, check_model
+from video_colbert.index.windows import WindowSettings
 
 # Of the format that came before the table.
 _EARLIER_FILE = "videos.jsonl"
 
 
-class Index:
+class LanceIndex(VideoIndex):
     """A searchable collection of encoded videos in a folder or in object storage; make one with `create` or `open`.
 
     Attributes:
         location: the folder, or the address such as `s3://bucket/name`.
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
+        windows: how long videos are cut; None for videos as a whole.
         merge_similarity: cosine from which neighbouring tokens were merged; None where none were.
 
     Example:
-        index = Index.open("my-index", model=encoder.reference)
+        index = LanceIndex.open("my-index", model=encoder.reference)
         hits = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5, where="year >= 2020")[0]
     """
 
@@ -67,17 +72,19 @@ class Index:
         self.location = table.location
         self.model = header.model
         self.num_frames = header.num_frames
+        self.windows = header.windows
         self.merge_similarity = header.merge_similarity
         self._codec = token_codec(header.codec)
         self._table = table
         self._latest = LatestSnapshot(table, self._codec, hold_tokens=hold_tokens)
 
+    @override
     def __len__(self) -> int:
         return self._latest.read(len)
 
     @property
+    @override
     def videos(self) -> tuple[IndexedVideo, ...]:
-        """What is stored, in the order it was added; a video whose path changed counts as added then."""
         return self._latest.read(lambda snapshot: snapshot.videos)
 
     @staticmethod
@@ -103,8 +110,10 @@ class Index:
         num_frames: int | None,
         codec: str = "float16",
         merge_similarity: float | None = None,
+        windows: WindowSettings | None = None,
+        hold_tokens: bool = False,
         storage_options: Mapping[str, str] | None = None,
-    ) -> Index:
+    ) -> LanceIndex:
         """Makes an empty index, and its folder if need be.
 
         Args:
@@ -114,6 +123,8 @@ class Index:
             codec: how tokens are stored, one of `token_codecs.CODEC_NAMES`; a smaller one loses some of each score.
             merge_similarity: cosine from which tokens of a video that are neighbours in time are merged into one,
                 above 0 and at most 1; None to store them all.
+            windows: how long videos will be cut; None for videos as a whole.
+            hold_tokens: as `open`.
             storage_options: LanceDB's options for object storage, such as `endpoint` or `region`; what is not
                 given comes from the environment (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID` and so on).
 
@@ -126,8 +137,8 @@ class Index:
             raise IndexStoreError(f"there is an index in {address} already; open it or choose another folder")
         if merge_similarity is not None and not 0.0 < merge_similarity <= 1.0:
             raise ValueError(f"merge_similarity must be above 0 and at most 1, got {merge_similarity}")
-        header = IndexHeader(model, num_frames, token_codec(codec).name, merge_similarity)
-        return cls(LanceTable.create(address, empty_schema(header), storage_options))
+        header = IndexHeader(model, num_frames, token_codec(codec).name, merge_similarity, windows)
+        return cls(LanceTable.create(address, empty_schema(header), storage_options), hold_tokens=hold_tokens)
 
     @classmethod
     def open(
@@ -137,7 +148,7 @@ class Index:
         model: ModelReference | None = None,
         hold_tokens: bool = False,
         storage_options: Mapping[str, str] | None = None,
-    ) -> Index:
+    ) -> LanceIndex:
         """Opens an index.
 
         Args:
@@ -162,12 +173,12 @@ class Index:
             raise IndexStoreError(f"there is no index in {address}; make one with `video-colbert index`")
         index = cls(LanceTable.open(address, storage_options), hold_tokens=hold_tokens)
         if model is not None:
-            index.check_model(model)
+            check_model(index, model)
         return index
 
     @property
+    @override
     def calibration(self) -> Calibration | None:
-        """How the last search chose its number of candidates; None where it scored all videos, or there was none."""
         searcher = self._latest.searcher
         return None if searcher is None or searcher.is_exact else searcher.calibration
 
@@ -176,32 +187,18 @@ class Index:
         """How tokens are stored, one of `token_codecs.CODEC_NAMES`."""
         return self._codec.name
 
-    def check_model(self, model: ModelReference) -> None:
-        """Checks that vectors of this model can be compared with those stored.
+    @property
+    @override
+    def options(self) -> Mapping[str, object]:
+        return {"codec": self.codec, "merge_similarity": self.merge_similarity}
 
-        Raises:
-            ModelMismatchError: the index was made by another model or another revision.
-        """
-        if model.revision != self.model.revision:
-            raise ModelMismatchError(
-                f"the index in {self.location} was made with {self.model}, not with {model}; use that model or "
-                "another index folder"
-            )
+    @override
+    def close(self) -> None:
+        # Nothing stays open between two calls.
+        return
 
+    @override
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
-        """Adds videos in one commit; when this returns they are stored for good.
-
-        What is there already (same content and window) is left; another content at a known path and window
-        takes the old one's place. Metadata may have columns that are new to the index.
-
-        Args:
-            videos: what to know of each video, and its tokens.
-
-        Raises:
-            ModelMismatchError: tokens have another dimension or other levels than those stored.
-            IndexStoreError: the index cannot be written, or metadata does not fit its columns; what was stored
-                is as before.
-        """
         of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
         added = {video.id: (video, encoded) for video, encoded in of_places.values()}
 
@@ -223,53 +220,25 @@ class Index:
         rows = rows_to_store(new, list(dimensions), self._codec, self.merge_similarity, fields)
         self._table.insert(rows, replaced)
 
+    @override
     def move(self, paths: Mapping[str, str]) -> None:
-        """Records new paths of files that were moved or renamed.
-
-        What else is stored at a new path stays, since it may be about to move too, as when two files swap names.
-
-        Args:
-            paths: id of a stored video to the absolute path it has now.
-
-        Raises:
-            IndexStoreError: as `add`.
-        """
         known = self._latest.read(lambda snapshot: snapshot.paths_of(list(paths)))
         moved = {video_id: paths[video_id] for video_id, path in known.items() if path != paths[video_id]}
         if moved:
             self._table.set_text("path", moved)
 
+    @override
     def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
-        """Records which other files hold the content of videos that are stored.
-
-        Args:
-            copies: by id, their absolute paths; ids that are not stored are passed over.
-
-        Raises:
-            IndexStoreError: as `add`.
-        """
         if copies:
             self._table.add_columns([COPIES_FIELD])
             self._table.set_columns(copies_to_arrow(copies))
 
+    @override
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
-        """Checks, before any work, that metadata can be stored here.
-
-        Raises:
-            IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name.
-        """
         new_metadata_fields(self._table.schema, values)
 
+    @override
     def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
-        """Sets metadata of videos that are stored, in one commit.
-
-        Args:
-            values: by id, the value of each column; every id has the same columns, and None where it has no
-                value. Other columns are left as they are, and ids that are not stored passed over.
-
-        Raises:
-            IndexStoreError: as `add`.
-        """
         if not values:
             return
         present = [{name: value for name, value in row.items() if value is not None} for row in values.values()]
@@ -278,23 +247,14 @@ class Index:
         if rows.num_columns > 1:
             self._table.set_columns(rows)
 
+    @override
     def remove(self, ids: Collection[str]) -> int:
-        """Removes videos in one commit.
-
-        Args:
-            ids: of the videos; those that are not there are passed over.
-
-        Returns:
-            The number of videos that were there.
-
-        Raises:
-            IndexStoreError: as `add`.
-        """
         known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
         if known:
             self._table.delete(sorted(known))
         return len(known)
 
+    @override
     def search(
         self,
         queries: EncodedQueries,
@@ -303,43 +263,13 @@ class Index:
         where: Filter | str | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
-        """Finds the best videos for each query, as the latest commit left them.
-
-        Args:
-            queries: from the encoder of the model that made this index.
-            top_k: hits a query, at most.
-            where: a condition that hits must satisfy, such as "year >= 2020"; `filters.py` describes the
-                language. The best are chosen among those that satisfy it.
-            group_windows: of the windows of one video, give the best only.
-
-        Returns:
-            For each query its hits, best first; of equal scores, the one added first.
-
-        Raises:
-            ValueError: `top_k` is below 1.
-            FilterError: the condition is not understood, or asks for a column that the index does not have.
-            ModelMismatchError: the queries have another dimension than the stored vectors.
-            IndexStoreError: the index is damaged or cannot be read.
-        """
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         condition = parse_filter(where) if isinstance(where, str) else where
         return self._latest.read(lambda snapshot: self._search(snapshot, queries, top_k, condition, group_windows))
 
+    @override
     def calibrate(self, queries: EncodedQueries | None = None) -> Calibration:
-        """Measures how many candidates a search of this index takes to find what an exact one would, and stores it.
-
-        A search of a large index scores only candidates. Without a stored calibration each process that searches
-        measures this once, at its first search; `Searcher.calibrate` says how.
-
-        Args:
-            queries: queries such as users ask; by default they are made from stored tokens.
-
-        Raises:
-            ValueError: the index holds no videos.
-            IndexStoreError: the index cannot be written.
-        """
-
         def measure(snapshot: IndexSnapshot) -> Calibration:
             if not len(snapshot):
                 raise ValueError(f"the index in {self.location} holds no videos to calibrate a search on")
@@ -350,9 +280,8 @@ class Index:
         return calibration
 
     @property
+    @override
     def needs_calibration(self) -> bool:
-        """Whether a search scores only candidates, and no calibration is stored or the index has doubled since."""
-
         def is_due(snapshot: IndexSnapshot) -> bool:
             if not len(snapshot) or self._latest.searcher_of(snapshot).is_exact:
                 return False

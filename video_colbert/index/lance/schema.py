@@ -16,6 +16,7 @@ from video_colbert.index.indexed_video import RECORD_FIELDS
 from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec
 from video_colbert.index.metadata_columns import POOLED, TOKENS_SUFFIX
 from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.windows import WindowSettings
 
 SCHEMA_VERSION = 3
 
@@ -37,12 +38,14 @@ class IndexHeader:
         codec: how tokens are stored.
         merge_similarity: cosine from which neighbouring tokens of a video are merged before they are stored; None
             for no merging.
+        windows: how long videos are cut; None for videos as a whole.
     """
 
     model: ModelReference
     num_frames: int | None
     codec: str
     merge_similarity: float | None = None
+    windows: WindowSettings | None = None
 
 
 def empty_schema(header: IndexHeader) -> pa.Schema:
@@ -54,6 +57,7 @@ def empty_schema(header: IndexHeader) -> pa.Schema:
         "num_frames": json.dumps(header.num_frames),
         "codec": header.codec,
         "merge_similarity": json.dumps(header.merge_similarity),
+        "windows": json.dumps(None if header.windows is None else dataclasses.asdict(header.windows)),
     }
     # The key by which Lance tells concurrent inserts of the same video, and lets one of them through.
     key = RECORD_FIELDS[0].with_metadata({"lance-schema:unenforced-primary-key:position": "1"})
@@ -77,11 +81,13 @@ def read_header(schema: pa.Schema, location: str) -> IndexHeader:
             f"the index in {location} has schema version {version}, this release reads "
             f"{' and '.join(_READ_VERSIONS)}; index the videos again"
         )
+    windows = json.loads(values.get(f"{_PREFIX}windows", "null"))
     return IndexHeader(
         model=ModelReference(values[f"{_PREFIX}model"], values[f"{_PREFIX}revision"]),
         num_frames=json.loads(values[f"{_PREFIX}num_frames"]),
         codec=values[f"{_PREFIX}codec"],
         merge_similarity=json.loads(values[f"{_PREFIX}merge_similarity"]),
+        windows=None if windows is None else WindowSettings(**windows),
     )
 
 

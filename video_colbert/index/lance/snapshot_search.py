@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.index.hits import SearchHit, find_moments, find_ranges, finite_scores
+from video_colbert.encoding.hits import SearchHit, find_moments, find_ranges, finite_scores
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.search.rescoring import TopRows

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.addresses import without_secrets
 
-_REMOTE_SCHEMES = ("s3", "gs", "az")
+_REMOTE_SCHEMES = ("s3", "gs", "az", "memory")
 
 
 def is_remote(location: str) -> bool:

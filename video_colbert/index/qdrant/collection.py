@@ -20,6 +20,7 @@ from video_colbert.index.qdrant.layout import vector_configs, vector_placements
 from video_colbert.index.qdrant.local_folder import LocalFolder, holds_collections, open_folder
 from video_colbert.index.qdrant.location import API_KEY_VARIABLE, CollectionOptions, QdrantLocation
 from video_colbert.index.qdrant.points import metadata_key
+from video_colbert.index.windows import WindowSettings
 
 COLLECTION_SCHEMA_VERSION = 2
 
@@ -45,6 +46,7 @@ class CollectionDescription:
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
         options: how it is laid out.
+        windows: how long videos are cut; None for videos as a whole.
         dimensions: numbers in a token, by level; empty until the first videos are stored.
         columns: what is known of each video: the columns of every index, and metadata.
     """
@@ -52,6 +54,7 @@ class CollectionDescription:
     model: ModelReference
     num_frames: int | None
     options: CollectionOptions
+    windows: WindowSettings | None = None
     dimensions: Mapping[str, int] = dataclasses.field(default_factory=dict)
     columns: pa.Schema = pa.schema(RECORD_FIELDS)  # noqa: RUF009 (a schema cannot be changed)
 
@@ -166,6 +169,7 @@ class QdrantCollection:
                 "revision": description.model.revision,
                 "num_frames": description.num_frames,
                 "options": dataclasses.asdict(options),
+                "windows": None if description.windows is None else dataclasses.asdict(description.windows),
                 "dimensions": [],
             },
         )
@@ -200,6 +204,7 @@ class QdrantCollection:
             model=ModelReference(metadata["model"], metadata["revision"]),
             num_frames=metadata["num_frames"],
             options=CollectionOptions(**metadata["options"]),
+            windows=None if metadata["windows"] is None else WindowSettings(**metadata["windows"]),
             dimensions=dict(metadata["dimensions"]),
             columns=pa.schema([*RECORD_FIELDS, *columns]),
         )

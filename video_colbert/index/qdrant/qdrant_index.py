@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from qdrant_client import QdrantClient
+from typing_extensions import override
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.pretrained import ModelReference
-from video_colbert.errors import ModelMismatchError
+from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
-from video_colbert.index.hits import SearchHit
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.metadata_columns import filter_fields, new_metadata_fields
 from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, set_payload, upload_videos
@@ -22,10 +23,13 @@ from video_colbert.index.qdrant.filters import to_qdrant_filter
 from video_colbert.index.qdrant.location import parse_qdrant_uri
 from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
+from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.search.scoring import check_queries, levels_text
+from video_colbert.index.video_index import VideoIndex, check_model
+from video_colbert.index.windows import WindowSettings
 
 
-class QdrantIndex:
+class QdrantIndex(VideoIndex):
     """A searchable collection of encoded videos on a Qdrant server or cluster, or in a folder in local mode.
 
     The tokens are float16 there, as in a local index, and the score of each hit is computed from them by the same
@@ -36,6 +40,7 @@ class QdrantIndex:
         location: the address of the collection, without options.
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
+        windows: how long videos are cut; None for videos as a whole.
 
     Example:
         index = QdrantIndex.open("qdrant://host:6333/videos", model=encoder.reference)
@@ -46,6 +51,7 @@ class QdrantIndex:
         self.location = str(collection.location)
         self.model = description.model
         self.num_frames = description.num_frames
+        self.windows = description.windows
         self._collection = collection
         self._description = description
 
@@ -61,7 +67,13 @@ class QdrantIndex:
 
     @classmethod
     def create(
-        cls, uri: str, *, model: ModelReference, num_frames: int | None, client: QdrantClient | None = None
+        cls,
+        uri: str,
+        *,
+        model: ModelReference,
+        num_frames: int | None,
+        windows: WindowSettings | None = None,
+        client: QdrantClient | None = None,
     ) -> QdrantIndex:
         """Makes an empty index.
 
@@ -69,6 +81,7 @@ class QdrantIndex:
             uri: `qdrant://host:6333/collection` or `qdrant+local:///folder`, with options as `parse_qdrant_uri`.
             model: which weights will make the vectors.
             num_frames: frames that will be sampled from each video; None for as many as there are.
+            windows: how long videos will be cut; None for videos as a whole.
             client: a client to use in place of one made from the address.
 
         Raises:
@@ -80,7 +93,7 @@ class QdrantIndex:
         with ExitStack() as undo, collection.operation():
             undo.callback(collection.close)
             collection.check_server()
-            collection.create(CollectionDescription(model, num_frames, location.options))
+            collection.create(CollectionDescription(model, num_frames, location.options, windows))
             index = cls(collection, collection.describe())
             undo.pop_all()
         return index
@@ -107,46 +120,23 @@ class QdrantIndex:
             collection.check_server()
             index = cls(collection, collection.describe())
             if model is not None:
-                index.check_model(model)
+                check_model(index, model)
             undo.pop_all()
         return index
 
+    @override
     def __len__(self) -> int:
         with self._collection.operation():
             return self._collection.client.count(self._collection.name, exact=True).count
 
     @property
+    @override
     def videos(self) -> tuple[IndexedVideo, ...]:
-        """What is stored, by point id; reads the whole list from the server each time."""
         with self._collection.operation():
             return tuple(from_payload(record.payload, self.location) for record in self._collection.scroll(None, True))
 
-    def check_model(self, model: ModelReference) -> None:
-        """Checks that vectors of this model can be compared with those stored.
-
-        Raises:
-            ModelMismatchError: the index was made by another model or another revision.
-        """
-        if self.model.revision != model.revision:
-            raise ModelMismatchError(
-                f"the index at {self.location} was made with {self.model}, not with {model}; use that model or "
-                "another collection"
-            )
-
+    @override
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
-        """Adds videos; interrupted and run again, it goes on where it stopped.
-
-        What is there already (same content and window) is left; another content at a known path and window takes
-        the old one's place.
-
-        Args:
-            videos: what to know of each video, and its tokens.
-
-        Raises:
-            ModelMismatchError: the tokens have another size or other levels than those stored.
-            IndexStoreError: metadata does not fit its columns; or the server cannot be reached, or refuses them,
-                and what was uploaded stays.
-        """
         of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
         new = list({video.id: (video, encoded) for video, encoded in of_places.values()}.values())
         if not new:
@@ -166,50 +156,23 @@ class QdrantIndex:
             upload_videos(self._collection, new)
             remove_replaced(self._collection, [video for video, _ in new])
 
+    @override
     def move(self, paths: Mapping[str, str]) -> None:
-        """Records new paths of files that were moved or renamed.
-
-        Args:
-            paths: id of a stored video to the absolute path it has now; ids that are not stored are ignored.
-
-        Raises:
-            IndexStoreError: the server cannot be reached or refuses it.
-        """
         with self._collection.operation():
             set_payload(self._collection, {video_id: {"path": path} for video_id, path in paths.items()})
 
+    @override
     def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
-        """Records which other files hold the content of videos that are stored.
-
-        Args:
-            copies: by id, their absolute paths; ids that are not stored are passed over.
-
-        Raises:
-            IndexStoreError: the server cannot be reached or refuses it.
-        """
         with self._collection.operation():
             set_payload(self._collection, {video_id: {"copies": list(paths)} for video_id, paths in copies.items()})
 
+    @override
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
-        """Checks, before any work, that metadata can be stored here.
-
-        Raises:
-            IndexStoreError: a name or a value cannot be stored, or does not fit the column of that name; or the
-                server cannot be reached.
-        """
         with self._collection.operation():
             new_metadata_fields(self._collection.describe().columns, values)
 
+    @override
     def set_metadata(self, values: Mapping[str, Mapping[str, MetadataValue | None]]) -> None:
-        """Sets metadata of videos that are stored.
-
-        Args:
-            values: by id, the value of each column, and None where it shall have no value. Other columns are left
-                as they are, and ids that are not stored passed over.
-
-        Raises:
-            IndexStoreError: as `add`.
-        """
         if not values:
             return
         present = [{name: value for name, value in row.items() if value is not None} for row in values.values()]
@@ -218,21 +181,12 @@ class QdrantIndex:
             rows = {video_id: dict(metadata_to_payload(row)) for video_id, row in values.items()}
             set_payload(self._collection, rows, METADATA)
 
+    @override
     def remove(self, ids: Collection[str]) -> int:
-        """Removes videos.
-
-        Args:
-            ids: ids of videos.
-
-        Returns:
-            How many of them were there.
-
-        Raises:
-            IndexStoreError: the server cannot be reached or refuses it.
-        """
         with self._collection.operation():
             return remove_videos(self._collection, ids)
 
+    @override
     def search(
         self,
         queries: EncodedQueries,
@@ -241,24 +195,6 @@ class QdrantIndex:
         where: Filter | str | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
-        """Finds the best videos for each query among the candidates that its pooled vector selects.
-
-        Args:
-            queries: from the encoder of the model that made this index.
-            top_k: hits a query, at most.
-            where: a condition that hits must satisfy, such as "year >= 2020"; `filters.py` describes the language.
-                Candidates are chosen among the videos that satisfy it. Texts have no order here, only = and in.
-            group_windows: of the windows of one video, give the best only.
-
-        Returns:
-            For each query its hits, best first; of equal scores, by path and time.
-
-        Raises:
-            ValueError: `top_k` is below 1, or a query has no token that counts.
-            FilterError: the condition is not understood, or asks for a column that the index does not have.
-            ModelMismatchError: the queries' tokens have another size than those stored.
-            IndexStoreError: the server cannot be reached or refuses the query.
-        """
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         condition = parse_filter(where) if isinstance(where, str) else where
@@ -275,8 +211,30 @@ class QdrantIndex:
             request = SearchRequest(top_k, allowed, group_windows)
             return CollectionSearcher(self._collection, self._description).search(queries, request)
 
+    @property
+    @override
+    def options(self) -> Mapping[str, object]:
+        return asdict(self._description.options)
+
+    @property
+    @override
+    def calibration(self) -> Calibration | None:
+        return None
+
+    @property
+    @override
+    def needs_calibration(self) -> bool:
+        return False
+
+    @override
+    def calibrate(self, queries: EncodedQueries | None = None) -> Calibration:
+        raise IndexStoreError(
+            f"the index at {self.location} has nothing to calibrate; how many candidates a search takes is an option "
+            "of its address, such as ?candidates=2000"
+        )
+
+    @override
     def close(self) -> None:
-        """Closes the connection; the index cannot be used any more."""
         self._collection.close()
 
     def _check_dimensions(self, stored: Mapping[str, int], encoded: EncodedVideo) -> None:

@@ -20,7 +20,7 @@ from qdrant_client import models
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.index.hits import SearchHit, find_moments, find_ranges, finite_scores
+from video_colbert.encoding.hits import SearchHit, find_moments, find_ranges, finite_scores
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
 from video_colbert.index.qdrant.layout import POOLED, level_vector

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
+from video_colbert.encoding.display import format_seconds, frame_picture, link_to, short_name
+from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+from video_colbert.encoding.hits import SearchHit, find_moments, find_ranges
+from video_colbert.encoding.level_scores import level_scores, pad_levels
 from video_colbert.encoding.media_files import is_remote
-from video_colbert.index.display import format_seconds, frame_picture, link_to, short_name
-from video_colbert.index.hits import SearchHit
 from video_colbert.processing import VideoDecodingError
+from video_colbert.processing.video_sources import source_name
 
 
 class SearchHits(list[SearchHit]):
@@ -30,6 +33,17 @@ class SearchHits(list[SearchHit]):
         super().__init__(hits)
         self.query = query
         self.model = model
+
+    @overload
+    def __getitem__(self, key: SupportsIndex) -> SearchHit: ...
+
+    @overload
+    def __getitem__(self, key: slice) -> SearchHits: ...
+
+    def __getitem__(self, key: SupportsIndex | slice) -> SearchHit | SearchHits:
+        """A hit, or some of them that are shown alike."""
+        found = super().__getitem__(key)
+        return SearchHits(self.query, self.model, found) if isinstance(found, list) else found
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self)) or f"no hits for {self.query!r}"
@@ -68,6 +82,37 @@ class SearchHits(list[SearchHit]):
             moments = ", ".join(f"{moment.word} at {format_seconds(moment.time)}" for moment in hit.moments)
             lines.append(f"{'':>6}{moments}")
         return "\n".join(lines)
+
+
+def rank_videos(query: EncodedQueries, videos: Sequence[EncodedVideo], model: str) -> SearchHits:
+    """Hits of one encoded query among encoded videos, best first; of equal scores, in the order given.
+
+    Args:
+        query: encoded queries, of which there is one.
+        videos: encoded videos.
+        model: Hub id or folder of the model.
+    """
+    if not videos:
+        return SearchHits(query.texts[0], model)
+    scores = {level: of_level[0].tolist() for level, of_level in level_scores(query, pad_levels(videos)).items()}
+    total = scores.pop("sum")
+    hits = []
+    for rank, place in enumerate(sorted(range(len(videos)), key=lambda place: -total[place]), start=1):
+        video = videos[place]
+        frames, times = video.embeds["frame"], tuple(video.timestamps.tolist())
+        hits.append(
+            SearchHit(
+                rank=rank,
+                video=source_name(video.clip.source),
+                start=video.clip.start or 0.0,
+                end=video.duration if video.clip.end is None else video.clip.end,
+                score=total[place],
+                level_scores={level: of_level[place] for level, of_level in scores.items()},
+                moments=find_moments(query, 0, frames, times),
+                ranges=find_ranges(query, 0, frames, times),
+            )
+        )
+    return SearchHits(query.texts[0], model, hits)
 
 
 def _name_html(hit: SearchHit) -> str:

@@ -12,8 +12,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from video_colbert.console import printable
+from video_colbert.encoding.display import format_seconds, short_name
 from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.index.display import format_seconds, short_name
 
 # A frame belongs to a word's range while the similarity has fallen by no more than this share of the way from the
 # word's largest similarity to its smallest.
@@ -81,7 +82,7 @@ class SearchHit:
     ranges: tuple[MomentRange, ...] = ()
 
     def __repr__(self) -> str:
-        moments = "".join(f' "{moment.word}" {format_seconds(moment.time)}' for moment in self.moments)
+        moments = "".join(f' "{printable(moment.word)}" {format_seconds(moment.time)}' for moment in self.moments)
         window = f"{format_seconds(self.start)}-{format_seconds(self.end)}"
         return f"{self.score:.3f} {short_name(self.video)} {window}{moments}"
 

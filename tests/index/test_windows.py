@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from video_colbert.index.ingest.windows import TooManyWindowsError, WindowSettings, video_windows
+from video_colbert.index.windows import TooManyWindowsError, WindowSettings, video_windows
 
 
 @pytest.mark.parametrize("duration", [10.001, 10.04, 15.0, 20.0, 25.0, 61.5, 3600.0, 7201.37])

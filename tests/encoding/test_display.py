@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from video_colbert.index.display import format_seconds, short_name
+from video_colbert.encoding.display import format_seconds, short_name
 
 
 def test_seconds_carry_into_minutes() -> None:

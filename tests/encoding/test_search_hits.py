@@ -11,8 +11,8 @@ import pytest
 from PIL import Image
 
 from tests.video_files import write_clip
-from video_colbert.index import Moment, MomentRange, SearchHit
-from video_colbert.index.search_results import SearchHits
+from video_colbert.encoding.hits import Moment, MomentRange, SearchHit
+from video_colbert.encoding.search_hits import SearchHits
 
 
 def hit(rank: int, video: str, score: float, **fields: object) -> SearchHit:

@@ -41,6 +41,9 @@ class WindowSettings:
                 f"windows of {self.seconds:g} s can overlap by 0 s to less than that, not by {self.overlap:g} s"
             )
 
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s" + (f" overlapping by {self.overlap:g} s" if self.overlap else "")
+
 
 class TooManyWindowsError(ValueError):
     """A video is so much longer than its windows that its duration is not believed."""

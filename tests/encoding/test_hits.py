@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
-from video_colbert.index.hits import MomentRange, find_moments, find_ranges
+from video_colbert.encoding.hits import MomentRange, find_moments, find_ranges
 from video_colbert.processing import QueryWord
 
 

@@ -1,0 +1,296 @@
+"""An open index: a store of encoded videos with the encoder that takes files and texts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import overload
+
+from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS
+from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.inputs import as_list, as_texts
+from video_colbert.encoding.media_files import is_remote
+from video_colbert.encoding.search_hits import SearchHits
+from video_colbert.errors import IndexStoreError, MetadataError
+from video_colbert.index.filters import Filter
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
+from video_colbert.index.ingest.indexing import index_videos
+from video_colbert.index.ingest.media_folders import FoundFiles, find_video_files
+from video_colbert.index.ingest.metadata_files import VideoMetadata, match_metadata
+from video_colbert.index.ingest.report import IndexingReport
+from video_colbert.index.named_videos import find_named
+from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.video_index import VideoIndex
+from video_colbert.index.windows import WindowSettings
+
+
+@dataclass(frozen=True, repr=False)
+class IndexInfo:
+    """What an index is, shown as a short table.
+
+    Attributes:
+        location: folder or address.
+        model: the model that made it, and its revision.
+        num_frames: frames sampled from each video; None for as many as there are.
+        windows: how long videos are cut; None for videos as a whole.
+        options: what else it was made with, such as the codec of its tokens.
+        num_videos: files and URLs.
+        num_entries: videos and windows that are scored, at least `num_videos`.
+    """
+
+    location: str
+    model: str
+    num_frames: int | None
+    windows: WindowSettings | None
+    options: Mapping[str, object]
+    num_videos: int
+    num_entries: int
+
+    def __repr__(self) -> str:
+        rows = {
+            "location": self.location,
+            "model": self.model,
+            "frames": "all" if self.num_frames is None else self.num_frames,
+            "windows": "none, each video as a whole" if self.windows is None else self.windows,
+            **self.options,
+            "videos": self.num_videos,
+            "entries": self.num_entries,
+        }
+        width = max(map(len, rows))
+        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+
+class Index:
+    """A searchable collection of videos; `open_index` opens or makes one.
+
+    Args:
+        stored: where the videos are.
+        encoder: the model that made them; None for an index that is only searched with encoded queries.
+
+    Attributes:
+        stored: as given.
+        encoder: as given.
+
+    Example:
+        index = open_index("my_index", encoder)
+        report = index.add(["my_videos"])
+        for hit in index.search("a dog catches a ball", top_k=5):
+            print(hit)
+    """
+
+    def __init__(self, stored: VideoIndex, encoder: VideoColBERTEncoder | None = None) -> None:
+        self.stored = stored
+        self.encoder = encoder
+
+    def __len__(self) -> int:
+        """The number of videos, or windows, that are stored."""
+        return len(self.stored)
+
+    def __repr__(self) -> str:
+        kind = "videos" if self.stored.windows is None else f"windows of {self.stored.windows.seconds:g} s"
+        return f"Index({self.stored.location!r}, {len(self)} {kind}, {self.stored.model})"
+
+    def __enter__(self) -> Index:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def location(self) -> str:
+        """Folder or address."""
+        return self.stored.location
+
+    @property
+    def videos(self) -> tuple[IndexedVideo, ...]:
+        """What is known of each stored video, or window."""
+        return self.stored.videos
+
+    def info(self) -> IndexInfo:
+        """What the index is, what it was made with and how much it holds."""
+        videos = self.stored.videos
+        return IndexInfo(
+            location=self.stored.location,
+            model=str(self.stored.model),
+            num_frames=self.stored.num_frames,
+            windows=self.stored.windows,
+            options=self.stored.options,
+            num_videos=len({video.path for video in videos}),
+            num_entries=len(videos),
+        )
+
+    def add(
+        self,
+        videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
+        *,
+        metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
+        batch_size: int = 8,
+        workers: int | None = None,
+        timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    ) -> IndexingReport:
+        """Adds videos; run again, it adds what is new or changed.
+
+        Args:
+            videos: files, folders (taken at any depth) and URLs; or one of them.
+            metadata: by file (a path, a URL, or a path below one of the folders), values by column, which a search
+                can filter by.
+            batch_size: clips that go through the model together, at most.
+            workers: decoding processes; by default one for each core.
+            timeout: seconds after which a file that is read or decoded is given up and reported as bad.
+
+        Returns:
+            What became of each file. Bad files are listed there with the reason, and never stop the others.
+
+        Raises:
+            FileNotFoundError: a file or folder is missing, or there is no video in the folders.
+            MetadataError: metadata is given for a file that is not among the videos.
+            IndexStoreError: the index was opened without an encoder, cannot take the metadata, or cannot be written.
+            EncodingError: no decoding process can be started.
+            ValueError: a number that is out of range.
+            TypeError: a video is no path and no URL.
+        """
+        encoder = self._needed_encoder("add videos")
+        sources = [os.fspath(source) for source in as_list(videos, (str, os.PathLike), "videos", "a path or URL")]
+        urls = [source for source in sources if is_remote(source)]
+        local = [source for source in sources if not is_remote(source)]
+        found = find_video_files(local) if local or not urls else FoundFiles([])
+        files = [*map(str, found.files), *urls]
+        described: Mapping[str, Mapping[str, MetadataValue]] = {}
+        if metadata is not None:
+            columns = tuple(dict.fromkeys(name for values in metadata.values() for name in values))
+            folders = [Path.cwd(), *(Path(source) for source in local if Path(source).is_dir())]
+            described, absent = match_metadata(VideoMetadata(metadata, columns), files, folders)
+            if absent:
+                raise MetadataError(f"metadata names {', '.join(absent)}, not among the videos; name files as given")
+        report = index_videos(
+            self.stored, encoder, files, batch_size=batch_size, workers=workers, metadata=described, timeout=timeout
+        )
+        report.bad += found.bad_folders()
+        report.left_out = found.passed_over()
+        if self.stored.needs_calibration:
+            # Once here, rather than in every process that searches.
+            self.stored.calibrate()
+        return report
+
+    def remove(self, videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> int:
+        """Removes videos with all their windows.
+
+        Args:
+            videos: paths, URLs or ids; or one of them. A path is looked for as it is, from the working directory, and
+                then as the end of a stored path, such as `a.mp4` of `/videos/a.mp4` where no other path ends so.
+
+        Returns:
+            How many videos and windows were removed.
+
+        Raises:
+            IndexStoreError: something is not in the index, which is named, or a name fits several videos; then
+                nothing is removed. Or the index cannot be written.
+            TypeError: a name is no text and no path.
+        """
+        names = as_list(videos, (str, os.PathLike), "videos", "a path, URL or id")
+        return self.stored.remove(find_named(self.stored.videos, map(os.fspath, names), self.stored.location))
+
+    @overload
+    def search(  # type: ignore[overload-overlap] # a text is a sequence of texts to the checker
+        self,
+        query: str,
+        *,
+        top_k: int = 10,
+        where: Filter | str | None = None,
+        level_weights: Mapping[str, float] | None = None,
+        group_windows: bool = True,
+    ) -> SearchHits: ...
+
+    @overload
+    def search(
+        self,
+        query: Sequence[str] | EncodedQueries,
+        *,
+        top_k: int = 10,
+        where: Filter | str | None = None,
+        level_weights: Mapping[str, float] | None = None,
+        group_windows: bool = True,
+    ) -> list[SearchHits]: ...
+
+    def search(
+        self,
+        query: str | Sequence[str] | EncodedQueries,
+        *,
+        top_k: int = 10,
+        where: Filter | str | None = None,
+        level_weights: Mapping[str, float] | None = None,
+        group_windows: bool = True,
+    ) -> SearchHits | list[SearchHits]:
+        """Finds the videos that fit a text best.
+
+        Args:
+            query: a text, a list of texts, or what `encoder.encode_queries` made of them.
+            top_k: hits a query, at most.
+            where: a condition that hits must satisfy, such as "year >= 2020 and genre = 'news'".
+            level_weights: weight of each level in the score, such as `{"video": 0.5}`; 1 where none is given.
+            group_windows: of the windows of one video, give the best only.
+
+        Returns:
+            The hits, best first; for a list of texts or encoded queries, a list of them for each.
+
+        Raises:
+            IndexStoreError: texts are given and the index was opened without an encoder; or it cannot be read.
+            FilterError: the condition is not understood, or asks for a column that the index does not have.
+            ModelMismatchError: encoded queries are of another model.
+            ValueError: `top_k` is below 1, or the weights do not fit the model.
+            TypeError: the query is neither a text nor a list of texts nor encoded.
+
+        Example:
+            [dogs, cats] = index.search(["a dog runs", "a cat sleeps"], top_k=3, where="year >= 2020")
+        """
+        if isinstance(query, EncodedQueries):
+            queries = query
+        else:
+            texts = as_texts(query, "query")
+            if not texts:
+                return []
+            queries = self._needed_encoder("search for texts").encode_queries(texts)
+        if level_weights is not None:
+            queries = queries.with_level_weights(level_weights)
+        found = self.stored.search(queries, top_k=top_k, where=where, group_windows=group_windows)
+        hits = [
+            SearchHits(text, self.stored.model.name, of_text)
+            for text, of_text in zip(queries.texts, found, strict=True)
+        ]
+        return hits[0] if isinstance(query, str) else hits
+
+    def calibrate(self, queries: str | Sequence[str] | EncodedQueries | None = None) -> Calibration:
+        """Measures how many candidates a search of this index takes to find what an exact one would, and stores it.
+
+        `add` does it where it is due, with queries made from stored videos.
+
+        Args:
+            queries: texts such as users ask, some dozens, or encoded queries.
+
+        Raises:
+            ValueError: the index holds no videos.
+            IndexStoreError: it cannot be written, has nothing to calibrate, or was opened without an encoder and
+                texts are given.
+        """
+        if queries is not None and not isinstance(queries, EncodedQueries):
+            encoder = self._needed_encoder("calibrate with texts")
+            queries = encoder.encode_queries(as_texts(queries, "queries"))
+        return self.stored.calibrate(queries)
+
+    def close(self) -> None:
+        """Lets go of connections and memory; the index cannot be used any more."""
+        self.stored.close()
+
+    def _needed_encoder(self, purpose: str) -> VideoColBERTEncoder:
+        if self.encoder is None:
+            raise IndexStoreError(
+                f"the index in {self.location} was opened without an encoder, which it takes to {purpose}; pass "
+                f"VideoColBERTEncoder.from_pretrained({self.stored.model.name!r}) to open_index"
+            )
+        return self.encoder

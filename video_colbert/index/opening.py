@@ -1,0 +1,170 @@
+"""One door to every index: opened by its folder or address, or made there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from video_colbert.errors import IndexStoreError, MissingExtraError
+from video_colbert.index.qdrant.location import is_qdrant_uri
+
+if TYPE_CHECKING:
+    from video_colbert.encoding.encoder import VideoColBERTEncoder
+    from video_colbert.encoding.pretrained import ModelReference
+    from video_colbert.index.index import Index
+    from video_colbert.index.lance.lance_index import LanceIndex
+    from video_colbert.index.qdrant.qdrant_index import QdrantIndex
+    from video_colbert.index.video_index import VideoIndex
+    from video_colbert.index.windows import WindowSettings
+
+_LANCE_MAKING = ("codec", "merge_similarity")
+_LANCE_OPENING = ("hold_tokens", "storage_options")
+_QDRANT_PACKAGES = ("qdrant_client", "grpc")
+
+
+def open_index(
+    location: str | os.PathLike[str],
+    encoder: VideoColBERTEncoder | None = None,
+    *,
+    num_frames: int | None = None,
+    windows: WindowSettings | float | None = None,
+    **options: Any,
+) -> Index:
+    """Opens an index, or makes one where there is none.
+
+    Args:
+        location: where it is:
+
+            - a folder, or an address in object storage such as `s3://bucket/name`: a Lance table, with the options
+              `codec` ("float16", "int8" or "int4") and `merge_similarity` when it is made, and `hold_tokens` and
+              `storage_options` whenever it is opened;
+            - `memory://`: the same, in the memory of this process; each `open_index` makes another one;
+            - `qdrant://host:6333/collection`: a Qdrant collection, with the options `shards`, `replicas`,
+              `write_consistency`, `quantization`, `token_quantization` and `on_disk` when it is made, and `grpc_port`,
+              `timeout`, `candidates` and `parallel` whenever it is opened; they may stand in the address too;
+            - `qdrant+local:///folder`: the same in a folder without a server, for one process at a time.
+        encoder: the model that encodes files and texts. Without one, an index that exists can be searched with
+            encoded queries, and videos can be removed.
+        num_frames: frames sampled from each video of a new index; by default as many as the encoder's processor says.
+        windows: how a new index cuts long videos: `WindowSettings`, or the seconds of a window; by default it holds
+            each video as a whole. It is stored, and used with every `add`.
+        **options: as above. Of an index that exists, those of making it must be what it was made with.
+
+    Raises:
+        ModelMismatchError: the index was made by another model or another revision than the encoder's.
+        IndexStoreError: there is no index and no encoder to make one with, there is no such option, the index was
+            made with something else than is asked for, or it cannot be read, written or reached.
+        ValueError: an option is out of range.
+        EncodingError: `num_frames` is more than the model takes.
+        MissingExtraError: it is a Qdrant collection, and the `qdrant` extra is not installed.
+
+    Example:
+        index = open_index("my_index", encoder, windows=20.0)
+        index.add(["my_videos"])
+        index.search("a dog catches a ball")
+    """
+    from video_colbert.index.index import Index
+    from video_colbert.index.search.scoring import check_interaction
+    from video_colbert.index.video_index import check_model
+    from video_colbert.index.windows import WindowSettings
+
+    settings = WindowSettings(float(windows)) if isinstance(windows, int | float) else windows
+    store = _Address.of(location, options)
+    if not store.exists():
+        if encoder is None:
+            raise IndexStoreError(
+                f"there is no index in {location}; give open_index an encoder to make one, or make it with "
+                "`video-colbert index`"
+            )
+        check_interaction(encoder.model.config.interaction)
+        encoder.check_num_frames(num_frames)
+        frames = encoder.num_frames if num_frames is None else num_frames
+        return Index(store.create(encoder.reference, frames, settings), encoder)
+    stored = store.open()
+    if encoder is not None:
+        check_model(stored, encoder.reference)
+    made_with = {"num_frames": stored.num_frames, "windows": stored.windows, **stored.options}
+    for name, value in {"num_frames": num_frames, "windows": settings, **store.making}.items():
+        if value is not None and value != made_with[name]:
+            raise IndexStoreError(
+                f"the index in {stored.location} was made with {name} {made_with[name]}, not {value}; leave the "
+                "option out, or choose another index"
+            )
+    return Index(stored, encoder)
+
+
+def index_exists(location: str | os.PathLike[str], **options: Any) -> bool:
+    """Whether there is an index.
+
+    Args:
+        location: as `open_index`.
+        **options: as `open_index`.
+
+    Raises:
+        IndexStoreError: the location is not valid or cannot be reached, or there is no such option.
+        MissingExtraError: as `open_index`.
+    """
+    return _Address.of(location, options).exists()
+
+
+@dataclass(frozen=True)
+class _Address:
+    """Where a store is, of which kind it is, and what it is made and opened with.
+
+    Attributes:
+        store: its class.
+        text: its address.
+        making: options of making it; those of a Qdrant collection are in its address.
+        opening: options of opening it, likewise.
+    """
+
+    store: type[LanceIndex] | type[QdrantIndex]
+    text: str
+    making: Mapping[str, Any] = field(default_factory=dict)
+    opening: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, location: str | os.PathLike[str], options: Mapping[str, Any]) -> _Address:
+        text = os.fspath(location)
+        given = {name: value for name, value in options.items() if value is not None}
+        if is_qdrant_uri(text):
+            texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
+            separator = "&" if "?" in text else "?"
+            return cls(_qdrant_index(), f"{text}{separator}{urlencode(texts)}" if texts else text)
+        from video_colbert.index.lance.lance_index import LanceIndex
+
+        for name in given:
+            if name not in (*_LANCE_MAKING, *_LANCE_OPENING):
+                raise IndexStoreError(
+                    f"{text}: there is no option {name!r}; there are {', '.join((*_LANCE_MAKING, *_LANCE_OPENING))}"
+                )
+        making = {name: value for name, value in given.items() if name in _LANCE_MAKING}
+        return cls(LanceIndex, text, making, {name: value for name, value in given.items() if name not in making})
+
+    def exists(self) -> bool:
+        reaching = {name: value for name, value in self.opening.items() if name == "storage_options"}
+        return self.store.exists(self.text, **reaching)
+
+    def open(self) -> VideoIndex:
+        return self.store.open(self.text, **self.opening)
+
+    def create(self, model: ModelReference, num_frames: int | None, windows: WindowSettings | None) -> VideoIndex:
+        return self.store.create(
+            self.text, model=model, num_frames=num_frames, windows=windows, **self.making, **self.opening
+        )
+
+
+def _qdrant_index() -> type[QdrantIndex]:
+    try:
+        from video_colbert.index.qdrant.qdrant_index import QdrantIndex
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] not in _QDRANT_PACKAGES:
+            raise
+        raise MissingExtraError(
+            "an index in Qdrant needs the package qdrant-client, which is not installed: "
+            "pip install 'video-colbert[qdrant]'"
+        ) from error
+    return QdrantIndex

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .protocols import PROTOCOLS, Protocol, Verification, verify
     from .shapes.moving_shapes import MovingShapes, MovingShapesConfig, write_moving_shapes
     from .vatex import VATEX
-    from .video_archives import UnsafeArchiveError
+    from .video_archives import ArchiveError, UnsafeArchiveError
     from .video_files import MissingVideosError
     from .video_folder import VideoFolder, VideoFolderConfig
 
@@ -32,6 +32,7 @@ _MODULES = {
     "MovingShapesConfig": "shapes.moving_shapes",
     "PROTOCOLS": "protocols",
     "Protocol": "protocols",
+    "ArchiveError": "video_archives",
     "UnsafeArchiveError": "video_archives",
     "VATEX": "vatex",
     "Verification": "protocols",
@@ -57,6 +58,7 @@ __all__ = [
     "VATEX",
     "ActivityNet",
     "AnnotationError",
+    "ArchiveError",
     "DiDeMo",
     "MissingAnnotationsError",
     "MissingVideosError",

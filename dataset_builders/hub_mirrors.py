@@ -94,7 +94,7 @@ def download_mirror(
     Raises:
         ValueError: No copy of the benchmark is known, the folder holds another revision, or the repository does not
             hold the files that are expected.
-        UnsafeArchiveError: An archive would write outside the folder.
+        ArchiveError: An archive is damaged, or would write outside the folder.
     """
     if name not in MIRRORS:
         raise ValueError(f"no copy of {name!r} on the Hub is known; there are copies of {', '.join(MIRRORS)}")

@@ -49,7 +49,7 @@ def test_a_published_benchmark_loads_by_name_in_a_clean_process_with_the_same_ro
 
 def test_video_files_are_uploaded_only_when_asked_for(tmp_path: Path, hub: HubStandIn, client: HubClient) -> None:
     write_msrvtt(tmp_path)
-    (tmp_path / "videos/video4.mp4").write_bytes(b"video")
+    (tmp_path / "videos/video4.mp4").write_bytes(b"the video itself")
     command = ("publish-dataset", "msrvtt", f"{hub.owner}/videos", "--data-dir", tmp_path, "--split", "test")
 
     def files() -> set[str]:
@@ -58,8 +58,13 @@ def test_video_files_are_uploaded_only_when_asked_for(tmp_path: Path, hub: HubSt
     assert client.command_line(*command, "--private")[0] == 0
     assert files() - {".gitattributes"} == {"README.md", "data/test-00000-of-00001.parquet"}
     assert hub.repository(f"{hub.owner}/videos", "dataset").is_private
+    environment = hub.environment(tmp_path / "home")
+    load = LOAD.format(repo_id=f"{hub.owner}/videos").replace("to_list()", "to_list()[0]['video']['bytes']")
+    assert json.loads(run_without_packages(load, environment))["test"] is None
     assert client.command_line(*command, "--include-videos")[0] == 0
-    assert {"videos/video4.mp4", "videos/video5.mp4"} < files()
+    assert files() - {".gitattributes"} == {"README.md", "data/test-00000-of-00001.parquet"}
+    load = load.replace("['bytes']", "['bytes'].decode()")
+    assert json.loads(run_without_packages(load, environment))["test"] == "the video itself"
 
 
 def test_help_says_why_uploading_videos_matters(run_command: RunCommand, capsys: pytest.CaptureFixture[str]) -> None:

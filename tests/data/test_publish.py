@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,10 +10,12 @@ import pytest
 from huggingface_hub import DatasetCard
 
 from tests.dataset_builders.small_benchmarks import WRITERS
+from tests.video_files import write_clip
 from video_colbert.data import publish
 from video_colbert.data.publish import publish_dataset, write_dataset_repository
 from video_colbert.dataset_builders.benchmarks import load_benchmark
 from video_colbert.dataset_builders.video_files import MissingVideosError
+from video_colbert.processing import decode_video
 
 LOADER = """
 import json, sys
@@ -77,7 +80,7 @@ def test_the_card_states_configuration_counts_protocol_and_licence(tmp_path: Pat
     card = DatasetCard.load(tmp_path / "repository/README.md")
     (config,) = card.data.configs
     assert config["config_name"] == "full"
-    assert config["data_files"] == [{"split": "test", "path": "data/test-00000-of-00001.parquet"}]
+    assert config["data_files"] == [{"split": "test", "path": ["data/test-00000-of-00001.parquet"]}]
     assert "# mine" in card.text
     assert "Protocol full: each caption is a query" in card.text
     assert "| test | 2 | 4 | 2 of 2 | number of videos: expected 2990, found 2" in card.text
@@ -86,15 +89,29 @@ def test_the_card_states_configuration_counts_protocol_and_licence(tmp_path: Pat
     assert str(tmp_path) not in card.content
 
 
-def test_videos_are_included_only_when_asked_for(tmp_path: Path) -> None:
+def test_videos_are_included_only_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     WRITERS["msvd"](tmp_path / "source")
-    (tmp_path / "source/YouTubeClips/d_7_8.avi").write_bytes(b"video")
+    files = sorted((tmp_path / "source/YouTubeClips").iterdir())
+    for seed, file in enumerate(files):
+        write_clip(tmp_path / "clip.mp4", seed).rename(file)
     write_dataset_repository(tmp_path / "without", "msvd", tmp_path / "source")
-    assert not list((tmp_path / "without").rglob("*.avi"))
+    rows = datasets.load_dataset(str(tmp_path / "without"), split="test", cache_dir=str(tmp_path / "a"))
+    assert all(row["video"]["bytes"] is None for row in rows)
+    # Each row is a group and a file of its own.
+    monkeypatch.setattr(publish, "_GROUP_BYTES", 1)
+    monkeypatch.setattr(publish, "_FILE_BYTES", 1)
     write_dataset_repository(tmp_path / "with", "msvd", tmp_path / "source", include_videos=True)
-    assert len(list((tmp_path / "with/videos").iterdir())) == 5
-    assert (tmp_path / "with/videos/d_7_8.avi").read_bytes() == b"video"
-    assert "The video files are in `videos/`" in (tmp_path / "with/README.md").read_text()
+    assert "The rows hold the video files" in (tmp_path / "with/README.md").read_text()
+    loaded = datasets.load_dataset(str(tmp_path / "with"), cache_dir=str(tmp_path / "b"))
+    assert [path.name for path in sorted((tmp_path / "with/data").glob("test-*"))] == [
+        "test-00000-of-00002.parquet",
+        "test-00001-of-00002.parquet",
+    ]
+    contents = {row["video"]["path"]: row["video"]["bytes"] for split in loaded.values() for row in split}
+    assert contents == {file.name: file.read_bytes() for file in files}
+    shutil.rmtree(tmp_path / "source")
+    decoded = decode_video(loaded["test"][0]["video"], num_frames=2)
+    assert decoded.frames.shape[0] == 2
 
 
 def test_missing_videos_are_an_error_unless_they_are_allowed(tmp_path: Path) -> None:

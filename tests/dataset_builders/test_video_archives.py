@@ -1,4 +1,6 @@
+import gzip
 import io
+import random
 import stat
 import tarfile
 import zipfile
@@ -7,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from video_colbert.dataset_builders.video_archives import UnsafeArchiveError, extract_videos, group_parts
+from video_colbert.dataset_builders.video_archives import ArchiveError, UnsafeArchiveError, extract_videos, group_parts
 
 VIDEOS = {"all/a.mp4": b"a" * 3000, "all/deep/b.AVI": b"b" * 5000, "c.webm": b""}
 OTHERS = {"readme.txt": b"text", "__MACOSX/all/._a.mp4": b"fork", "all/.hidden.mp4": b"h"}
@@ -116,7 +118,7 @@ def test_links_in_zips_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"no archive at all" * 100])
 def test_what_is_no_archive_is_an_error(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.tar").write_bytes(content)
-    with pytest.raises(ValueError, match=r"a\.tar: damaged archive, or neither zip nor tar"):
+    with pytest.raises(ArchiveError, match=r"a\.tar: damaged archive, or neither zip nor tar"):
         extract_videos([tmp_path / "a.tar"], tmp_path / "videos")
 
 
@@ -125,7 +127,7 @@ def test_a_truncated_archive_is_an_error(tmp_path: Path, write: Callable[[Path, 
     write(tmp_path / "archive", VIDEOS)
     whole = (tmp_path / "archive").read_bytes()
     (tmp_path / "archive").write_bytes(whole[: min(4000, len(whole) // 2)])
-    with pytest.raises(ValueError, match="damaged archive"):
+    with pytest.raises(ArchiveError, match="damaged archive"):
         extract_videos([tmp_path / "archive"], tmp_path / "videos")
     assert not (tmp_path / "videos").exists()
 
@@ -137,8 +139,113 @@ def test_a_missing_last_part_is_an_error(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "a.tar") as archive:
         cut = archive.getmember("last.mp4").offset
     (tmp_path / "a.tar.part-0").write_bytes(whole[:cut])
-    with pytest.raises(ValueError, match="one of its parts is incomplete"):
+    with pytest.raises(ArchiveError, match="one of its parts is incomplete"):
         extract_videos([tmp_path / "a.tar.part-0"], tmp_path / "videos")
+
+
+def test_an_archive_whose_checksum_is_wrong_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    write_tar_gz(tmp_path / "a.tar.gz", VIDEOS)
+    content = bytearray((tmp_path / "a.tar.gz").read_bytes())
+    content[-8] ^= 1  # of the CRC-32, which is followed by the length
+    (tmp_path / "a.tar.gz").write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"a\.tar\.gz: damaged archive.*CRC"):
+        extract_videos([tmp_path / "a.tar.gz"], tmp_path / "videos")
+    assert not (tmp_path / "videos").exists()
+
+
+@pytest.mark.parametrize(
+    "compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA]
+)
+def test_a_damaged_member_is_an_error_that_names_it_and_leaves_no_piece(tmp_path: Path, compression: int) -> None:
+    content = random.Random(0).randbytes(5000)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", compression) as archive:
+        archive.writestr("a.mp4", content)
+    whole = bytearray((tmp_path / "a.zip").read_bytes())
+    for place in range(1000, 1100):
+        whole[place] ^= 0xFF
+    (tmp_path / "a.zip").write_bytes(whole)
+    with pytest.raises(ArchiveError, match=r"a\.zip: member 'a\.mp4' of a damaged archive"):
+        extract_videos([tmp_path / "a.zip"], tmp_path / "videos")
+    assert contents(tmp_path / "videos") == {}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        (6, b"\x01\x00", "is encrypted; extract it"),
+        (8, b"\x63\x00", "is compressed by method 99"),
+        (8, b"\x09\x00", "is compressed by method 9,"),
+    ],
+)
+def test_members_that_cannot_be_read_are_named_before_anything_is_written(
+    tmp_path: Path, field: int, value: bytes, reason: str
+) -> None:
+    write_zip(tmp_path / "a.zip", {"good.mp4": b"g", "bad.mp4": b"b"})
+    content = bytearray((tmp_path / "a.zip").read_bytes())
+    # The same field of the member's own header and, two bytes further on, of its entry in the directory.
+    for signature, offset in ((b"PK\x03\x04", field), (b"PK\x01\x02", field + 2)):
+        start = content.rindex(signature) + offset
+        content[start : start + 2] = value
+    (tmp_path / "a.zip").write_bytes(content)
+    with pytest.raises(ArchiveError, match=f"member 'bad.mp4' {reason}"):
+        extract_videos([tmp_path / "a.zip"], tmp_path / "videos")
+    assert not (tmp_path / "videos").exists()
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("second", [b"two", b"longer"])
+def test_of_two_members_of_one_name_none_is_dropped(tmp_path: Path, kind: str, second: bytes) -> None:
+    members = [("a.mp4", b"one"), ("./a.mp4", second)]
+    if kind == "zip":
+        with zipfile.ZipFile(tmp_path / "a", "w") as archive:
+            for name, content in members:
+                archive.writestr(name, content)
+    else:
+        write_tar(tmp_path / "a", dict(members))
+    with pytest.raises(ArchiveError, match=r"two members are named 'a\.mp4'; nothing was extracted"):
+        extract_videos([tmp_path / "a"], tmp_path / "videos")
+    assert not (tmp_path / "videos").exists()
+
+
+def test_a_video_cannot_be_the_folder_of_another(tmp_path: Path) -> None:
+    write_tar(tmp_path / "a.tar", {"a.mp4": b"a", "a.mp4/b.mp4": b"b"})
+    with pytest.raises(ArchiveError, match=r"'a\.mp4' is a video and a folder"):
+        extract_videos([tmp_path / "a.tar"], tmp_path / "videos")
+
+
+def write_sparse_tar(file: Path, size: int) -> None:
+    """A member in GNU's sparse format, one byte of which is stored."""
+    header = tarfile.TarInfo("a.mp4")
+    header.size, header.type = 512, tarfile.GNUTYPE_SPARSE
+    block = bytearray(header.tobuf(tarfile.GNU_FORMAT))
+    block[386:410] = b"%011o\0%011o\0" % (size - 512, 512)  # where the stored bytes belong, and how many they are
+    block[483:495] = b"%011o\0" % size
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    file.write_bytes(bytes(block) + b"x" * 512 + bytes(1024))
+
+
+def test_an_archive_that_would_fill_the_disk_is_refused_and_the_error_states_the_limit(tmp_path: Path) -> None:
+    write_sparse_tar(tmp_path / "small.tar", 10_000)
+    extract_videos([tmp_path / "small.tar"], tmp_path / "small")
+    assert contents(tmp_path / "small") == {"a.mp4": bytes(10_000 - 512) + b"x" * 512}
+    write_sparse_tar(tmp_path / "large.tar", 3 * 2**30)
+    write_zip(tmp_path / "large.zip", {"a.mp4": bytes(70 * 2**20)})
+    for name in ("large.tar", "large.zip"):
+        with pytest.raises(ArchiveError, match=r"would become more than 67108864, which is the limit \(.*100 times"):
+            extract_videos([tmp_path / name], tmp_path / "large")
+    assert not (tmp_path / "large").exists()
+
+
+def test_a_header_that_says_it_is_gigabytes_long_is_not_read(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("././@PaxHeader")
+    info.size, info.type = 4 * 2**30, tarfile.XHDTYPE
+    with gzip.open(tmp_path / "a.tar.gz", "wb") as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        file.write(bytes(2**20))
+    with pytest.raises(ArchiveError, match="a header of 4294967296 bytes"):
+        extract_videos([tmp_path / "a.tar.gz"], tmp_path / "videos")
 
 
 def test_parts_are_grouped_by_archive_and_put_in_order() -> None:

@@ -26,6 +26,13 @@ found = {
 for row, places in zip(given["scores"], given["positives"]):
     metric.add(prediction=row, reference=places)
 found["one by one"] = metric.compute()
+flat = [place for (place,) in given["positives"]]
+found["flat"] = metric.compute(predictions=given["scores"], references=flat)
+for row, place in zip(given["scores"], flat):
+    metric.add(prediction=row, reference=place)
+found["flat, one by one"] = metric.compute()
+metric.add_batch(predictions=given["scores"], references=flat)
+found["flat, a batch"] = metric.compute()
 try:
     metric.compute(**arguments, direction="sideways")
 except ValueError as error:
@@ -51,7 +58,8 @@ def test_module_loads_offline_from_its_folder_and_gives_the_metrics(tmp_path: Pa
     found = json.loads(run.stdout)
     expected = text_to_video_metrics(scores, positives).as_dict()
     assert found["text_to_video"] == pytest.approx(expected, abs=1e-12)
-    assert found["one by one"] == found["text_to_video"]
+    for name in ("one by one", "flat", "flat, one by one", "flat, a batch"):
+        assert found[name] == found["text_to_video"]
     backwards = video_to_text_metrics(scores, positives, ks=[2], ties="optimistic").as_dict()
     assert found["video_to_text"] == pytest.approx(backwards, abs=1e-12)
     assert found["error"] == "direction must be one of text_to_video, video_to_text, got 'sideways'"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,11 @@ from video_colbert.dataset_builders.video_files import video_text_features
 logger = logging.getLogger(__name__)
 
 VIDEO_FOLDER = "videos"
+# Of rows with their videos, how many bytes are written at once and how many go into a file.
+_GROUP_BYTES = 100 * 2**20
+_FILE_BYTES = 500 * 2**20
+# What an Arrow column holds of one value.
+_MAX_VIDEO_BYTES = 2**31 - 1
 LICENCE_NOTE = (
     "The annotations belong to the authors of the data set and the videos to those who made them. "
     "This repository states no licence of its own; see the source for the terms."
@@ -41,8 +46,8 @@ def write_dataset_repository(
 ) -> tuple[Verification, ...]:
     """Writes a benchmark's rows as Parquet files with a data set card.
 
-    A row's `video` is `{"path": "videos/<file name>", "bytes": null}`, relative to the repository, whether the files
-    are in it or not.
+    A row's `video` is `{"path": "videos/<file name>", "bytes": null}`, where the file belongs; with `include_videos`
+    it is `{"path": "<file name>", "bytes": ...}` with the content of the file, which opens wherever the row is loaded.
 
     Args:
         folder: Folder to write to; made if it does not exist.
@@ -51,7 +56,7 @@ def write_dataset_repository(
         protocol: Name of the protocol, by default the benchmark's first.
         splits: The splits; by default all whose annotations are there.
         video_dir: Folder of the videos, where it is another one.
-        include_videos: Whether to copy the video files too. Most of them are not free to be passed on.
+        include_videos: Whether rows hold the video files too. Most of them are not free to be passed on.
         allow_missing: Whether rows whose video is missing stay, with a null `video`.
         title: Heading of the card, by default the benchmark and protocol.
 
@@ -59,7 +64,8 @@ def write_dataset_repository(
         How each split compares with the protocol.
 
     Raises:
-        ValueError: An unknown name, or two videos of the same file name.
+        ValueError: An unknown name, two videos of the same file name, or a video of 2 GiB or more that is to be
+            included.
         OSError: What `load_benchmark` raises.
     """
     protocol = protocol or default_protocol(name)
@@ -83,13 +89,22 @@ def write_dataset_repository(
     for split, stream in streams.items():
         rows = [_published_row(row, files) for row in stream]
         reports.append(verify(rows, name, protocol, split))
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), root / "data" / f"{split}-00000-of-00001.parquet")
-    if include_videos:
-        (root / VIDEO_FOLDER).mkdir(exist_ok=True)
-        for file_name, path in tqdm(files.items(), desc="copying videos", unit="video", disable=None):
-            shutil.copyfile(path, root / VIDEO_FOLDER / file_name)
+        if include_videos:
+            _write_with_videos(rows, files, schema, root / "data", split)
+        else:
+            pq.write_table(
+                pa.Table.from_pylist(rows, schema=schema), root / "data" / f"{split}-00000-of-00001.parquet"
+            )
     card = dataset_card(
-        name, protocol, reports, title or f"{name}, protocol {protocol}", include_videos=include_videos
+        name,
+        protocol,
+        reports,
+        title or f"{name}, protocol {protocol}",
+        files={
+            split: [path.relative_to(root).as_posix() for path in sorted((root / "data").glob(f"{split}-*.parquet"))]
+            for split in streams
+        },
+        include_videos=include_videos,
     )
     card.save(root / "README.md")
     return tuple(reports)
@@ -156,7 +171,13 @@ def publish_dataset(
 
 
 def dataset_card(
-    name: str, protocol: str, reports: Sequence[Verification], title: str, *, include_videos: bool
+    name: str,
+    protocol: str,
+    reports: Sequence[Verification],
+    title: str,
+    *,
+    files: Mapping[str, Sequence[str]],
+    include_videos: bool,
 ) -> DatasetCard:
     """Writes the card: what `load_dataset` reads (configuration, splits) and what people must know.
 
@@ -165,13 +186,14 @@ def dataset_card(
         protocol: Name of the protocol.
         reports: How each split compares with it.
         title: Heading.
-        include_videos: Whether the repository holds the video files.
+        files: The paths of each split's files in the repository.
+        include_videos: Whether the rows hold the video files.
 
     Returns:
         The card.
     """
     facts = get_protocol(name, protocol)
-    data_files = [{"split": report.split, "path": f"data/{report.split}-00000-of-00001.parquet"} for report in reports]
+    data_files = [{"split": split, "path": list(paths)} for split, paths in files.items()]
     data = DatasetCardData(
         language=["en"],
         license="other",
@@ -201,13 +223,16 @@ def _card_text(
         differences = "; ".join(report.differences) or "nothing that was compared"
         lines.append(f"| {report.split} | {report.rows} | {report.queries} | {report.coverage} | {differences} |")
     held = (
-        f"The video files are in `{VIDEO_FOLDER}/`."
+        "The rows hold the video files."
         if include_videos
         else f"The video files are not in this repository: `path` names where they belong, `{VIDEO_FOLDER}/`."
     )
+    video = (
+        "`path`, the file's name, and `bytes`, its content" if include_videos else "`path` of the file, `bytes` null"
+    )
     lines += [
         "",
-        "Columns: `video_id`; `video` (`path` relative to the repository, `bytes` null); `captions`; `start` and "
+        f"Columns: `video_id`; `video` ({video}); `captions`; `start` and "
         "`end`, in seconds, of the part that the captions are about, null for all of it.",
         "",
         held,
@@ -228,3 +253,54 @@ def _published_row(row: Mapping[str, Any], files: dict[str, Path]) -> dict[str, 
     if files.setdefault(path.name, path) != path:
         raise ValueError(f"two videos have the file name {path.name}: {files[path.name]} and {path}")
     return {**row, "video": {"path": f"{VIDEO_FOLDER}/{path.name}", "bytes": None}}
+
+
+def _write_with_videos(
+    rows: Sequence[Mapping[str, Any]], files: Mapping[str, Path], schema: pa.Schema, folder: Path, split: str
+) -> None:
+    """Writes rows with the content of their videos, in files of about 500 MiB; only a group of rows is in memory."""
+    writers: list[tuple[Path, pq.ParquetWriter]] = []
+    in_file = 0
+    with ExitStack() as stack, tqdm(total=len(rows), desc=f"writing {split}", unit="video", disable=None) as progress:
+        for group, size in _groups(rows, files):
+            if not writers or in_file + size > _FILE_BYTES:
+                stack.close()
+                path = folder / f"{split}-{len(writers):05d}.unfinished"
+                writers.append((path, stack.enter_context(pq.ParquetWriter(path, schema))))
+                in_file = 0
+            held = [_with_content(row, files) for row in group]
+            writers[-1][1].write_table(pa.Table.from_pylist(held, schema=schema))
+            in_file += size
+            progress.update(len(group))
+    for number, (path, _) in enumerate(writers):
+        path.rename(folder / f"{split}-{number:05d}-of-{len(writers):05d}.parquet")
+
+
+def _groups(
+    rows: Sequence[Mapping[str, Any]], files: Mapping[str, Path]
+) -> Iterator[tuple[list[Mapping[str, Any]], int]]:
+    """Rows in groups whose videos are read at once, with the size of these.
+
+    Raises:
+        ValueError: A video is larger than a row can hold.
+    """
+    group: list[Mapping[str, Any]] = []
+    total = 0
+    for row in rows:
+        file = None if row["video"] is None else files[Path(row["video"]["path"]).name]
+        size = 0 if file is None else file.stat().st_size
+        if size > _MAX_VIDEO_BYTES:
+            raise ValueError(f"{file} has {size} bytes, and a row of a data set holds {_MAX_VIDEO_BYTES} at most")
+        if group and total + size > _GROUP_BYTES:
+            yield group, total
+            group, total = [], 0
+        group.append(row)
+        total += size
+    yield group, total
+
+
+def _with_content(row: Mapping[str, Any], files: Mapping[str, Path]) -> dict[str, Any]:
+    if row["video"] is None:
+        return dict(row)
+    name = Path(row["video"]["path"]).name
+    return {**row, "video": {"path": name, "bytes": files[name].read_bytes()}}

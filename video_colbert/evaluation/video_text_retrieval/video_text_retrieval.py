@@ -23,7 +23,8 @@ over random tie-breaking."""
 _KWARGS_DESCRIPTION = """
 Args:
     predictions: for each text, its scores with all videos, higher is better.
-    references: for each text, the places of its right videos in the gallery, at least one.
+    references: for each text, the place of its right video in the gallery, or a list of the places where there are
+        several.
     direction: "text_to_video" or "video_to_text"; there a video with several texts counts by the best placed.
     ks: cut-offs of R@k.
     ties: "expected", "optimistic", "pessimistic", or "clip4clip" and "clip4clip_multi_sentence", which count as the
@@ -55,18 +56,16 @@ class VideoTextRetrieval(evaluate.Metric):
             description=_DESCRIPTION,
             citation=_CITATION,
             inputs_description=_KWARGS_DESCRIPTION,
-            features=datasets.Features(
-                {
-                    "predictions": datasets.List(datasets.Value("float64")),
-                    "references": datasets.List(datasets.Value("int64")),
-                }
-            ),
+            features=[
+                datasets.Features({"predictions": datasets.List(datasets.Value("float64")), "references": positives})
+                for positives in (datasets.List(datasets.Value("int64")), datasets.Value("int64"))
+            ],
         )
 
     def _compute(
         self,
         predictions: Sequence[Sequence[float]],
-        references: Sequence[Sequence[int]],
+        references: Sequence[Sequence[int] | int],
         direction: str = "text_to_video",
         ks: Sequence[int] = (1, 5, 10),
         ties: Ties = "expected",
@@ -77,4 +76,5 @@ class VideoTextRetrieval(evaluate.Metric):
         if len({len(row) for row in predictions}) > 1:
             raise ValueError("every text must have a score with each video, but the rows have several lengths")
         scores = np.asarray(predictions, dtype=np.float64)
-        return directions[direction](scores, list(references), ks=ks, ties=ties).as_dict()
+        positives = [[places] if isinstance(places, int) else places for places in references]
+        return directions[direction](scores, positives, ks=ks, ties=ties).as_dict()

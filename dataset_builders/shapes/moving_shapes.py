@@ -22,7 +22,7 @@ from typing import Any
 
 import datasets
 import numpy as np
-from tqdm import tqdm
+from tqdm.auto import tqdm
 
 from .moving_shapes_clips import ClipPlan, generate_clip, write_clips
 from .moving_shapes_scenes import Partition, Scene, partition_scenes

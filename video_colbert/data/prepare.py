@@ -10,12 +10,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from tqdm import tqdm
-
 from video_colbert.console import printable
 from video_colbert.dataset_builders.video_files import VIDEO_EXTENSIONS, FolderContent, is_unicode, look_through
 from video_colbert.processes.worker_pool import Failure, WorkerPool
 from video_colbert.processes.worker_server import default_workers
+from video_colbert.progress import progress_bar
 
 from .video_check import VideoFile, VideoRecord, start_examining, unexamined_video
 from .video_copies import Reencoding
@@ -132,12 +131,11 @@ def prepare_videos(
             pending.append(VideoFile(path, target))
     # The line that an interruption cut short is not continued.
     _write_lines(state_file, [record for record in records.values() if not record.may_pass])
-    with tqdm(
+    with progress_bar(
         total=len(content.files),
         initial=len(content.files) - len(pending),
         desc="videos",
         unit="video",
-        disable=None,
     ) as progress:
         for record in _examine_all(root, pending, reencoding, workers, timeout):
             records[record.path] = record

@@ -12,11 +12,11 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
-from tqdm import tqdm
 
 from video_colbert.dataset_builders.benchmarks import load_benchmark
 from video_colbert.dataset_builders.protocols import Protocol, Verification, default_protocol, get_protocol, verify
 from video_colbert.dataset_builders.video_files import video_text_features
+from video_colbert.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -261,7 +261,7 @@ def _write_with_videos(
     """Writes rows with the content of their videos, in files of about 500 MiB; only a group of rows is in memory."""
     writers: list[tuple[Path, pq.ParquetWriter]] = []
     in_file = 0
-    with ExitStack() as stack, tqdm(total=len(rows), desc=f"writing {split}", unit="video", disable=None) as progress:
+    with ExitStack() as stack, progress_bar(total=len(rows), desc=f"writing {split}", unit="video") as progress:
         for group, size in _groups(rows, files):
             if not writers or in_file + size > _FILE_BYTES:
                 stack.close()

@@ -9,7 +9,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -20,6 +19,7 @@ from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.metrics import Ties, metrics_from_counts
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.two_way_ranks import TwoWayCounts, two_way_rank_counts
+from video_colbert.progress import progress_bar
 
 Row = Mapping[str, Any]
 """A row of a data set: `video_id`, `video`, `captions`, `start`, `end`."""
@@ -123,8 +123,9 @@ def encode_rows(
     """
     results: list[EncodedVideo | BadVideo | None] = []
     new: list[tuple[int, VideoClip, Path | None]] = []
-    quiet = None if progress else True
-    for place, row in enumerate(tqdm(rows, desc="cache", unit="video", disable=True if cache is None else quiet)):
+    for place, row in enumerate(
+        progress_bar(rows, desc="cache", unit="video", is_shown=cache is not None and progress)
+    ):
         if row["video"] is None:
             results.append(BadVideo(row["video_id"], "the file is missing"))
             continue
@@ -134,7 +135,7 @@ def encode_rows(
         if results[-1] is None:
             new.append((place, clip, path))
     encoded = encoder.encode_videos((clip for _, clip, _ in new), batch_size=batch_size, threads=threads)
-    bar = tqdm(encoded, total=len(new), desc="videos", unit="video", disable=quiet)
+    bar = progress_bar(encoded, total=len(new), desc="videos", unit="video", is_shown=progress)
     for (place, _, path), video in zip(new, bar, strict=True):
         results[place] = video
         if cache is not None and path is not None and isinstance(video, EncodedVideo):

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from video_colbert.evaluation.clip4clip import best_caption_scores
 from video_colbert.evaluation.dual_softmax import DualSoftmaxPrior
 from video_colbert.evaluation.rank_counts import IntArray, RankCounts, RunningRankCounts
 from video_colbert.evaluation.score_distribution import RunningScoreDistribution, ScoreDistribution
+from video_colbert.progress import progress_bar
 
 ScoreBlock = Callable[[Tensor, slice], Mapping[str, Tensor]]
 """Scores a block: given int64 rows of texts and a slice of the videos, [texts, videos] scores by level."""
@@ -93,7 +93,7 @@ def two_way_rank_counts(
 
     passes = 1 if dual_softmax_scale is None else 2
     total = passes * len(grid.blocks) + len(grid.blocks_with_positives)
-    with tqdm(total=total, desc="scoring", unit="block", disable=None if progress else True) as bar:
+    with progress_bar(total=total, desc="scoring", unit="block", is_shown=progress) as bar:
         if dual_softmax_scale is not None:
             for block, level, scores in scored(grid.blocks):
                 level.update_priors(scores, block)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from tqdm import tqdm
-
 from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
@@ -16,6 +14,7 @@ from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.search.scoring import check_interaction
 from video_colbert.index.video_index import VideoIndex
+from video_colbert.progress import progress_bar
 
 
 def index_videos(
@@ -68,7 +67,7 @@ def index_videos(
         IndexWriter(index, metadata, seconds_between_writes) as writer,
     ):
         try:
-            with tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress:
+            with progress_bar(total=len(paths), desc="indexing", unit="file") as progress:
                 for event in bulk.run(plan):
                     writer.take(event)
                     report.take(event)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from tqdm import tqdm
 
 from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -27,6 +26,7 @@ from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings
+from video_colbert.progress import progress_bar
 
 # Files that are done again when their encoder is lost.
 _FILES_AT_A_TIME = 32
@@ -113,7 +113,7 @@ def index_videos_on_ray(
     report, owners = ReportBuilder(), dict[str, str]()
     with (
         IndexWriter(index, metadata, seconds_between_writes) as writer,
-        tqdm(total=len(paths), desc="indexing", unit="file", disable=None) as progress,
+        progress_bar(total=len(paths), desc="indexing", unit="file") as progress,
     ):
         try:
             for row in encoded.iter_rows():

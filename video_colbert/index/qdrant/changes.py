@@ -12,7 +12,6 @@ from itertools import islice
 from typing import Any
 
 from qdrant_client import models
-from tqdm import tqdm
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
@@ -20,6 +19,7 @@ from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant.collection import QdrantCollection, pages
 from video_colbert.index.qdrant.errors import is_transient
 from video_colbert.index.qdrant.points import make_point, point_id
+from video_colbert.progress import progress_bar
 
 logger = logging.getLogger(__name__)
 
@@ -46,9 +46,7 @@ def upload_videos(collection: QdrantCollection, videos: Sequence[tuple[IndexedVi
         Exception: the client's own, after half a minute of failures or where trying again is of no use.
     """
     waiting = iter(videos)
-    with tqdm(
-        total=len(videos), desc="uploading", unit="video", disable=None if len(videos) > _CHUNK else True
-    ) as bar:
+    with progress_bar(total=len(videos), desc="uploading", unit="video", is_shown=len(videos) > _CHUNK) as bar:
         while chunk := list(islice(waiting, _CHUNK)):
             _upload_chunk(collection, chunk)
             bar.update(len(chunk))

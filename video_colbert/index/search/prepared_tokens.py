@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.search.candidates import ReducedTokens, pool_queries, pooled_scores, principal_directions
 from video_colbert.index.search.level_bags import LevelBags, TokenSource
 from video_colbert.index.search.scoring import BoundedScorer, BoundedScores
+from video_colbert.progress import progress_bar
 
 # Videos whose tokens say which directions are kept.
 _DIRECTION_VIDEOS = 2048
@@ -117,7 +117,7 @@ class PreparedTokens:
         if self._bags is None and self._holds_bags:
             self._bags = self.source.bags()
         firsts = range(0, len(self.source), _FETCHED_AT_ONCE)
-        for first in tqdm(firsts, desc="Preparing tokens", unit="part", disable=None, leave=False):
+        for first in progress_bar(firsts, desc="Preparing tokens", unit="part", leave=False):
             stop = min(first + _FETCHED_AT_ONCE, len(self.source))
             if self._bags is None:
                 yield self.source.bags(torch.arange(first, stop))

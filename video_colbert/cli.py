@@ -11,7 +11,17 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from video_colbert import __version__
-from video_colbert.commands import evaluate, index, prepare, publish, publish_dataset, search, verify
+from video_colbert.commands import (
+    evaluate,
+    index,
+    prepare,
+    publish,
+    publish_dataset,
+    repair,
+    search,
+    verify,
+    verify_index,
+)
 from video_colbert.console import (
     ExitCode,
     NoticeHandler,
@@ -22,7 +32,7 @@ from video_colbert.console import (
 )
 from video_colbert.errors import VideoColBERTError
 
-_COMMANDS = (index, search, evaluate, prepare, publish, publish_dataset, verify)
+_COMMANDS = (index, search, evaluate, prepare, publish, publish_dataset, verify, verify_index, repair)
 
 
 class _Parser(argparse.ArgumentParser):

@@ -19,17 +19,21 @@ POOLED = "pooled"
 _RECORD_NAMES = frozenset(column.name for column in (*RECORD_FIELDS, COPIES_FIELD))
 # What quotes a name in a filter, and what Lance takes for a column within a column.
 _NOT_IN_NAMES = frozenset('"`.')
+# Names that Lance gives to columns of its own, or that mean all columns: a table that has one cannot be read any more.
+_OF_LANCE = frozenset(
+    ("_rowid", "_rowaddr", "_rowoffset", "_row_created_at_version", "_row_last_updated_at_version", "__action", "*")
+)
 _TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
 def metadata_fields(schema: pa.Schema) -> list[pa.Field]:
     """The metadata columns of an index."""
-    return [column for column in schema if column.name not in _RECORD_NAMES and not _is_list(column.type)]
+    return [column for column in schema if column.name not in _RECORD_NAMES and not is_list(column.type)]
 
 
 def filter_fields(schema: pa.Schema) -> list[pa.Field]:
     """The columns that a search can filter by: metadata, and what is known of every video."""
-    return [column for column in schema if not _is_list(column.type)]
+    return [column for column in schema if not is_list(column.type)]
 
 
 def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
@@ -56,6 +60,8 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
             )
         if name in _RECORD_NAMES or name == POOLED:
             raise IndexStoreError(f"metadata cannot be named {name!r}, which is a column of every index")
+        if name.strip().lower() in _OF_LANCE:
+            raise IndexStoreError(f"metadata cannot be named {name!r}, which the table keeps for itself")
         if name.endswith(TOKENS_SUFFIX) and name not in stored:
             raise IndexStoreError(
                 f"metadata cannot be named {name!r}; a name that ends in {TOKENS_SUFFIX} is a level's"
@@ -86,7 +92,7 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
     return new
 
 
-def _is_list(kind: pa.DataType) -> bool:
+def is_list(kind: pa.DataType) -> bool:
     """Whether a column holds vectors or times, which no metadata column does."""
     return bool(pa.types.is_list(kind) or pa.types.is_fixed_size_list(kind))
 

@@ -18,7 +18,8 @@ _MAGIC = b"LANC"
 _STORAGE_REASONS = (r"<Message>([^<]+)</Message>", r"message: \"([^\"]+)\"")
 _RUST_NOISE = re.compile(r"lance error: |LanceError\(\w+\): |,? ?/\S+\.rs:\d+(:\d+)?")
 _LONGEST = 300
-_RAISED = (RuntimeError, ValueError, OSError, pa.ArrowException)
+_RAISED = (RuntimeError, ValueError, OSError, MemoryError, pa.ArrowException)
+_PANICS = ("PanicException", "RustPanic")
 
 
 @contextmanager
@@ -33,7 +34,9 @@ def reading(location: str) -> Iterator[None]:
     """
     try:
         yield
-    except _RAISED as error:
+    except BaseException as error:
+        if not _is_of_lance(error):
+            raise
         if truncated := _truncated_files(location):
             raise IndexStoreError(f"{location} is damaged: {', '.join(truncated)} is truncated") from error
         raise IndexStoreError(f"{location} cannot be read ({_reason(error)})") from error
@@ -51,10 +54,17 @@ def writing(location: str) -> Iterator[None]:
     """
     try:
         yield
-    except _RAISED as error:
+    except BaseException as error:
+        if not _is_of_lance(error):
+            raise
         raise IndexStoreError(
             f"{location} cannot be written; what was stored before is kept ({_reason(error)})"
         ) from error
+
+
+def _is_of_lance(error: BaseException) -> bool:
+    """Whether LanceDB raised an error; a panic of Rust is no `Exception`, and its class has no public name."""
+    return isinstance(error, _RAISED) or type(error).__name__ in _PANICS
 
 
 def _reason(error: BaseException) -> str:

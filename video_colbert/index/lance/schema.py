@@ -13,9 +13,9 @@ import pyarrow as pa
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import RECORD_FIELDS
-from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec
+from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec, token_codec
 from video_colbert.index.metadata_columns import POOLED, TOKENS_SUFFIX
-from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.search.candidate_calibration import METHODS, Calibration
 from video_colbert.index.windows import WindowSettings
 
 SCHEMA_VERSION = 3
@@ -70,9 +70,12 @@ def read_header(schema: pa.Schema, location: str) -> IndexHeader:
     """Reads what an index says of itself.
 
     Raises:
-        IndexStoreError: the table is no index, or one of another schema version.
+        IndexStoreError: the table is no index, one of another schema version, or its header or columns are not those
+            of an index.
     """
-    values = {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+    values = {
+        key.decode(errors="replace"): value.decode(errors="replace") for key, value in (schema.metadata or {}).items()
+    }
     version = values.get(f"{_PREFIX}schema_version")
     if version is None:
         raise IndexStoreError(f"the Lance table in {location} is no index of video-colbert")
@@ -81,14 +84,53 @@ def read_header(schema: pa.Schema, location: str) -> IndexHeader:
             f"the index in {location} has schema version {version}, this release reads "
             f"{' and '.join(_READ_VERSIONS)}; index the videos again"
         )
-    windows = json.loads(values.get(f"{_PREFIX}windows", "null"))
-    return IndexHeader(
-        model=ModelReference(values[f"{_PREFIX}model"], values[f"{_PREFIX}revision"]),
-        num_frames=json.loads(values[f"{_PREFIX}num_frames"]),
-        codec=values[f"{_PREFIX}codec"],
-        merge_similarity=json.loads(values[f"{_PREFIX}merge_similarity"]),
-        windows=None if windows is None else WindowSettings(**windows),
-    )
+    try:
+        windows = json.loads(values.get(f"{_PREFIX}windows", "null"))
+        header = IndexHeader(
+            model=ModelReference(values[f"{_PREFIX}model"], values[f"{_PREFIX}revision"]),
+            num_frames=_whole_number(json.loads(values[f"{_PREFIX}num_frames"])),
+            codec=token_codec(values[f"{_PREFIX}codec"]).name,
+            merge_similarity=_similarity(json.loads(values[f"{_PREFIX}merge_similarity"])),
+            windows=None if windows is None else WindowSettings(**windows),
+        )
+        _check_columns(schema, header)
+    except KeyError as error:
+        raise IndexStoreError(f"the index in {location} does not say its {error.args[0]}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise IndexStoreError(f"the index in {location} is no index of this release: {error}") from error
+    return header
+
+
+def _whole_number(value: object) -> int | None:
+    if value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
+        return value
+    raise ValueError(f"num_frames must be a whole number above 0, got {value!r}")
+
+
+def _similarity(value: object) -> float | None:
+    if value is None or (isinstance(value, int | float) and not isinstance(value, bool) and 0.0 < value <= 1.0):
+        return value
+    raise ValueError(f"merge_similarity must be above 0 and at most 1, got {value!r}")
+
+
+def _check_columns(schema: pa.Schema, header: IndexHeader) -> None:
+    """Checks that the columns are there with the types that the header says.
+
+    Raises:
+        ValueError: one is missing or of another type.
+    """
+    expected = {column.name: column.type for column in RECORD_FIELDS}
+    try:
+        dimensions = read_dimensions(schema)
+    except (KeyError, AttributeError, ZeroDivisionError) as error:
+        raise ValueError("its token columns do not say their dimension") from error
+    if dimensions:
+        expected |= {column.name: column.type for column in vector_fields(dimensions, token_codec(header.codec))}
+    for name, kind in expected.items():
+        if schema.names.count(name) != 1:
+            raise ValueError(f"it has no column {name}")
+        if schema.field(name).type != kind:
+            raise ValueError(f"its column {name} holds {schema.field(name).type} and not {kind}")
 
 
 def read_dimensions(schema: pa.Schema) -> dict[str, int]:
@@ -125,9 +167,15 @@ def read_calibration(schema: pa.Schema) -> Calibration | None:
     stored = values.get(_CALIBRATION.encode())
     if stored is None:
         return None
-    of_release = {field.name for field in dataclasses.fields(Calibration)}
     # One of another release is measured again.
-    return Calibration(**found) if set(found := json.loads(stored)) == of_release else None
+    try:
+        found = json.loads(stored)
+        known = {field.name: type(found[field.name]).__name__ for field in dataclasses.fields(Calibration)}
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    fits = set(found) == set(known) and found["method"] in METHODS
+    types = {field.name: field.type for field in dataclasses.fields(Calibration)}
+    return Calibration(**found) if fits and known == types else None
 
 
 def vector_fields(dimensions: Mapping[str, int], codec: TokenCodec) -> list[pa.Field]:

@@ -17,14 +17,18 @@ from lancedb.db import DBConnection
 from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.lance.commit_record import CommitLog
 from video_colbert.index.lance.errors import reading, writing
 from video_colbert.index.lance.filters import sql_text
 from video_colbert.index.lance.storage import is_remote, storage_options_of
 from video_colbert.index.lance.table_version import TableVersion, table_statistics
+from video_colbert.index.metadata_columns import is_list
 
 logger = logging.getLogger(__name__)
 
-_TABLE = "videos"
+TABLE_NAME = "videos"
+"""Name of the table in the index's folder or address."""
+
 # The format that reads token columns fastest: about 3 GB/s from the page cache, and 0.6 GB/s in 2.1 and 2.2.
 _STORAGE_VERSION = "2.0"
 # Commits of this process between two looks at whether small files have piled up.
@@ -41,13 +45,15 @@ class LanceTable:
         location: folder, or address in object storage.
         database: connection to it.
         table: the table, at its latest version.
+        log: the record of its commits; None to check and record nothing.
     """
 
-    def __init__(self, location: str, database: DBConnection, table: Table) -> None:
+    def __init__(self, location: str, database: DBConnection, table: Table, log: CommitLog | None) -> None:
         self.location = location
         self._database = database
         self._table = table
         self._commits = 0
+        self._log = log
 
     @staticmethod
     def exists(location: str, storage_options: Mapping[str, str] | None = None) -> bool:
@@ -57,10 +63,10 @@ class LanceTable:
             IndexStoreError: the storage cannot be reached.
         """
         if not is_remote(location):
-            return any((Path(location) / f"{_TABLE}.lance" / "_versions").glob("*.manifest"))
+            return any((Path(location) / f"{TABLE_NAME}.lance" / "_versions").glob("*.manifest"))
         with reading(location):
             database = lancedb.connect(location, storage_options=storage_options_of(storage_options))
-            return _TABLE in database.list_tables().tables
+            return TABLE_NAME in database.list_tables().tables
 
     @classmethod
     def create(cls, location: str, schema: pa.Schema, storage_options: Mapping[str, str] | None = None) -> LanceTable:
@@ -80,19 +86,31 @@ class LanceTable:
                 **(storage_options_of(storage_options) or {}),
             }
             database = lancedb.connect(location, storage_options=options)
-            table = database.create_table(_TABLE, schema=schema)
-        return cls(location, database, table)
+            table = database.create_table(TABLE_NAME, schema=schema)
+            created = cls(location, database, table, CommitLog(location))
+        created._record()
+        return created
 
     @classmethod
-    def open(cls, location: str, storage_options: Mapping[str, str] | None = None) -> LanceTable:
+    def open(
+        cls, location: str, storage_options: Mapping[str, str] | None = None, *, is_checked: bool = True
+    ) -> LanceTable:
         """Opens a table that is there.
 
+        Args:
+            location: folder, or address in object storage.
+            storage_options: as LanceDB takes them.
+            is_checked: whether its files must be those that were written, by the record of the last commit.
+
         Raises:
-            IndexStoreError: the table cannot be read.
+            IndexStoreError: the table cannot be read, or is not what was written.
         """
+        log = CommitLog(location) if is_checked else None
+        if log is not None:
+            log.check_manifest(log.read())
         with reading(location):
             database = lancedb.connect(location, storage_options=storage_options_of(storage_options))
-            return cls(location, database, database.open_table(_TABLE))
+            return cls(location, database, database.open_table(TABLE_NAME), log)
 
     @property
     def schema(self) -> pa.Schema:
@@ -103,33 +121,47 @@ class LanceTable:
         """The number of the latest version, of any process.
 
         Raises:
-            IndexStoreError: the table cannot be read.
+            IndexStoreError: the table cannot be read, or its last commit is gone.
         """
+        # Read first: a commit is recorded after it is there.
+        record = None if self._log is None else self._log.read()
         with reading(self.location):
             self._table.checkout_latest()
-            return int(self._table.version)
+            version = int(self._table.version)
+        if self._log is not None:
+            self._log.check_version(record, version)
+        return version
 
     def at_version(self, version: int) -> TableVersion:
         """One version, for reading.
 
         Raises:
-            IndexStoreError: the table cannot be read, or the version is gone.
+            IndexStoreError: the table cannot be read or is not what was written, or the version is gone.
         """
+        if self._log is not None:
+            self._log.check_data()
         with reading(self.location):
-            table = self._database.open_table(_TABLE)
+            table = self._database.open_table(TABLE_NAME)
             table.checkout(version)
-            return TableVersion(self.location, table)
+            rows = table.count_rows()
+        if self._log is not None:
+            self._log.check_rows(version, rows)
+        return TableVersion(self.location, table)
 
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Adds columns that are null in the rows there are; one that another process added meanwhile is left.
 
         Raises:
-            IndexStoreError: the table cannot be written.
+            IndexStoreError: the table cannot be written, or one with these columns could not be read any more.
         """
         with writing(self.location):
             self._table.checkout_latest()
-            if missing := [column for column in fields if column.name not in self._table.schema.names]:
+            missing = [column for column in fields if column.name not in self._table.schema.names]
+        if missing:
+            _try_columns(self._table.schema, missing)
+            with writing(self.location):
                 self._table.add_columns(missing)
+        self._record()
 
     def insert(self, rows: pa.Table, replaced_ids: Sequence[str] = ()) -> None:
         """Inserts rows whose `id` is not there yet, and deletes others, in one commit.
@@ -185,6 +217,7 @@ class LanceTable:
         with writing(self.location):
             self._table.checkout_latest()
             self._table.update_field_metadata({"path": column, "metadata": dict(values)})
+        self._record()
 
     def delete(self, ids: Sequence[str]) -> None:
         """Deletes rows in one commit; those that are not there are passed over.
@@ -206,8 +239,17 @@ class LanceTable:
         with writing(self.location):
             self._table.checkout_latest()
             self._table.optimize(cleanup_older_than=_KEPT_VERSIONS)
+        self._record()
+
+    def _record(self) -> None:
+        """Records the last commit outside the table."""
+        if self._log is not None:
+            with reading(self.location):
+                self._table.checkout_latest()
+                self._log.write(int(self._table.version), self._table.count_rows())
 
     def _after_commit(self) -> None:
+        self._record()
         self._commits += 1
         if self._commits % _COMMITS_BETWEEN_CHECKS:
             return
@@ -228,6 +270,20 @@ class LanceTable:
         lengths = fragments["lengths"]
         rows = lengths["mean"] * fragments["num_fragments"]
         return bool(fragments["num_fragments"] >= _MAX_FRAGMENTS and rows >= 1.25 * lengths["max"])
+
+
+def _try_columns(schema: pa.Schema, fields: Sequence[pa.Field]) -> None:
+    """Adds columns to an empty copy of a table without its vectors, in memory, and writes and reads it."""
+    values, added = ([column for column in columns if not is_list(column.type)] for columns in (schema, fields))
+    copy = pa.schema([column if column.name == "id" else column.with_nullable(True) for column in values])
+    with writing(f"an index with the columns {', '.join(column.name for column in fields)}"):
+        table = lancedb.connect("memory://").create_table(TABLE_NAME, schema=copy)
+        if added:
+            table.add_columns(added)
+        row = _with_all_columns(pa.table({"id": ["a"]}), table.schema)
+        table.merge_insert("id").when_not_matched_insert_all().execute(row)
+        found = table.search().select(table.schema.names).with_row_id(True).limit(None).to_arrow()
+        table.take_row_ids(found["_rowid"].to_pylist()).select(table.schema.names).with_row_id().to_arrow()
 
 
 def _is_in(column: str, values: Sequence[str]) -> str:

@@ -1,0 +1,163 @@
+"""Verification of an index by reading all of it, and repair of a damaged one by going back to a version that reads."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.lance.commit_record import CommitLog
+from video_colbert.index.lance.schema import read_header
+from video_colbert.index.lance.snapshot import IndexSnapshot
+from video_colbert.index.lance.storage import is_remote
+from video_colbert.index.lance.table import TABLE_NAME, LanceTable
+from video_colbert.index.lance.token_codecs import token_codec
+
+SET_ASIDE = "set_aside"
+"""Folder in an index's folder that takes the descriptions of versions that do not read."""
+
+# Videos whose tokens are read at once.
+_READ_AT_ONCE = 2048
+
+
+@dataclass(frozen=True)
+class VerifiedIndex:
+    """What was found of a whole index.
+
+    Attributes:
+        version: the latest.
+        videos: how many it holds; the tokens of each were read.
+        has_digests: whether its files were compared with digests; not in object storage, nor in an index that was
+            last written by an earlier release.
+    """
+
+    version: int
+    videos: int
+    has_digests: bool
+
+
+@dataclass(frozen=True)
+class RepairedIndex:
+    """What a repair did.
+
+    Attributes:
+        version: the latest version now.
+        videos: how many it holds.
+        set_aside: the files that describe later versions, which were moved to `SET_ASIDE`; none for a whole index.
+    """
+
+    version: int
+    videos: int
+    set_aside: tuple[str, ...]
+
+
+def verify_index(location: str | os.PathLike[str]) -> VerifiedIndex:
+    """Reads all of an index and compares its files with their digests.
+
+    Args:
+        location: its folder, or its address in object storage.
+
+    Raises:
+        IndexStoreError: there is no index, or it is damaged; the message names the files.
+    """
+    address = os.fspath(location)
+    if not LanceTable.exists(address):
+        raise IndexStoreError(f"there is no index in {address}")
+    record = CommitLog(address).check_all()
+    version, videos = _read_latest(address)
+    return VerifiedIndex(version, videos, record is not None)
+
+
+def repair_index(location: str | os.PathLike[str]) -> RepairedIndex:
+    """Goes back to the last version that reads, if that is not the latest one.
+
+    The files that describe later versions are moved into the folder `set_aside` of the index, and nothing is deleted.
+    What later versions added is to be indexed again.
+
+    Args:
+        location: the folder of an index.
+
+    Raises:
+        IndexStoreError: the location is no folder or has no index, or no version that holds videos reads.
+    """
+    address = os.fspath(location)
+    if is_remote(address):
+        raise IndexStoreError(f"{address} is in object storage; repair a copy of it in a folder")
+    if not LanceTable.exists(address):
+        raise IndexStoreError(f"there is no index in {address}")
+    versions = Path(address) / f"{TABLE_NAME}.lance" / "_versions"
+    aside = Path(address) / SET_ASIDE
+    log = CommitLog(address)
+    damaged = _damaged_files(log)
+    moved: list[tuple[Path, Path]] = []
+    try:
+        while manifest := max(versions.glob("*.manifest"), key=_version_of, default=None):
+            content = manifest.read_bytes()
+            is_hurt = any(Path(name).name.encode() in content or name.endswith(manifest.name) for name in damaged)
+            found = None if is_hurt else _try_latest(address)
+            if found is not None:
+                version, videos = found
+                if moved and not videos:
+                    break
+                log.rewrite(version, videos)
+                return RepairedIndex(version, videos, tuple(manifest.name for manifest, _ in moved))
+            aside.mkdir(exist_ok=True)
+            moved.append((manifest, aside / manifest.name))
+            manifest.rename(aside / manifest.name)
+            # It names the latest version, and is made again.
+            (versions / "latest_version_hint.json").unlink(missing_ok=True)
+    except OSError as error:
+        _put_back(moved)
+        raise IndexStoreError(f"{error.filename or address} cannot be moved ({error.strerror})") from error
+    _put_back(moved)
+    raise IndexStoreError(
+        f"no version of the index in {address} that holds videos can be read; index the videos again"
+    )
+
+
+def _damaged_files(log: CommitLog) -> list[str]:
+    """The recorded files that are not what was written; none where the record itself is damaged."""
+    try:
+        return log.damaged_files()
+    except IndexStoreError:
+        return []
+
+
+def _put_back(moved: list[tuple[Path, Path]]) -> None:
+    for manifest, aside in moved:
+        aside.rename(manifest)
+
+
+def _try_latest(address: str) -> tuple[int, int] | None:
+    try:
+        return _read_latest(address, is_checked=False)
+    except IndexStoreError:
+        return None
+
+
+def _read_latest(address: str, *, is_checked: bool = True) -> tuple[int, int]:
+    """Reads the latest version as a whole; its number and its videos.
+
+    Raises:
+        IndexStoreError: something of it cannot be read, or a vector is not finite.
+    """
+    table = LanceTable.open(address, is_checked=is_checked)
+    codec = token_codec(read_header(table.schema, address).codec)
+    version = table.latest_version()
+    snapshot = IndexSnapshot(table.at_version(version), codec)
+    if len(snapshot) and not torch.isfinite(snapshot.pooled()).all():
+        raise IndexStoreError(f"{address} is damaged: a pooled vector is not finite")
+    for first in range(0, len(snapshot), _READ_AT_ONCE):
+        bags = snapshot.bags(torch.arange(first, min(first + _READ_AT_ONCE, len(snapshot))))
+        if not all(torch.isfinite(of_level.tokens).all() for of_level in bags.values()):
+            raise IndexStoreError(f"{address} is damaged: a token is not finite")
+    return version, len(snapshot)
+
+
+def _version_of(manifest: Path) -> int:
+    """The version that a manifest describes; its name counts down from the largest number."""
+    number = int(manifest.stem) if manifest.stem.isdecimal() else 0
+    return 2**64 - 1 - number if number > 2**63 else number

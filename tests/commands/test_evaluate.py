@@ -188,3 +188,20 @@ def test_mistakes_give_one_sentence_and_exit_code_1(
     (line,) = err.splitlines()
     assert line.startswith("video-colbert: ")
     assert message in line
+
+
+def test_weights_of_levels_are_in_the_sum_and_are_told(
+    tmp_path: Path, benchmark: Path, checkpoint_folder: Path, run_command: RunCommand
+) -> None:
+    command = ("evaluate", "--model", checkpoint_folder, "--dataset", "msrvtt", "--data-dir", benchmark)
+    output = tmp_path / "results.json"
+    code, out, _ = run_command(*command, "--level-weights", "video=0", "--output", output)
+    assert code == 0
+    assert "8 captions; levels weighted: frame 1, video 0" in out
+    results = {(it["level"], it["direction"]): it for it in json.loads(output.read_text())}
+    for direction in ("text_to_video", "video_to_text"):
+        assert results["sum", direction]["metrics"] == results["frame", direction]["metrics"]
+        assert results["sum", direction]["level_weights"] == {"frame": 1.0, "video": 0.0}
+    code, _, err = run_command(*command, "--level-weights", "speech=1")
+    assert code == 1
+    assert "level_weights names 'speech'; the model scores by frame, video" in err

@@ -73,3 +73,18 @@ def test_number_of_candidates_is_reported_where_not_all_videos_are_scored(
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 2)
     _, _, err = run_command("search", "a red circle", "--index", index, "--top-k", "1")
     assert f"candidates of {len(LanceIndex.open(index))} videos; they hold" in err
+
+
+def test_weights_of_levels_change_the_score_as_they_say(run_command: RunCommand, index: Path) -> None:
+    for hit in hits(run_command, index, "--level-weights", "frame=0.25,video=2"):
+        levels = hit["level_scores"]
+        assert isinstance(levels, dict)
+        assert hit["score"] == pytest.approx(0.25 * levels["frame"] + 2 * levels["video"], abs=1e-6)
+
+
+def test_weight_of_a_level_that_the_model_does_not_have_is_one_sentence(run_command: RunCommand, index: Path) -> None:
+    code, out, err = run_command("search", "x", "--index", index, "--level-weights", "speech=1")
+    assert (code, out) == (1, "")
+    assert err.strip().splitlines()[-1] == (
+        "video-colbert: level_weights names 'speech'; the model scores by frame, video"
+    )

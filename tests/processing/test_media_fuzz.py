@@ -86,9 +86,7 @@ def assert_frames_are_the_references(decoded: DecodedVideo, reference: Reference
     good = [frame.pixels for frame in reference.frames if not frame.is_corrupt]
     position = 0
     for frame in decoded.frames:
-        while position < len(good) and not (
-            good[position].shape == frame.shape and np.array_equal(good[position], frame)
-        ):
+        while position < len(good) and not (good[position].shape == frame.shape and np.array_equal(good[position], frame)):
             position += 1
         assert position < len(good), "a frame that whole decoding does not give there"
     assert (np.diff(decoded.timestamps) >= 0).all()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.dataset_arguments import BENCHMARKS, add_allow_missing, add_data_arguments, dataset_errors
+from video_colbert.commands.level_weights import add_level_weights
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import DatasetError
@@ -73,6 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how tied scores are ranked (default: expected, over random tie-breaking); clip4clip and "
         "clip4clip_multi_sentence count as the two paths of CLIP4Clip's evaluation do",
     )
+    add_level_weights(parser)
     parser.add_argument(
         "--dual-softmax",
         action="store_true",
@@ -117,6 +119,7 @@ def run(arguments: argparse.Namespace) -> int:
             cache_dir=arguments.cache_dir,
             ties=arguments.ties,
             dual_softmax=arguments.dual_softmax,
+            level_weights=arguments.level_weights,
             num_failures=None if arguments.report is None else arguments.failures,
         )
     except ValueError as error:

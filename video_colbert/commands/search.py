@@ -7,9 +7,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from video_colbert.commands.level_weights import add_level_weights
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
 from video_colbert.commands.typed_text import typed_text
 from video_colbert.console import ExitCode, write_notice, write_result
+from video_colbert.errors import EncodingError
 
 if TYPE_CHECKING:
     from video_colbert.index import Calibration
@@ -34,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all-windows", action="store_true", help="of a long video, give every window rather than the best only"
     )
+    add_level_weights(parser)
     parser.add_argument("--top-k", type=positive_int, default=10, metavar="K", help="hits, at most (default: 10)")
     parser.add_argument("--json", action="store_true", help="write one JSON object in place of a table")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page that plays the hits")
@@ -43,7 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Searches and writes the hits.
 
     Raises:
-        VideoColBERTError: the model, the index or the condition cannot be used.
+        VideoColBERTError: the model, the index, the condition or the weights of levels cannot be used.
     """
     from video_colbert.encoding.model_files import is_in_cache
     from video_colbert.index import open_index
@@ -62,6 +65,10 @@ def run(arguments: argparse.Namespace) -> int:
         encoder = load_encoder(arguments, model=made_by.name)
     check_model(index.stored, encoder.reference)
     queries = encoder.encode_queries([arguments.query], batch_size=arguments.batch_size)
+    try:
+        queries = queries.with_level_weights(arguments.level_weights)
+    except ValueError as error:
+        raise EncodingError(str(error)) from error
     if queries.truncated:
         write_notice("The query is longer than the model's text tower holds; its end was cut off.")
     if len(index) == 0:

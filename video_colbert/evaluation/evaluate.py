@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from dataclasses import replace
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -28,6 +30,7 @@ def evaluate(
     cache_dir: str | os.PathLike[str] | None = None,
     ties: Ties = "expected",
     dual_softmax: bool = False,
+    level_weights: Mapping[str, float] | None = None,
     num_failures: int | None = None,
 ) -> EvaluationReport:
     """Evaluates a model: recall and ranks of each level, in both directions, with what was left out.
@@ -47,12 +50,13 @@ def evaluate(
         cache_dir: folder that keeps embeddings, so that a second evaluation only scores.
         ties: how tied scores are ranked; "expected" is over random tie-breaking, with bootstrap intervals.
         dual_softmax: re-weight the scores by dual softmax, which sees all queries; the results say so.
+        level_weights: how much each level counts in the sum; 1 where none is given. The results say so.
         num_failures: queries with the lowest ranked videos to show with pictures, for `write_report`, which then
             has histograms of the scores too; None for neither.
 
     Raises:
-        ValueError: there is no such data set, protocol or split, the arguments do not go together, or there is
-            nothing to evaluate.
+        ValueError: there is no such data set, protocol or split, the arguments do not go together, a weight is of a
+            level that the model does not score by, or there is nothing to evaluate.
         OSError: a file of the data set, or a video under `data_dir` without `allow_missing`, is missing or cannot
             be read; or the cache cannot be written.
         ModuleNotFoundError: the `train` extra is not installed.
@@ -76,6 +80,7 @@ def evaluate(
     cache = None if cache_dir is None else EmbeddingCache(cache_dir, encoder)
     videos = encode_rows(encoder, found.rows, batch_size=batch_size, threads=threads, progress=True, cache=cache)
     encoded = encode_split(encoder, found.rows, videos=videos, batch_size=batch_size, cache=cache)
+    encoded = replace(encoded, queries=encoded.queries.with_level_weights(level_weights or {}))
     ranks = rank_split(encoded, dual_softmax=dual_softmax, with_distribution=num_failures is not None, progress=True)
     results = evaluate_split(
         encoded,

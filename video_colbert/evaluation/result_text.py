@@ -29,6 +29,9 @@ def conditions_text(result: EvaluationResult) -> list[str]:
     conditions = []
     if result.reweighting == DUAL_SOFTMAX:
         conditions.append("re-weighted by dual softmax, which sees all queries")
+    if result.level_weights is not None:
+        weights = ", ".join(f"{level} {weight:g}" for level, weight in result.level_weights.items())
+        conditions.append(f"levels weighted: {weights}")
     if result.ties != "expected":
         conditions.append(f"ties ranked as {result.ties}")
     return conditions

@@ -44,6 +44,7 @@ class EvaluationResult:
         ties: how tied scores were ranked; "expected" is the expectation over random tie-breaking.
         reweighting: "dual_softmax" if each query's scores depend on all the other queries; None for plain scores.
         confidence_intervals: 95 % bootstrap interval of each metric, if they were computed.
+        level_weights: how much each level counts in the sum, if not all count 1.
     """
 
     dataset: str
@@ -60,6 +61,7 @@ class EvaluationResult:
     ties: str = "expected"
     reweighting: str | None = None
     confidence_intervals: dict[str, Interval] | None = None
+    level_weights: dict[str, float] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, in types that JSON has."""
@@ -247,6 +249,7 @@ def evaluate_split(
         raise ValueError(f"confidence intervals are computed with ties='expected', not {ties!r}")
     if ranks is None:
         ranks = rank_split(split, dual_softmax=dual_softmax)
+    weights = dict(split.queries.level_weights)
     results = []
     for level, counts in ranks.items():
         directions: dict[str, tuple[RankCounts, Ties]] = {
@@ -276,6 +279,7 @@ def evaluate_split(
                     ties=ties,
                     reweighting=DUAL_SOFTMAX if dual_softmax else None,
                     confidence_intervals=intervals,
+                    level_weights=None if set(weights.values()) == {1.0} else weights,
                 )
             )
     return results

@@ -193,6 +193,11 @@ def _parsed(item: object, place: str) -> EvaluationResult:
         if values.get(name, known[0]) not in known:
             choices = ", ".join("null" if choice is None else choice for choice in known)
             raise CheckpointError(f"{name} in {place} must be one of {choices}, not {values[name]!r}")
+    weights = values.get("level_weights")
+    if weights is not None and not (
+        isinstance(weights, dict) and all(isinstance(weight, int | float) for weight in weights.values())
+    ):
+        raise CheckpointError(f"level_weights in {place} must give numbers by level, not {weights!r}")
     intervals = values.get("confidence_intervals")
     if intervals is not None:
         if not isinstance(intervals, dict) or not all(_is_interval(interval) for interval in intervals.values()):

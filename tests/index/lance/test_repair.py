@@ -11,15 +11,15 @@ import pytest
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.cli import main
 from video_colbert.errors import IndexStoreError
-from video_colbert.index import Index
+from video_colbert.index import LanceIndex
 from video_colbert.index.lance.repair import repair_index, verify_index
 
 VERSIONS = "videos.lance/_versions"
 
 
-def make_index(folder: Path) -> Index:
+def make_index(folder: Path) -> LanceIndex:
     """Two commits of two videos each."""
-    index = Index.create(folder, model=MODEL, num_frames=3)
+    index = LanceIndex.create(folder, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4"), make_video("b.mp4")])
     index.add([make_video("c.mp4"), make_video("d.mp4")])
     return index
@@ -35,7 +35,7 @@ def newest_data_file(folder: Path) -> Path:
 
 
 def names(folder: Path) -> list[str]:
-    return [Path(video.path).name for video in Index.open(folder).videos]
+    return [Path(video.path).name for video in LanceIndex.open(folder).videos]
 
 
 def flip(file: Path, generator: random.Random) -> None:
@@ -53,14 +53,14 @@ def test_any_flipped_bit_of_the_latest_version_is_noticed(tmp_path: Path) -> Non
         whole = file.read_bytes()
         flip(file, generator)
         with pytest.raises(IndexStoreError, match=f"is damaged: .*{file.name} is not what was written"):
-            Index.open(tmp_path).search(make_queries())
+            LanceIndex.open(tmp_path).search(make_queries())
         file.write_bytes(whole)
-    assert len(Index.open(tmp_path).search(make_queries())[0]) == 4
+    assert len(LanceIndex.open(tmp_path).search(make_queries())[0]) == 4
 
 
 def test_damage_is_noticed_before_a_writer_adds_to_it(tmp_path: Path) -> None:
     make_index(tmp_path)
-    index = Index.open(tmp_path)
+    index = LanceIndex.open(tmp_path)
     flip(newest_data_file(tmp_path), random.Random(3))
     with pytest.raises(IndexStoreError, match="is not what was written"):
         index.remove(["digest of a.mp4"])
@@ -72,11 +72,11 @@ def test_deleted_latest_commit_is_noticed_and_the_one_before_is_taken(tmp_path: 
     with pytest.raises(
         IndexStoreError, match=r"its last commit, version 4 with 4 videos, is gone.*`video-colbert repair`"
     ):
-        len(Index.open(tmp_path))
+        len(LanceIndex.open(tmp_path))
     repaired = repair_index(tmp_path)
     assert (repaired.videos, repaired.set_aside) == (2, ())
     assert names(tmp_path) == ["a.mp4", "b.mp4"]
-    Index.open(tmp_path).add([make_video("c.mp4"), make_video("d.mp4")])
+    LanceIndex.open(tmp_path).add([make_video("c.mp4"), make_video("d.mp4")])
     assert names(tmp_path) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
 
 
@@ -92,7 +92,7 @@ def test_repair_goes_back_to_the_last_version_that_is_whole(what: str, tmp_path:
     assert len(repaired.set_aside) == 1
     assert sorted(path.name for path in (tmp_path / "set_aside").iterdir()) == sorted(repaired.set_aside)
     assert names(tmp_path) == ["a.mp4", "b.mp4"]
-    index = Index.open(tmp_path)
+    index = LanceIndex.open(tmp_path)
     index.add([make_video("c.mp4")])
     assert len(index.search(make_queries())[0]) == 3
     found = verify_index(tmp_path)
@@ -112,15 +112,15 @@ def test_index_that_a_column_of_lances_own_name_made_unreadable_is_repaired(name
     lancedb.connect(tmp_path).open_table("videos").add_columns([pa.field(name, pa.int64())])
     if name != "__action":
         with pytest.raises(IndexStoreError, match="cannot be read"):
-            len(Index.open(tmp_path))
+            len(LanceIndex.open(tmp_path))
         assert repair_index(tmp_path).videos == 4
         assert names(tmp_path) == ["a.mp4", "b.mp4", "c.mp4", "d.mp4"]
-        Index.open(tmp_path).add([make_video("e.mp4")])
-        assert len(Index.open(tmp_path).search(make_queries())[0]) == 5
+        LanceIndex.open(tmp_path).add([make_video("e.mp4")])
+        assert len(LanceIndex.open(tmp_path).search(make_queries())[0]) == 5
 
 
 def test_index_without_any_whole_version_is_left_as_it_is(tmp_path: Path) -> None:
-    index = Index.create(tmp_path, model=MODEL, num_frames=3)
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([make_video("a.mp4")])
     flip(newest_data_file(tmp_path), random.Random(2))
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
@@ -139,10 +139,10 @@ def test_damaged_or_deleted_record_is_told_or_harmless(tmp_path: Path) -> None:
     stored["commit"]["rows"] = 17
     record.write_text(json.dumps(stored))
     with pytest.raises(IndexStoreError, match=r"commits\.json is not what was written"):
-        Index.open(tmp_path)
+        LanceIndex.open(tmp_path)
     assert repair_index(tmp_path).videos == 4
     record.unlink()
-    index = Index.open(tmp_path)
+    index = LanceIndex.open(tmp_path)
     assert len(index) == 4
     assert not verify_index(tmp_path).has_digests
     index.add([make_video("e.mp4")])

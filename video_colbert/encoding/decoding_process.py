@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 # Files that stay open between their digest and their last window.
 _OPEN_FILES = 4
+# A picture may stay for hours, as of a recording of sound with a still.
+_MAX_SECONDS_A_FRAME = 86_400.0
 
 
 @dataclass(frozen=True)
@@ -106,7 +108,7 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
             files.forget(source)
             return content_digest(files.file(source))
         if isinstance(question, ReadDuration):
-            return files.video(source).duration()
+            return _believed_duration(files.video(source))
         reads_open_videos = decoder.video_processor.backend == "pyav"
         decoded = decoder.decode(question.clip, (files.video if reads_open_videos else files.file)(source))
     except VideoDecodingError as error:
@@ -124,6 +126,22 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
         slots.pixels(question.slot, shape).copy_(decoded.pixels)
     pixels = None if fits else decoded.pixels.contiguous().numpy()
     return ClipInSlot(shape, pixels, decoded.timestamps, decoded.duration, decoded.stored_range)
+
+
+def _believed_duration(video: OpenVideoFile) -> float:
+    """How long a video lasts, in seconds.
+
+    Raises:
+        VideoDecodingError: its frames stay for more than a day each, so its times are wrong.
+    """
+    times, duration = video.frame_times()
+    if duration > _MAX_SECONDS_A_FRAME * len(times):
+        raise VideoDecodingError(
+            video.name,
+            f"its {len(times)} frames last {duration:.0f} s by its own account, which is not believed; index it as a "
+            "whole, without windows",
+        )
+    return duration
 
 
 class _OpenFiles:

@@ -7,8 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 
+import av
+import numpy as np
 import pytest
 
 from tests.video_files import write_bad_files, write_clip
@@ -343,6 +346,27 @@ def test_further_files_of_a_content_that_does_not_decode_are_bad_too(
     assert [video.source for video in report.bad] == [str(bad), str(copy)]
     assert report.bad[0].reason == report.bad[1].reason
     assert report.duplicates == []
+
+
+def test_file_whose_frames_are_years_apart_is_one_bad_file_and_whole_it_is_stored(
+    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    odd = tmp_path / "odd.mp4"
+    with av.open(odd, "w", options={"video_track_timescale": "1"}) as container:
+        stream = container.add_stream("libx264", rate=1)
+        stream.width = stream.height = 32
+        stream.codec_context.time_base = Fraction(1)
+        for pts in (0, 10 * 365 * 86400):
+            frame = av.VideoFrame.from_ndarray(np.zeros((32, 32, 3), np.uint8))
+            frame.pts, frame.time_base = pts, Fraction(1)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    report = index_videos(index, encoder, [*files, odd], windows=WindowSettings(3600.0))
+    assert report.added == [str(path) for path in files]
+    [bad] = report.bad
+    assert bad.source == str(odd)
+    assert "not believed" in bad.reason
+    assert index_videos(index, encoder, [odd]).added == [str(odd)]
 
 
 SCRIPT = """

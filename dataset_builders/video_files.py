@@ -81,6 +81,7 @@ class FolderContent:
         root: The folder, absolute.
         files: Files of the kinds that were looked for, sorted by their path below the folder.
         other: How many files there are of each other extension, in lower case; "" where a name has none.
+        followed: Links to folders that were looked into.
         hidden: Hidden files, which begin with a dot, and hidden folders, which are not looked into.
         dangling: Links to nothing, and what is no file, such as a pipe.
         unreadable: Folders that cannot be looked into, with the reason.
@@ -89,6 +90,7 @@ class FolderContent:
     root: Path
     files: list[Path] = field(default_factory=list)
     other: Counter[str] = field(default_factory=Counter)
+    followed: list[Path] = field(default_factory=list)
     hidden: int = 0
     dangling: list[Path] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)
@@ -115,11 +117,14 @@ def look_through(folder: str | Path, extensions: Collection[str]) -> FolderConte
     folders, links = [root], list[Path]()
     # What is there itself comes first, so that a link to it does not give its files another name.
     while folders or links:
-        parent = folders.pop() if folders else links.pop(0)
+        is_link = not folders
+        parent = links.pop(0) if is_link else folders.pop()
         real = os.path.realpath(parent)
         if real in visited:
             continue
         visited.add(real)
+        if is_link:
+            content.followed.append(parent)
         try:
             with os.scandir(parent) as entries:
                 for entry in entries:

@@ -65,8 +65,13 @@ def test_what_is_passed_over_in_folders_is_told(
     for name in ("notes.txt", "._clip0.mp4", ".DS_Store"):
         (videos / name).write_text("x")
     (videos / "dangling.mp4").symlink_to(videos / "gone.mp4")
+    write_clip(videos.parent / "disk" / "clip3.mp4", 3)
+    (videos / "link").symlink_to(videos.parent / "disk", target_is_directory=True)
     assert main(command) == 0
-    notices = capsys.readouterr().err
+    written = capsys.readouterr()
+    assert "4 added; " in written.out
+    notices = written.err
+    assert f"Looked into, folders that links lead to: {videos / 'link'}." in notices
     assert "Left out, no media files: 1 .txt." in notices
     assert "Left out, hidden files and folders: 2." in notices
     assert f"Left out, links to nothing or no files: {videos / 'dangling.mp4'}." in notices

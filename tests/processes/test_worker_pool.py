@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,6 +15,7 @@ import pytest
 
 from video_colbert.errors import WorkerError
 from video_colbert.processes.worker_pool import Failure, WorkerPool
+from video_colbert.processes.worker_server import start_worker_server
 
 ROOT = Path(__file__).parents[2]
 
@@ -148,6 +150,15 @@ def test_a_folder_for_temporary_files_with_a_long_name_does_not_matter(tmp_path:
     long.mkdir(parents=True)
     run = run_script(tmp_path / "script.py", TMPDIR=str(long))
     assert (run.returncode, run.stdout, run.stderr) == (0, "[2, 4, 6]\n", "")
+
+
+def test_no_folder_for_temporary_files_is_one_sentence_before_any_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    def find_none() -> str:
+        raise FileNotFoundError("No usable temporary directory found")
+
+    monkeypatch.setattr(tempfile, "gettempdir", find_none)
+    with pytest.raises(WorkerError, match=r"cannot be started: No usable temporary directory found; set TMPDIR to"):
+        start_worker_server("json")
 
 
 # Starts the server, which imports slowly, says so, and waits to be interrupted.

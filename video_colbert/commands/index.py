@@ -163,6 +163,7 @@ def _prunes(arguments: argparse.Namespace) -> bool:
 
 def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], list[BadVideo]]:
     """All videos that are asked for, but those of the manifest; the folders they are in; folders that are closed."""
+    from video_colbert.dataset_builders.protocols import shortened
     from video_colbert.index import find_video_files
 
     if not arguments.videos:
@@ -173,10 +174,10 @@ def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], l
         write_notice(f"Left out, no media files: {kinds}.")
     if found.hidden:
         write_notice(f"Left out, hidden files and folders: {found.hidden}.")
+    if found.followed:
+        write_notice(f"Looked into, folders that links lead to: {shortened(map(str, found.followed), _LISTED)}.")
     if found.dangling:
-        more = f" and {len(found.dangling) - _LISTED} more" if len(found.dangling) > _LISTED else ""
-        names = ", ".join(map(str, found.dangling[:_LISTED]))
-        write_notice(f"Left out, links to nothing or no files: {names}{more}.")
+        write_notice(f"Left out, links to nothing or no files: {shortened(map(str, found.dangling), _LISTED)}.")
     folders = [Path(video) for video in arguments.videos if Path(video).is_dir()]
     return [str(path) for path in found.files], folders, found.bad_folders()
 

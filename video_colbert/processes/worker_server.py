@@ -64,8 +64,8 @@ def starting_processes() -> Iterator[None]:
         raise
     except OSError as error:
         raise WorkerError(
-            f"worker processes cannot be started: {error} (their server needs room for a socket in TMPDIR, which is "
-            f"{tempfile.gettempdir()} here)"
+            f"worker processes cannot be started: {error}; set TMPDIR to a folder that can be written, for the socket "
+            "that they are started by"
         ) from error
 
 

@@ -46,6 +46,7 @@ def test_links_are_followed_and_each_folder_is_looked_into_once(tmp_path: Path) 
         "folder.mp4/c.mp4",
         "link.mp4",
     ]
+    assert found.followed == [root / "a link"]
 
 
 def test_folder_that_cannot_be_looked_into_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

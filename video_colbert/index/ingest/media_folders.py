@@ -22,6 +22,7 @@ class FoundFiles:
     Attributes:
         files: absolute paths, each once, in the order given and by name within a folder.
         left_out: number of files that were left out, by suffix, since they are no media files.
+        followed: links to folders that were looked into.
         hidden: number of hidden files, and of hidden folders, which were not looked into.
         dangling: links to nothing, and what is no file, such as a pipe.
         unreadable: folders that could not be looked into, with the reason.
@@ -29,6 +30,7 @@ class FoundFiles:
 
     files: list[Path]
     left_out: dict[str, int] = field(default_factory=dict)
+    followed: list[Path] = field(default_factory=list)
     hidden: int = 0
     dangling: list[Path] = field(default_factory=list)
     unreadable: dict[Path, str] = field(default_factory=dict)
@@ -62,12 +64,13 @@ def find_video_files(sources: Iterable[str | os.PathLike[str]], *, may_be_empty:
     roots = [Path(source) for source in sources]
     files: dict[Path, None] = {}
     left_out: Counter[str] = Counter()
-    hidden, dangling, unreadable = 0, list[Path](), dict[Path, str]()
+    hidden, followed, dangling, unreadable = 0, list[Path](), list[Path](), dict[Path, str]()
     for root in roots:
         if root.is_dir():
             content = look_through(_absolute(root), _MEDIA_EXTENSIONS)
             files.update(dict.fromkeys(content.files))
             left_out.update({suffix or "no suffix": number for suffix, number in content.other.items()})
+            followed += content.followed
             hidden += content.hidden
             dangling += content.dangling
             unreadable.update(content.unreadable)
@@ -78,7 +81,7 @@ def find_video_files(sources: Iterable[str | os.PathLike[str]], *, may_be_empty:
     if not files and not may_be_empty:
         closed = "".join(f"; {folder} cannot be looked into: {reason}" for folder, reason in unreadable.items())
         raise FileNotFoundError(f"there is no video file in {', '.join(map(str, roots)) or 'an empty list'}{closed}")
-    return FoundFiles(list(files), dict(left_out), hidden, dangling, unreadable)
+    return FoundFiles(list(files), dict(left_out), followed, hidden, dangling, unreadable)
 
 
 def _absolute(path: Path) -> Path:

@@ -349,7 +349,11 @@ def test_further_files_of_a_content_that_does_not_decode_are_bad_too(
 
 
 def test_file_whose_frames_are_years_apart_is_one_bad_file_and_whole_it_is_stored(
-    tmp_path: Path, index: Index, encoder: VideoColBERTEncoder, files: list[Path]
+    tmp_path: Path,
+    index: LanceIndex,
+    make_windowed: Callable[[WindowSettings], LanceIndex],
+    encoder: VideoColBERTEncoder,
+    files: list[Path],
 ) -> None:
     odd = tmp_path / "odd.mp4"
     with av.open(odd, "w", options={"video_track_timescale": "1"}) as container:
@@ -361,7 +365,7 @@ def test_file_whose_frames_are_years_apart_is_one_bad_file_and_whole_it_is_store
             frame.pts, frame.time_base = pts, Fraction(1)
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-    report = index_videos(index, encoder, [*files, odd], windows=WindowSettings(3600.0))
+    report = index_videos(make_windowed(WindowSettings(3600.0)), encoder, [*files, odd])
     assert report.added == [str(path) for path in files]
     [bad] = report.bad
     assert bad.source == str(odd)

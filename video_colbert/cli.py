@@ -7,7 +7,10 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
+import tempfile
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from video_colbert import __version__
@@ -69,6 +72,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     finally:
         flush_results()
     try:
+        _use_folder_for_temporary_files()
         return int(arguments.run(arguments))
     except (VideoColBERTError, OSError) as error:
         write_notice(f"video-colbert: {error}")
@@ -76,3 +80,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         write_notice("video-colbert: interrupted; what was done is kept")
         return ExitCode.INTERRUPTED
+
+
+def _use_folder_for_temporary_files() -> None:
+    """Has everything use the folder that Python finds where `TMPDIR` names none, as Lance would not."""
+    named = os.environ.get("TMPDIR")
+    if named and not Path(named).is_dir():
+        os.environ["TMPDIR"] = found = tempfile.gettempdir()
+        write_notice(f"TMPDIR names {named}, which is no folder; {found} is used instead.")

@@ -151,6 +151,16 @@ def test_nothing_to_index_is_said(checkpoint_folder: Path, tmp_path: Path, capsy
     assert "there is nothing to index" in capsys.readouterr().err
 
 
+def test_a_folder_for_temporary_files_that_is_none_is_told_and_another_used(
+    tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path / "none"))
+    assert main(command) == 0
+    written = capsys.readouterr()
+    assert "3 added; " in written.out
+    assert f"TMPDIR names {tmp_path / 'none'}, which is no folder; " in written.err
+
+
 # Encodes one clip, says so, and leaves time for an interrupt before the next.
 _SLOW_INDEXING = """
 import sys, time

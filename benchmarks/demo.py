@@ -25,8 +25,9 @@ from video_colbert import VideoColBERTEncoder, open_index
 from video_colbert.dataset_builders import MovingShapesConfig, VideoFolder, write_moving_shapes
 from video_colbert.dataset_builders.shapes.moving_shapes import SPLITS
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
+from video_colbert.evaluation.encoded_split import encode_split
 from video_colbert.evaluation.metrics import pairwise_discrimination
-from video_colbert.evaluation.retrieval import encode_split, evaluate_split
+from video_colbert.evaluation.retrieval import evaluate_split
 from video_colbert.index.results_page import write_search_page
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 

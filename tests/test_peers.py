@@ -10,7 +10,7 @@ from tests.video_files import write_clip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.errors import IndexStoreError
-from video_colbert.evaluation.retrieval import encode_split
+from video_colbert.evaluation.encoded_split import encode_split
 from video_colbert.index import LanceIndex, index_videos
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor

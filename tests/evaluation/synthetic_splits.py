@@ -6,7 +6,7 @@ import torch
 
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
 from video_colbert.encoding.level_scores import PaddedLevel
-from video_colbert.evaluation.retrieval import EncodedSplit
+from video_colbert.evaluation.encoded_split import EncodedSplit
 
 
 def random_split(

@@ -7,7 +7,8 @@ import torch
 
 from tests.video_files import write_clip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.evaluation.retrieval import EncodedSplit, encode_split, rank_split
+from video_colbert.evaluation.encoded_split import EncodedSplit, encode_split
+from video_colbert.evaluation.retrieval import rank_split
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.errors import EncodingError
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
-from video_colbert.evaluation.retrieval import encode_rows, encode_split
+from video_colbert.evaluation.encoded_split import encode_rows, encode_split
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from tests.accelerators import DEVICES
 from tests.evaluation.synthetic_splits import random_split
 from video_colbert.evaluation.metrics import text_to_video_metrics, video_to_text_metrics
-from video_colbert.evaluation.retrieval import evaluate_split
+from video_colbert.evaluation.retrieval import evaluate_split, rank_split
 
 
 def test_figures_of_a_split_are_those_of_a_loop_over_pairs_of_tokens() -> None:
@@ -26,6 +27,22 @@ def test_figures_of_a_split_are_those_of_a_loop_over_pairs_of_tokens() -> None:
     for result in results:
         metrics = text_to_video_metrics if result.direction == "text_to_video" else video_to_text_metrics
         assert result.metrics == pytest.approx(metrics(levels[result.level], split.positives).as_dict())
+
+
+@pytest.mark.parametrize("device", DEVICES)
+def test_scores_are_computed_where_the_queries_are(device: str) -> None:
+    split = random_split(30, 50, query_tokens=5, frame_tokens=3, video_tokens=4, width=8)
+    there = replace(split, queries=split.queries.to(device))
+    for level, scores in there.level_scores().items():
+        assert scores.device.type == device
+        assert scores.cpu().numpy() == pytest.approx(split.level_scores()[level].numpy(), abs=1e-6)
+    for dual_softmax in (False, True):
+        found, expected = (
+            rank_split(one, dual_softmax=dual_softmax, with_distribution=True) for one in (there, split)
+        )
+        for level, counts in expected.items():
+            assert counts.text_to_video.better.tolist() == found[level].text_to_video.better.tolist()
+            assert counts.video_to_text.better.tolist() == found[level].video_to_text.better.tolist()
 
 
 def test_weights_of_levels_change_the_sum_and_no_level() -> None:

@@ -224,7 +224,7 @@ class VideoColBERTEncoder:
         if not encoded:
             return torch.empty(len(encoded_queries.texts), 0)
         with torch.inference_mode():
-            return level_scores(encoded_queries, pad_levels(encoded))["sum"]
+            return level_scores(encoded_queries, pad_levels(encoded))["sum"].cpu()
 
     def rerank(self, text: str | EncodedQueries, videos: EncodedOrNot, *, top_k: int | None = None) -> SearchHits:
         """Puts videos in the order in which they fit a text, without an index.

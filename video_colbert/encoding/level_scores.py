@@ -55,19 +55,21 @@ def level_scores(
         columns: which videos.
 
     Returns:
-        [queries, videos] scores by level, and "sum" over the levels that count, times their weights.
+        [queries, videos] scores by level, and "sum" over the levels that count, times their weights; on the device
+        that holds the queries, which is the encoder's.
     """
     scores = {}
     for level, videos in levels.items():
         bags = queries.bags_of(level)
+        device = bags.embeds.device
         scores[level] = interaction_scores(
             queries.interaction,
-            bags.embeds[rows].cpu(),
-            videos.embeds[columns],
-            bags.mask[rows].cpu(),
-            videos.mask[columns],
-            None if bags.token_weights is None else bags.token_weights[rows].cpu(),
-            None if videos.token_weights is None else videos.token_weights[columns],
+            bags.embeds[rows],
+            videos.embeds[columns].to(device),
+            bags.mask[rows],
+            videos.mask[columns].to(device),
+            None if bags.token_weights is None else bags.token_weights[rows],
+            None if videos.token_weights is None else videos.token_weights[columns].to(device),
         )
     weights = queries.level_weights
     scores["sum"] = torch.stack([weights[level] * scores[level] for level in weights if weights[level]]).sum(0)

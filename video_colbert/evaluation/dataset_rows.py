@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from video_colbert.evaluation.retrieval import Row
+    from video_colbert.evaluation.encoded_split import Row
 
 VIDEO_FOLDER = "video_folder"
 """Name of the data set that any folder of videos is."""

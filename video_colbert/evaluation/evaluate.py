@@ -10,10 +10,11 @@ from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.evaluation.dataset_rows import DatasetRows, load_rows
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
+from video_colbert.evaluation.encoded_split import encode_rows, encode_split
 from video_colbert.evaluation.metrics import Ties
 from video_colbert.evaluation.reports.failures import worst_failures
 from video_colbert.evaluation.reports.report import EvaluationReport
-from video_colbert.evaluation.retrieval import encode_rows, encode_split, evaluate_split, rank_split
+from video_colbert.evaluation.retrieval import evaluate_split, rank_split
 
 
 def evaluate(

@@ -9,7 +9,8 @@ from torch import nn
 
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
-from video_colbert.evaluation.retrieval import EvaluationResult, encode_rows, encode_split, evaluate_split
+from video_colbert.evaluation.encoded_split import encode_rows, encode_split
+from video_colbert.evaluation.retrieval import EvaluationResult, evaluate_split
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.training_data import TrainingData

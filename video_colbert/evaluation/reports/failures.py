@@ -12,9 +12,9 @@ from video_colbert.encoding.display import picture_uri
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.hits import Moment, find_moments
+from video_colbert.evaluation.encoded_split import EncodedSplit
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
-from video_colbert.evaluation.retrieval import EncodedSplit
 from video_colbert.processing import VideoDecodingError
 from video_colbert.processing.video_sources import source_name
 
@@ -106,10 +106,10 @@ def _matched(
     split: EncodedSplit,
     videos: Sequence[EncodedVideo],
     query: int,
-    place: int,
+    row: int,
     score: float,
 ) -> MatchedVideo:
-    video = videos[place]
+    video = videos[row]
     moments = find_moments(split.queries, query, video.embeds["frame"], tuple(video.timestamps.tolist()))
     thumbnails: dict[str, str] = {}
     note = ""
@@ -117,7 +117,7 @@ def _matched(
         thumbnails = _thumbnails(encoder, video, {moment.time for moment in moments})
     except (VideoDecodingError, OSError) as error:
         note = f"no pictures: {error}"
-    return MatchedVideo(split.video_ids[place], source_name(video.clip.source), score, moments, thumbnails, note)
+    return MatchedVideo(split.video_ids[row], source_name(video.clip.source), score, moments, thumbnails, note)
 
 
 def _thumbnails(encoder: VideoColBERTEncoder, video: EncodedVideo, times: set[float]) -> dict[str, str]:

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from video_colbert.errors import DatasetError
+from video_colbert.evaluation.encoded_split import EncodedSplit
 from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.rank_counts import RankCounts
 from video_colbert.evaluation.reports.failures import Failure
 from video_colbert.evaluation.result_text import results_table
-from video_colbert.evaluation.retrieval import EncodedSplit, EvaluationResult
+from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.evaluation.significance import PairedDifference, paired_difference
 from video_colbert.evaluation.two_way_ranks import TwoWayCounts
 

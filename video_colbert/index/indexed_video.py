@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import pyarrow as pa
 
@@ -93,19 +94,29 @@ def records_from_arrow(table: pa.Table) -> list[IndexedVideo]:
     Metadata that is null is no value.
     """
     metadata_names = [name for name in table.column_names if name not in _RECORD_NAMES]
-    return [
-        IndexedVideo(
-            path=row["path"],
-            digest=row["digest"],
-            duration=row["duration"],
-            timestamps=tuple(row["timestamps"]),
-            start=row["start"],
-            end=row["end"],
-            metadata={name: row[name] for name in metadata_names if row[name] is not None},
-            copies=tuple(row.get(COPIES_FIELD.name) or ()),
-        )
-        for row in table.to_pylist()
-    ]
+    return [video_from_row(row, {name: row[name] for name in metadata_names}) for row in table.to_pylist()]
+
+
+def video_from_row(row: Mapping[str, Any], metadata: Mapping[str, MetadataValue | None]) -> IndexedVideo:
+    """The video that a stored row describes.
+
+    Args:
+        row: a value for each of `RECORD_FIELDS`, and perhaps for `COPIES_FIELD`.
+        metadata: further values; None is no value.
+
+    Raises:
+        KeyError: the row lacks a column.
+    """
+    return IndexedVideo(
+        path=row["path"],
+        digest=row["digest"],
+        duration=row["duration"],
+        timestamps=tuple(row["timestamps"]),
+        start=row["start"],
+        end=row["end"],
+        metadata={name: value for name, value in metadata.items() if value is not None},
+        copies=tuple(row.get(COPIES_FIELD.name) or ()),
+    )
 
 
 def copies_to_arrow(copies: Mapping[str, Sequence[str]]) -> pa.Table:

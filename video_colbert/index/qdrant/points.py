@@ -13,7 +13,7 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue, video_from_row
 from video_colbert.index.qdrant.layout import POOLED, level_vector
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.token_bags import TokenBags
@@ -80,16 +80,7 @@ def from_payload(payload: Mapping[str, Any] | None, place: str) -> IndexedVideo:
     """
     try:
         row = dict(payload or {})
-        return IndexedVideo(
-            path=row["path"],
-            digest=row["digest"],
-            duration=row["duration"],
-            timestamps=tuple(row["timestamps"]),
-            start=row["start"],
-            end=row["end"],
-            metadata={name: value for name, value in row[METADATA].items() if value is not None},
-            copies=tuple(row.get("copies") or ()),
-        )
+        return video_from_row(row, row[METADATA])
     except (KeyError, TypeError, AttributeError) as error:
         raise IndexStoreError(
             f"{place} holds a point that does not describe a video ({error!r} is missing)"

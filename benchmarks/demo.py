@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_report import script_parser
-from transformers import AutoModel, AutoProcessor
+from demo_checkpoint import load_demo_encoder
 
 from video_colbert import VideoColBERTEncoder, open_index
 from video_colbert.dataset_builders import MovingShapesConfig, VideoFolder, write_moving_shapes
 from video_colbert.dataset_builders.shapes.moving_shapes import SPLITS
-from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.evaluation.encoded_split import encode_split
 from video_colbert.evaluation.metrics import pairwise_discrimination
 from video_colbert.evaluation.retrieval import evaluate_split
@@ -71,14 +70,7 @@ def run_from_nothing(output: Path) -> int:
     train(data, backbone, run, output / "frames")
 
     step("Reloading the saved folder and evaluating on unseen clips")
-    checkpoint = run / "best"
-    pair = PretrainedPair(
-        AutoModel.from_pretrained(checkpoint).eval(),
-        AutoProcessor.from_pretrained(checkpoint),
-        ModelReference(str(checkpoint), "demo"),
-        is_zero_shot=False,
-    )
-    encoder = VideoColBERTEncoder(pair)
+    encoder = load_demo_encoder(run / "best")
     report = evaluate(encoder, data)
 
     step("Indexing the test clips and searching them")

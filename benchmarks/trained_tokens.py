@@ -6,13 +6,12 @@ import sys
 from pathlib import Path
 
 import torch
+from demo_checkpoint import load_demo_encoder
 from safetensors import safe_open
 from safetensors.torch import save_file
-from transformers import AutoModel, AutoProcessor
 
 from video_colbert import VideoColBERTEncoder
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
-from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.token_bags import TokenBags
 
@@ -31,13 +30,7 @@ def trained_tokens() -> tuple[LevelBags, EncodedQueries]:
     if not checkpoint.exists():
         subprocess.run([sys.executable, str(REPOSITORY / "benchmarks" / "demo.py")], check=True)
     stamp = str((checkpoint / "model.safetensors").stat().st_mtime_ns)
-    pair = PretrainedPair(
-        AutoModel.from_pretrained(checkpoint).eval(),
-        AutoProcessor.from_pretrained(checkpoint),
-        ModelReference(str(checkpoint), "demo"),
-        is_zero_shot=False,
-    )
-    encoder = VideoColBERTEncoder(pair)
+    encoder = load_demo_encoder(checkpoint)
     captions = [json.loads(line)["caption"] for line in (DEMO / "clips/test/captions.jsonl").read_text().splitlines()]
     queries = encoder.encode_queries(captions)
     if not CACHE.exists() or _stamp_of(CACHE) != stamp:

@@ -75,9 +75,17 @@ def _read_header(
 ) -> tuple[list[str], str]:
     """The names of the columns, and what separates cells: the first separator that gives the columns asked for."""
     found: list[tuple[int, list[str], str]] = []
+    malformed: list[AnnotationError] = []
     for separator in separators:
-        line, cells = next(_rows(text, file, separator, first_line), (first_line, []))
-        found.append((line, [cell.strip() for cell in cells], separator))
+        try:
+            line, cells = next(_rows(text, file, separator, first_line), (first_line, []))
+        except AnnotationError as error:
+            # As where names stand in quotes and another sign lies between them.
+            malformed.append(error)
+        else:
+            found.append((line, [cell.strip() for cell in cells], separator))
+    if not found:
+        raise malformed[0]
     line, header, separator = next(
         (choice for choice in found if set(columns) <= set(choice[1])), max(found, key=lambda choice: len(choice[1]))
     )

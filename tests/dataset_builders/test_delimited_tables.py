@@ -3,6 +3,7 @@ import io
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -49,11 +50,12 @@ def test_a_faulty_csv_names_the_line(file: Path, text: str, line: int, reason: s
     assert failing_line(lambda: list(read_csv(file, ("id", "text"))), reason) == line
 
 
+@pytest.mark.parametrize("quoting", [csv.QUOTE_MINIMAL, csv.QUOTE_ALL])
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
-def test_cells_are_separated_by_what_the_header_is(separator: str) -> None:
+def test_cells_are_separated_by_what_the_header_is(separator: str, quoting: Literal[0, 1]) -> None:
     text = io.StringIO()
     expected = [{"video": "a.mp4", "note": "one, two; three\tfour"}, {"video": "b.mp4", "note": "2,5"}]
-    writer = csv.DictWriter(text, ["video", "note"], delimiter=separator)
+    writer = csv.DictWriter(text, ["video", "note"], delimiter=separator, quoting=quoting)
     writer.writeheader()
     writer.writerows(expected)
     assert rows(text.getvalue(), "video") == expected

@@ -83,11 +83,17 @@ def _decode_run(
     last_frame: int,
     deadline: Deadline,
 ) -> Iterator[tuple[int, VideoFrame]]:
-    """Decodes from a keyframe to a frame; yields every frame with its number in the order of presentation."""
+    """Decodes from a keyframe to a frame; yields every frame with its number in the order of presentation.
+
+    Raises:
+        IndexMismatchError: Another frame comes, or one that is decoded before some yielded frame is damaged, which may
+            be known only later.
+    """
     shown_pts = index.pts[index.shown]
     expected = int(np.searchsorted(shown_pts, index.pts[keyframe]))
     # The first packet since the keyframe that is damaged: no frame decoded from it on can be trusted.
     damaged = len(index.pts)
+    last_yielded = -1
     decoder = stream_decoder(stream)
     last_packet = int(index.last_needed[last_frame])
     for number, packet in _packets_of_run(container, stream, index, keyframe, last_packet, deadline):
@@ -101,16 +107,17 @@ def _decode_run(
         for frame in frames:
             if frame.pts is not None and frame.pts < index.pts[keyframe]:
                 continue  # shown before the keyframe and referring to what was not decoded
-            if expected >= len(shown_pts) or frame.pts != shown_pts[expected]:
+            if expected <= last_frame and frame.pts != shown_pts[expected]:
                 raise IndexMismatchError(f"frame {expected} was to come, but {frame.pts} came")
-            packet_number = int(index.shown[expected])
+            packet_number = index.number.get(frame.pts, number) if frame.pts is not None else number
             if frame.is_corrupt:
                 damaged = min(damaged, packet_number)
-            if damaged <= packet_number:
-                raise IndexMismatchError(f"frame {expected} is damaged")
-            yield expected, frame
-            if expected == last_frame:
-                return
+            if expected <= last_frame:
+                last_yielded = max(last_yielded, packet_number)
+            if damaged <= last_yielded:
+                raise IndexMismatchError(f"damage in packet {damaged} reaches a frame before {expected}")
+            if expected <= last_frame:
+                yield expected, frame
             expected += 1
 
 

@@ -13,13 +13,16 @@ import numpy as np
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
-from .video_clock import ContinuedClock, PacketFacts
+from .video_clock import ContinuedClock, PacketFacts, may_restart
 from .video_containers import Deadline, PacketReader
 from .video_sources import VideoDecodingError
 
 # A file that ends this much before the length its header declares has lost its end.
 _MISSING_SECONDS = 1.0
 _MISSING_SHARE = 0.05
+
+# So much more than the usual step of decoding times is a packet that was lost; telecine's steps differ by 1.5.
+_GAP_PACES = 1.75
 
 _EBML_HEADER = 0x1A45DFA3
 _SEGMENT = 0x18538067
@@ -33,6 +36,7 @@ class StreamPackets:
         facts: What is known of each, times on the continued clock.
         is_continued: Whether the clock was continued somewhere: stored times are not those of `facts`.
         missing: Decoding times of packets that the file announces and that cannot be read, increasing.
+        is_lossy: Whether the format may lose packets unnoticed.
         declared_end: Seconds on the stream's clock at which the header says that the file ends; `None` where it says
             nothing certain.
     """
@@ -40,6 +44,7 @@ class StreamPackets:
     facts: list[PacketFacts]
     is_continued: bool
     missing: list[int]
+    is_lossy: bool
     declared_end: float | None
 
 
@@ -52,7 +57,7 @@ class PacketIndex:
         dts: `[packets]`, decoding times; `None` where the container has none.
         keyframe: `[packets]` bool.
         number: Of each presentation time, the packet.
-        corrupt: `[packets]` bool, the container says that the packet is damaged.
+        corrupt: `[packets]` bool, the container says that the packet is damaged, or one before it is known to be lost.
         shown: `[frames]`, the packet of each frame in the order of presentation. Packets that are decoded but
             not shown (before the start of an edit list) are in none.
         last_needed: `[frames]`, the last packet to be decoded until a frame and all shown before it are known.
@@ -110,7 +115,7 @@ def read_packets(
     elif any(packet.pts is None for packet in facts):
         total = len(facts) + len(missing)
         raise VideoDecodingError(name, f"is truncated: {len(facts)} of {total} video packets can be read")
-    return StreamPackets(facts, clock.has_intervened, missing, _declared_end(container))
+    return StreamPackets(facts, clock.has_intervened, missing, may_restart(container), _declared_end(container))
 
 
 def index_packets(packets: StreamPackets) -> PacketIndex | None:
@@ -137,10 +142,22 @@ def index_packets(packets: StreamPackets) -> PacketIndex | None:
         dts=[packet.dts for packet in facts],
         number={time: number for number, time in enumerate(pts.tolist())},
         keyframe=np.array([packet.is_keyframe for packet in facts]),
-        corrupt=np.array([packet.is_corrupt for packet in facts]),
+        corrupt=np.array([packet.is_corrupt for packet in facts]) | (packets.is_lossy & _follows_gap(facts)),
         shown=shown,
         last_needed=np.maximum.accumulate(shown),
     )
+
+
+def _follows_gap(facts: list[PacketFacts]) -> np.ndarray:
+    """`[packets]` bool: whether a packet that refers to others is decoded later than the stream's pace lets expect."""
+    times = [packet.dts for packet in facts if packet.dts is not None]
+    if not 2 <= len(times) == len(facts):
+        return np.zeros(len(facts), dtype=bool)
+    steps: np.ndarray = np.diff(np.array(times, dtype=np.int64))
+    is_late = np.zeros(len(facts), dtype=bool)
+    is_late[1:] = steps > _GAP_PACES * float(np.median(steps))
+    is_late &= ~np.array([packet.is_keyframe for packet in facts])
+    return is_late
 
 
 def _missing_packets(stream: VideoStream, facts: list[PacketFacts]) -> list[int]:

@@ -16,7 +16,7 @@ from av.video.frame import VideoFrame
 from .frame_pictures import HDR_TRANSFERS, FramePictures, may_be_transparent, shown_aspect
 from .seek_decoding import IndexMismatchError, decode_by_seeking
 from .tone_mapping import HdrTransfer
-from .video_clock import TimeLine, may_restart
+from .video_clock import TimeLine
 from .video_containers import (
     DEFAULT_MAX_PIXELS,
     DEFAULT_TIME_LIMIT,
@@ -96,7 +96,7 @@ class OpenVideoFile:
                 self._line = TimeLine(self._container, self._stream, packets.facts, packets.declared_end)
                 self._index = index_packets(packets)
                 self._missing = packets.missing
-                self._facts = [] if may_restart(self._container) else packets.facts
+                self._facts = [] if packets.is_lossy else packets.facts
         except VideoDecodingError:
             self._container.close()
             raise

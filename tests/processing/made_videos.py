@@ -31,9 +31,9 @@ def write_video(
     rotation: int = 0,
     draw: Callable[[int], np.ndarray] = drawn_frame,
 ) -> Path:
-    """Encodes frames with PyAV. `presentation` gives frame times in ticks of 1/1000 s."""
+    """Encodes frames with PyAV, the same bytes each time. `presentation` gives frame times in ticks of 1/1000 s."""
     height, width, _ = draw(0).shape
-    with av.open(str(path), "w") as container:
+    with av.open(str(path), "w", options={"fflags": "bitexact"}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
         stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
         stream.codec_context.gop_size = gop_size

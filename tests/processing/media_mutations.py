@@ -31,6 +31,7 @@ def _small(path: Path, codec: str = "libx264", options: dict[str, str] | None = 
 
 
 def _remuxed(source: Path, path: Path, **options: str) -> Path:
+    options["fflags"] = "bitexact"
     with av.open(str(source)) as read, av.open(str(path), "w", options=options) as written:
         stream = written.add_stream_from_template(read.streams.video[0])
         for packet in read.demux(video=0):
@@ -78,7 +79,7 @@ def join_twice(content: bytes, rng: np.random.Generator) -> bytes:
 
 def drop_packets(source: Path, path: Path, rng: np.random.Generator) -> None:
     """Some packets are missing, in a file that is whole."""
-    with av.open(str(source)) as read, av.open(str(path), "w") as written:
+    with av.open(str(source)) as read, av.open(str(path), "w", options={"fflags": "bitexact"}) as written:
         stream = written.add_stream_from_template(read.streams.video[0])
         for number, packet in enumerate(read.demux(video=0)):
             if packet.dts is not None and (number == 0 or rng.random() > 0.15):

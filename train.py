@@ -29,7 +29,7 @@ from video_colbert.training.checkpoints import (
 )
 from video_colbert.training.contrastive_step import contrastive_step
 from video_colbert.training.epoch_batches import EpochBatches
-from video_colbert.training.logit_bias import calibrate
+from video_colbert.training.logit_bias import set_logit_bias
 from video_colbert.training.model_setup import build_model_and_processor
 from video_colbert.training.monitoring import StepMonitor
 from video_colbert.training.optimization import GroupSettings, build_optimizer, build_scheduler
@@ -127,7 +127,7 @@ def train(arguments: TrainingArguments) -> int:
             for micro_batches in step_batches.epoch(state.epoch, state.step_in_epoch):
                 monitor.check_videos(micro_batches)
                 if state.global_step == 0:
-                    state.logit_bias_calibration = calibrate(accelerator, model, micro_batches, normalize)
+                    state.logit_bias_calibration = set_logit_bias(accelerator, model, micro_batches, normalize)
                 losses = contrastive_step(accelerator, model, micro_batches, normalize)
                 gradient_norm = accelerator.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
                 monitor.check_loss(losses, gradient_norm, micro_batches)

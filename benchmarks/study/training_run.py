@@ -22,7 +22,7 @@ from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.contrastive_step import contrastive_step
-from video_colbert.training.logit_bias import calibrate
+from video_colbert.training.logit_bias import set_logit_bias
 from video_colbert.training.model_setup import build_model_and_processor
 from video_colbert.training.optimization import build_scheduler, parameter_groups
 
@@ -114,7 +114,7 @@ def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoCo
             "caption_keys": caption_keys[places],
         }
         if step == 0:
-            calibrate(accelerator, model, [batch])
+            set_logit_bias(accelerator, model, [batch])
         losses = contrastive_step(accelerator, model, [batch])
         torch.nn.utils.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
         optimizer.step()

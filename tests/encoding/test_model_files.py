@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.model_files import find_model_files, folder_digest
+from video_colbert.encoding.model_files import find_model_files, folder_digest, is_in_cache
 from video_colbert.encoding.pretrained import load_pretrained
 from video_colbert.errors import EncodingError, ModelLoadError
 from video_colbert.hub.self_test import TENSOR_FILE
@@ -117,6 +117,11 @@ def test_settings_changed_after_loading_are_another_reference(checkpoint_folder:
         setattr(owner, name, before)
         assert encoder.reference == loaded
     assert len(found) == 6
+
+
+@pytest.mark.parametrize("name", ["/not/a/folder", "../../x", "a/b/c", "nobody/nothing"])
+def test_name_that_is_none_of_the_hubs_is_not_in_its_cache(name: str) -> None:
+    assert not is_in_cache(name, None)
 
 
 def test_folder_takes_no_revision(checkpoint_folder: Path) -> None:

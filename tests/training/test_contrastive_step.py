@@ -16,7 +16,7 @@ from tests.tiny_models import random_batch, tiny_model
 from tests.training.process_groups import run_on_processes
 from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
 from video_colbert.training.contrastive_step import contrastive_step
-from video_colbert.training.logit_bias import calibrate
+from video_colbert.training.logit_bias import set_logit_bias
 
 # Sizes of the micro-batches of a step on each rank; uneven, as at no time in training, but allowed.
 FOUR_MICRO_BATCHES = ((3, 2, 1, 3), (2, 1, 3, 1))
@@ -107,7 +107,7 @@ def calibrate_on_rank(model: VideoColBERTModel, sizes: tuple[Sequence[int], ...]
     accelerator = Accelerator(cpu=True)
     wrapped = accelerator.prepare(model)
     before = torch.get_rng_state()
-    calibrate(accelerator, wrapped, make_batches(accelerator.process_index, sizes[accelerator.process_index]))
+    set_logit_bias(accelerator, wrapped, make_batches(accelerator.process_index, sizes[accelerator.process_index]))
     return model.logit_bias.tolist(), torch.equal(before, torch.get_rng_state())
 
 

@@ -12,7 +12,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import HfApi, snapshot_download, try_to_load_from_cache
-from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineModeIsEnabled
 
 # Of whichever HTTP library the client is built on, which is not named here.
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined] # isort: skip
@@ -129,10 +129,13 @@ def is_in_cache(name: str, revision: str | None) -> bool:
     """Whether a model's weights and settings can be loaded without the Hub.
 
     Args:
-        name: Hub id.
+        name: Hub id; what is none is not in the cache.
         revision: branch, tag or commit.
     """
-    cached = _cached(name, revision)
+    try:
+        cached = _cached(name, revision)
+    except HFValidationError:
+        return False
     return cached is not None and _is_whole(cached.folder)
 
 

@@ -12,7 +12,7 @@ from video_colbert.training.distributed_loss import gathered_keys, gathered_scor
 
 
 @torch.no_grad()
-def calibrate(
+def set_logit_bias(
     accelerator: Accelerator, model: nn.Module, micro_batches: Sequence[Batch], normalize: Normalize | None = None
 ) -> list[float] | None:
     """Sets the bias so that the loss starts unsaturated, unless the config says no or it was done before.
@@ -34,7 +34,7 @@ def calibrate(
     unwrapped: VideoColBERTModel = accelerator.unwrap_model(model)
     config = unwrapped.config
     if config.loss_type == "info_nce" or not config.calibrate_logit_bias or config.logit_bias_calibration is not None:
-        return _calibration(unwrapped)
+        return _biases(unwrapped)
     # Without dropout, which the scores of a trained model do not have either.
     model.eval()
     query, video = embed_without_graph(model, micro_batches, normalize)
@@ -44,12 +44,12 @@ def calibrate(
         global_scores(unwrapped, query, video), keys.positive_mask(gathered_keys(keys))
     )
     unwrapped.calibrate_logit_bias(scores, positives)
-    return _calibration(unwrapped)
+    return _biases(unwrapped)
 
 
-def _calibration(model: VideoColBERTModel) -> list[float] | None:
+def _biases(model: VideoColBERTModel) -> list[float] | None:
     biases: list[float] | None = model.config.logit_bias_calibration
     return biases
 
 
-__all__ = ["calibrate"]
+__all__ = ["set_logit_bias"]

@@ -76,7 +76,7 @@ class PretrainedPair:
         reference: where both came from.
         is_zero_shot: whether this is a plain CLIP or SigLIP checkpoint, which scores its pooled text vector
             against frame vectors.
-        differences: one sentence for each kind of weight that did not fit the model.
+        differences: one sentence for each kind of weight that is unfit for the model.
     """
 
     model: VideoColBERTModel
@@ -127,7 +127,7 @@ def load_pretrained(
 
 
 def load_model_files(files: ModelFiles, *, dtype: DType = "float32") -> PretrainedPair:
-    """Loads a model and its processor on the CPU and says which weights did not fit.
+    """Loads a model and its processor on the CPU and says which weights are unfit.
 
     Args:
         files: what `find_model_files` returned.
@@ -162,7 +162,7 @@ def load_model_files(files: ModelFiles, *, dtype: DType = "float32") -> Pretrain
     except Exception as error:
         raise ModelLoadError(f"model {files.name!r} cannot be loaded: {_first_line(error)}") from error
     reference = ModelReference(files.name, files.revision)
-    return PretrainedPair(model.eval(), processor, reference, is_zero_shot, _differences(loading))
+    return PretrainedPair(model.eval(), processor, reference, is_zero_shot, _differences(loading, model))
 
 
 def check_model_files(files: ModelFiles) -> None:
@@ -227,15 +227,17 @@ def _device(name: str | None) -> torch.device:
     return device
 
 
-def _differences(loading: dict[str, Any]) -> list[str]:
-    """What `from_pretrained` says of weights that did not fit, in sentences."""
+def _differences(loading: dict[str, Any], model: VideoColBERTModel) -> list[str]:
+    """What is wrong with a model's weights, in sentences."""
     lacking = [str(name) for name in loading.get("missing_keys") or ()]
     other = [
         f"{name} ({list(stored)} in place of {list(expected)})"
         for name, stored, expected in loading.get("mismatched_keys") or ()
     ]
     unknown = [str(name) for name in loading.get("unexpected_keys") or ()]
+    broken = [name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()]
     kinds = {
+        "weights that are not finite numbers": broken,
         "weights that the checkpoint lacks, at random here": lacking,
         "weights of another shape than the model's, at random here": other,
         "weights that the model does not know": unknown,

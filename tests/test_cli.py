@@ -271,6 +271,11 @@ def test_version_and_help_answer_without_loading_torch() -> None:
     assert done.stdout.strip() == f"video-colbert {video_colbert.__version__}"
 
 
+def test_the_package_runs_as_a_module() -> None:
+    done = subprocess.run([sys.executable, "-m", "video_colbert", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip()) == (0, f"video-colbert {video_colbert.__version__}")
+
+
 def test_inference_imports_nothing_of_the_training_extra() -> None:
     code = (
         "import sys, video_colbert, video_colbert.index.results_page, video_colbert.evaluation.metrics\n"

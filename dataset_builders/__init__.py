@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from .msrvtt import MSRVTT
     from .msvd import MSVD
     from .protocols import PROTOCOLS, Protocol, Verification, verify
-    from .shapes.moving_shapes import MovingShapes, MovingShapesConfig, write_moving_shapes
+    from .shapes.moving_shapes import MovingShapes, MovingShapesConfig
+    from .shapes.moving_shapes_folder import write_moving_shapes
     from .vatex import VATEX
     from .video_archives import ArchiveError, UnsafeArchiveError
     from .video_files import MissingVideosError
@@ -41,7 +42,7 @@ _MODULES = {
     "download_mirror": "hub_mirrors",
     "load_benchmark": "benchmarks",
     "verify": "protocols",
-    "write_moving_shapes": "shapes.moving_shapes",
+    "write_moving_shapes": "shapes.moving_shapes_folder",
 }
 
 

@@ -17,6 +17,7 @@ from tests.tiny_models import random_batch, tiny_backbone
 from tests.video_files import write_clip
 from video_colbert.dataset_builders.protocols import get_protocol
 from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import merged_recipes, parse_arguments
 from video_colbert.training.contrastive_step import contrastive_step
 from video_colbert.training.optimization import build_optimizer
@@ -188,3 +189,14 @@ def test_accelerate_reads_its_configuration(name: str, processes: int) -> None:
     assert config.num_processes == processes
     assert config.use_cpu == (name == "cpu")
     assert yaml.safe_load(file.read_text())["mixed_precision"] == ("no" if name == "cpu" else "bf16")
+
+
+def test_the_demos_model_cuts_no_query_of_words_that_its_captions_lack(clip_backbone_folder: Path) -> None:
+    overrides = yaml.safe_load((RECIPES / "demo.yaml").read_text())["config_overrides"]
+    fields = {name: overrides[name] for name in ("query_length", "query_windows")}
+    processor = VideoColBERTProcessor.from_backbone(clip_backbone_folder, **fields)
+    queries = ["something extraordinary that zigzags and wobbles", "a person", "a red square grows"]
+    assert len(processor.tokenizer(queries[0])["input_ids"]) > overrides["query_length"]
+    assert processor.truncated_queries(queries) == []
+    spelled = "".join(word.word for word in processor.query_words(queries)[0])
+    assert spelled == queries[0].replace(" ", "")

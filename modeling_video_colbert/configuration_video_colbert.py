@@ -68,6 +68,10 @@ class VideoColBERTConfig(PreTrainedConfig):
 
     Raises:
         ValueError: If a field has a value that no model can be built from; the message names the field.
+
+    Example:
+        >>> VideoColBERTConfig(query_length=24, score_levels=["frame"]).score_levels
+        ['frame']
     """
 
     model_type = "video_colbert"

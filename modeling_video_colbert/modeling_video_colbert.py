@@ -29,6 +29,14 @@ class VideoColBERTModel(ScoringMixin, PreTrainedModel):
 
     Args:
         config: The model's configuration.
+
+    Example:
+        >>> from video_colbert import VideoColBERTProcessor
+        >>> model = VideoColBERTModel.from_backbone("openai/clip-vit-base-patch32", zero_shot=True)
+        >>> processor = VideoColBERTProcessor.from_backbone("openai/clip-vit-base-patch32", zero_shot=True)
+        >>> output = model(**processor(text=["a dog runs"], videos=["a.mp4", "b.mp4"]))
+        >>> output.scores.shape
+        torch.Size([1, 2])
     """
 
     config_class = VideoColBERTConfig

@@ -32,7 +32,9 @@ class DecodingSettings:
         ValueError: A value is out of range.
 
     Example:
-        video = DecodingSettings(num_frames=12).decode("a.mp4", start=3.0, end=9.0)
+        >>> video = DecodingSettings(num_frames=4).decode("a.mp4", start=0.0, end=0.5)
+        >>> len(video.frames) == len(video.timestamps) <= 4
+        True
     """
 
     num_frames: int | None = 12

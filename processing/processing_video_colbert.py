@@ -24,7 +24,7 @@ from .call_arguments import (
     refuse_unknown_keywords,
     sorted_arguments,
 )
-from .query_tokens import QueryWord, TokenizedQueries, sentence_windows, tokenize
+from .query_tokens import QueryWord, TokenizedQueries, caption_list, sentence_windows, tokenize
 from .retrieval_scores import RetrievalScoresMixin
 from .video_batches import Video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
@@ -63,6 +63,12 @@ class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
 
     Raises:
         ValueError: `query_length` leaves no room for a word, or there is no token to pad with.
+
+    Example:
+        >>> processor = VideoColBERTProcessor.from_backbone("openai/clip-vit-base-patch32", num_frames=4)
+        >>> inputs = processor(text=["a dog runs"], videos=["a.mp4", "b.mp4"])
+        >>> inputs["input_ids"].shape, inputs["pixel_values_videos"].shape[:2]
+        (torch.Size([1, 32]), torch.Size([2, 4]))
     """
 
     def __init__(
@@ -194,10 +200,14 @@ class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
             What `process_queries` takes in place of the captions.
 
         Example:
-            queries = processor.tokenize_queries(["a dog runs"])
-            inputs, words = processor.process_queries(queries), queries.words
+            >>> processor = VideoColBERTProcessor.from_backbone("openai/clip-vit-base-patch32")
+            >>> queries = processor.tokenize_queries(["a dog runs"])
+            >>> processor.process_queries(queries)["input_ids"].shape
+            torch.Size([1, 32])
+            >>> [word.word for word in queries.words[0]]
+            ['a', 'dog', 'runs']
         """
-        captions = [self._windows(caption) for caption in _as_captions(texts)]
+        captions = [self._windows(caption) for caption in caption_list(texts)]
         pieces = iter(
             tokenize(self.tokenizer, [piece for caption in captions for piece in caption], self.do_lower_case)
         )
@@ -324,18 +334,6 @@ class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
             num_captions,
             self.query_length,
         )
-
-
-def _as_captions(texts: str | Sequence[str]) -> list[str]:
-    captions = [texts] if isinstance(texts, str) else list(texts)
-    if not captions:
-        raise ValueError("text is an empty list; give at least one caption")
-    for caption in captions:
-        if not isinstance(caption, str):
-            raise TypeError(f"a caption is a str, not {type(caption).__name__}: {caption!r}")
-        if any("\ud800" <= character <= "\udfff" for character in caption):
-            raise ValueError(f"a caption is Unicode text, which {caption!r} is not: it has half of a character")
-    return captions
 
 
 def _check_backbone(name_or_path: str | os.PathLike[str], config: PreTrainedConfig) -> None:

@@ -133,6 +133,24 @@ class TokenizedQueries:
         return input_ids, attention_mask
 
 
+def caption_list(texts: str | Sequence[str]) -> list[str]:
+    """Lists the captions of a call, which may be one.
+
+    Raises:
+        ValueError: There is none.
+        TypeError: One is no string.
+    """
+    captions = [texts] if isinstance(texts, str) else list(texts)
+    if not captions:
+        raise ValueError("text is an empty list; give at least one caption")
+    for caption in captions:
+        if not isinstance(caption, str):
+            raise TypeError(f"a caption is a str, not {type(caption).__name__}: {caption!r}")
+        if any("\ud800" <= character <= "\udfff" for character in caption):
+            raise ValueError(f"a caption is Unicode text, which {caption!r} is not: it has half of a character")
+    return captions
+
+
 def tokenize(
     tokenizer: PreTrainedTokenizerBase, texts: Sequence[str], do_lower_case: bool = False
 ) -> list[TokenizedText]:

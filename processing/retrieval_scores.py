@@ -46,7 +46,10 @@ class RetrievalScoresMixin:
             ValueError: There are no bags, or they do not fit each other.
 
         Example:
-            scores = processor.score_retrieval(query_bags, frame_bags, video_embeddings=video_bags)
+            >>> bags = [torch.eye(3), torch.eye(3)[:1]]
+            >>> RetrievalScoresMixin().score_retrieval(bags, bags)
+            tensor([[1.0000, 0.3333],
+                    [1.0000, 1.0000]])
         """
         scores = mean_max_sim_of_bags(query_embeddings, passage_embeddings, batch_size)
         if video_embeddings is not None:

@@ -44,7 +44,10 @@ def write_moving_shapes(
         WorkerError: The system refuses to start a process.
 
     Example:
-        folder = write_moving_shapes("shapes", MovingShapesConfig(num_test=20), "test")
+        >>> config = MovingShapesConfig(num_test=4, num_frames=12, image_size=32)
+        >>> folder = write_moving_shapes("shapes", config, "test")
+        >>> len(list(folder.glob("*.mp4")))
+        4
     """
     target = Path(folder) / split
     plans = plan_clips(config, split)

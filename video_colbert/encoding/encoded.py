@@ -44,6 +44,11 @@ class EncodedVideo:
             may differ in D.
         token_weights: by level, float32 [tokens], for a model that scores by weights of tokens.
         stored_range: "PQ" or "HLG" of a video of high dynamic range whose colours were taken as they are stored.
+
+    Example:
+        >>> video = EncodedVideo(VideoClip("a.mp4"), 2.0, np.array([0.0, 1.0]), {"frame": torch.eye(4)[:2]})
+        >>> {level: tuple(tokens.shape) for level, tokens in video.embeds.items()}
+        {'frame': (2, 4)}
     """
 
     clip: VideoClip
@@ -114,7 +119,10 @@ class EncodedQueries:
         interaction: how the model scores, as `interaction` of its configuration.
 
     Example:
-        queries = encoder.encode_queries(["a dog catches a ball"]).with_level_weights({"video": 0.5})
+        >>> bags = QueryBags(torch.eye(3)[None], torch.ones(1, 3, dtype=torch.bool), [[]])
+        >>> queries = EncodedQueries.of_one_encoder(["a dog catches a ball"], bags, ("frame", "video"))
+        >>> queries.with_level_weights({"video": 0.5}).level_weights
+        {'frame': 1.0, 'video': 0.5}
     """
 
     texts: Sequence[str]

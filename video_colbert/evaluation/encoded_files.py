@@ -33,7 +33,8 @@ def write_video(path: Path, video: EncodedVideo) -> None:
     tensors = {"timestamps": torch.as_tensor(video.timestamps)}
     tensors |= {f"embeds/{level}": bag for level, bag in video.embeds.items()}
     tensors |= {f"token_weights/{level}": weights for level, weights in video.token_weights.items()}
-    _write(path, tensors, {"duration": video.duration, "levels": list(video.embeds)})
+    fields = {"duration": video.duration, "levels": list(video.embeds), "stored_range": video.stored_range}
+    _write(path, tensors, fields)
 
 
 def read_video(path: Path, clip: VideoClip) -> EncodedVideo:
@@ -53,6 +54,7 @@ def read_video(path: Path, clip: VideoClip) -> EncodedVideo:
             for level in fields["levels"]
             if f"token_weights/{level}" in tensors
         },
+        stored_range=fields["stored_range"],
     )
 
 

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import hashlib
+
+import numpy as np
 import pytest
 import torch
 
 from tests.index.made_tokens import make_bags, unit_vectors
-from video_colbert.index.lance import token_codecs
 from video_colbert.index.lance.token_codecs import CODEC_NAMES, encode_bags, token_codec
 
 
@@ -45,18 +47,39 @@ def test_rotation_saves_tokens_with_a_few_large_numbers() -> None:
     assert float(losses.mean()) < 0.11
 
 
+def decoded_by_numpy(stored: np.ndarray, width: int) -> np.ndarray:
+    """What 4-bit codes and a scale stand for: levels of Max's table, turned by a Hadamard matrix and random signs."""
+    positive = np.array([0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2.733])
+    levels = np.concatenate([-positive[::-1], positive])
+    codes = np.stack([stored[: width // 2] & 15, stored[: width // 2] >> 4], axis=1).reshape(-1)
+    scale = np.frombuffer(stored[width // 2 :].tobytes(), np.float16).astype(float)
+    hadamard = np.ones((1, 1))
+    while width % (2 * len(hadamard)) == 0:
+        hadamard = np.kron([[1, 1], [1, -1]], hadamard) / 2**0.5
+    digests = b"".join(hashlib.sha256(f"rotation {number}".encode()).digest() for number in range(-(-width // 256)))
+    bits = np.unpackbits(np.frombuffer(digests, np.uint8), bitorder="little")[:width]
+    turned = (levels[codes] * scale).reshape(-1, len(hadamard)) @ hadamard
+    return turned.reshape(-1) * (1.0 - 2.0 * bits)
+
+
 @pytest.mark.parametrize("width", [2, 48, 64, 768])
-def test_rotation_is_orthogonal_and_is_undone(width: int) -> None:
+def test_four_bit_tokens_are_what_their_bytes_say_for_ever(width: int) -> None:
+    codec = token_codec("int4")
+    generator = torch.Generator().manual_seed(0)
+    stored = torch.randint(0, 256, (20, codec.bytes_per_token(width)), generator=generator, dtype=torch.uint8)
+    # Two bytes at random may be no number.
+    stored[:, -2:] = torch.tensor([1.25]).half().view(torch.uint8)
+    expected = np.stack([decoded_by_numpy(row, width) for row in stored.numpy()])
+    assert codec.decode(stored, width).numpy() == pytest.approx(expected, abs=5e-3, rel=2e-3)
+
+
+@pytest.mark.parametrize("width", [48, 64, 768])
+def test_four_bits_change_lengths_and_angles_little(width: int) -> None:
     tokens = unit_tokens(width)
-    turned = token_codecs._turned(tokens, inverse=False)
-    assert (turned @ turned.T - tokens @ tokens.T).abs().max() < 1e-5
-    assert (token_codecs._turned(turned, inverse=True) - tokens).abs().max() < 1e-6
-
-
-def test_rotation_never_changes_since_stored_tokens_depend_on_it() -> None:
-    signs, hadamard = token_codecs._rotation(16)
-    assert "".join("+" if sign > 0 else "-" for sign in signs) == "+--+++-+++++++++"
-    assert hadamard[1].mul(4).tolist() == [1.0, -1.0] * 8
+    codec = token_codec("int4")
+    decoded = codec.decode(codec.encode(tokens), width).float()
+    assert (decoded.norm(dim=1) - 1).abs().max() < 0.05
+    assert (decoded @ decoded.T - tokens @ tokens.T).abs().mean() < 0.02
 
 
 @pytest.mark.parametrize("name", CODEC_NAMES)

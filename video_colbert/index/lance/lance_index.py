@@ -63,8 +63,10 @@ class LanceIndex(VideoIndex):
         merge_similarity: cosine from which neighbouring tokens were merged; None where none were.
 
     Example:
-        index = LanceIndex.open("my-index", model=encoder.reference)
-        hits = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5, where="year >= 2020")[0]
+        >>> model = ModelReference("some/model", "0123")
+        >>> index = LanceIndex.create("my-index", model=model, num_frames=12)
+        >>> len(LanceIndex.open("my-index", model=model))
+        0
     """
 
     def __init__(self, table: LanceTable, *, hold_tokens: bool = False) -> None:

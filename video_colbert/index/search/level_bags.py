@@ -24,8 +24,10 @@ class LevelBags(Mapping[str, TokenBags]):
         ValueError: there is no level, or the levels have different numbers of bags.
 
     Example:
-        bags = LevelBags({"frame": TokenBags.from_bags(frames), "speech": TokenBags.from_bags(passages)})
-        bags.select([3, 1])["speech"].bag(0)  # the speech tokens of video 3
+        >>> frames = TokenBags.from_bags([torch.ones(2, 4), torch.ones(1, 4)])
+        >>> speech = TokenBags.from_bags([torch.zeros(0, 3), torch.ones(5, 3)])
+        >>> LevelBags({"frame": frames, "speech": speech}).select([1, 1])
+        LevelBags(2 videos; tokens frame: 2 of 4, speech: 10 of 3)
     """
 
     def __init__(self, levels: Mapping[str, TokenBags]) -> None:

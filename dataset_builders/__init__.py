@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .hub_mirrors import download_mirror
     from .msrvtt import MSRVTT
     from .msvd import MSVD
-    from .protocols import PROTOCOLS, Protocol, Verification, verify
+    from .protocol_check import ProtocolCheck, check_protocol
+    from .protocols import PROTOCOLS, Protocol
     from .shapes.moving_shapes import MovingShapes, MovingShapesConfig
     from .shapes.moving_shapes_folder import write_moving_shapes
     from .vatex import VATEX
@@ -33,15 +34,15 @@ _MODULES = {
     "MovingShapesConfig": "shapes.moving_shapes",
     "PROTOCOLS": "protocols",
     "Protocol": "protocols",
+    "ProtocolCheck": "protocol_check",
     "ArchiveError": "video_archives",
     "UnsafeArchiveError": "video_archives",
     "VATEX": "vatex",
-    "Verification": "protocols",
     "VideoFolder": "video_folder",
     "VideoFolderConfig": "video_folder",
+    "check_protocol": "protocol_check",
     "download_mirror": "hub_mirrors",
     "load_benchmark": "benchmarks",
-    "verify": "protocols",
     "write_moving_shapes": "shapes.moving_shapes_folder",
 }
 
@@ -66,12 +67,12 @@ __all__ = [
     "MovingShapes",
     "MovingShapesConfig",
     "Protocol",
+    "ProtocolCheck",
     "UnsafeArchiveError",
-    "Verification",
     "VideoFolder",
     "VideoFolderConfig",
+    "check_protocol",
     "download_mirror",
     "load_benchmark",
-    "verify",
     "write_moving_shapes",
 ]

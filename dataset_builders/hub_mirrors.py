@@ -1,7 +1,7 @@
 """Downloads the data-only copies of the benchmarks that others keep on the Hugging Face Hub, at a fixed revision.
 
 What the repositories hold was read from their cards and from code that uses them, not from the files themselves;
-`verify` compares what is loaded with the protocol.
+`check_protocol` compares what is loaded with the protocol.
 """
 
 import json

@@ -8,7 +8,8 @@ import pytest
 from video_colbert.dataset_builders.annotation_files import AnnotationError
 from video_colbert.dataset_builders.benchmark_builder import MissingAnnotationsError
 from video_colbert.dataset_builders.benchmarks import BENCHMARKS, load_benchmark
-from video_colbert.dataset_builders.protocols import PROTOCOLS, verify
+from video_colbert.dataset_builders.protocol_check import check_protocol
+from video_colbert.dataset_builders.protocols import PROTOCOLS
 from video_colbert.dataset_builders.video_files import MissingVideosError
 
 from . import small_benchmarks
@@ -94,7 +95,7 @@ def test_didemo_without_lists_takes_all_videos_and_says_so(tmp_path: Path, caplo
     rows = load_benchmark("didemo", split="validation", data_dir=tmp_path)
     assert list(texts(rows)) == ["val@N1", "val@N2", "val@N3"]
     assert "no list of the validation split, so all 3 videos" in caplog.text
-    assert "number of videos: expected 1065, found 3" in verify(rows).differences
+    assert "number of videos: expected 1065, found 3" in check_protocol(rows).differences
 
 
 @pytest.mark.parametrize("lists", [True, False])
@@ -154,8 +155,8 @@ def test_missing_videos_are_an_error_that_names_them_unless_they_are_allowed(tmp
         load_benchmark("msrvtt", split="test", data_dir=tmp_path)
     rows = load_benchmark("msrvtt", split="test", data_dir=tmp_path, allow_missing=True)
     assert [row["video"] is None for row in rows] == [False, True]
-    assert verify(rows).missing == ("video5",)
-    assert verify(rows).coverage == "1 of 2"
+    assert check_protocol(rows).missing == ("video5",)
+    assert check_protocol(rows).coverage == "1 of 2"
 
 
 @pytest.mark.parametrize("name", BENCHMARKS)
@@ -258,7 +259,7 @@ def test_a_malformed_mirror_file_is_named(tmp_path: Path, items: list[object]) -
 def test_official_msrvtt_test_split_is_the_protocols(tmp_path: Path) -> None:
     rows = load_benchmark("msrvtt", split="test", data_dir=Path(ANNOTATIONS or "") / "msrvtt", allow_missing=True)
     assert (len(rows), len({row["captions"][0] for row in rows})) == (1000, 995)
-    report = verify(rows)
+    report = check_protocol(rows)
     assert (report.differences, report.unchecked, report.coverage) == ((), (), "0 of 1000")
 
 
@@ -267,7 +268,7 @@ def test_official_msvd_is_the_protocols(tmp_path: Path) -> None:
     dataset = load_benchmark("msvd", data_dir=Path(ANNOTATIONS or "") / "msvd", allow_missing=True)
     found = {name: (len(rows), sum(map(len, rows["captions"]))) for name, rows in dataset.items()}
     assert found == {"train": (1200, 48_774), "validation": (100, 4290), "test": (670, 27_763)}
-    assert all(verify(rows).differences == () for rows in dataset.values())
+    assert all(check_protocol(rows).differences == () for rows in dataset.values())
 
 
 @needs_annotations
@@ -276,7 +277,7 @@ def test_official_didemo_validation_joins_its_sentences_per_video(tmp_path: Path
     rows = load_benchmark("didemo", split="validation", data_dir=data_dir, allow_missing=True)
     # The file names 1,094 videos, 29 of them a second time under another extension.
     assert len(rows) == 1065
-    assert verify(rows).differences == ()
+    assert check_protocol(rows).differences == ()
     sentences = [item["description"].strip() for item in json.loads((data_dir / "val_data.json").read_text())]
     assert sum(len(row["captions"][0]) for row in rows) == sum(map(len, sentences)) + len(sentences) - len(rows)
     moments = load_benchmark("didemo", protocol="moments", split="validation", data_dir=data_dir, allow_missing=True)

@@ -6,7 +6,8 @@ import argparse
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from video_colbert.dataset_builders.protocols import PROTOCOLS, shortened
+from video_colbert.dataset_builders.protocol_check import shortened
+from video_colbert.dataset_builders.protocols import PROTOCOLS
 from video_colbert.dataset_builders.video_files import MissingVideosError
 from video_colbert.errors import DatasetError, MissingExtraError
 

@@ -163,7 +163,7 @@ def _prunes(arguments: argparse.Namespace) -> bool:
 
 def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], list[BadVideo]]:
     """All videos that are asked for, but those of the manifest; the folders they are in; folders that are closed."""
-    from video_colbert.dataset_builders.protocols import shortened
+    from video_colbert.dataset_builders.protocol_check import shortened
     from video_colbert.index import find_video_files
 
     if not arguments.videos:

@@ -15,7 +15,7 @@ from video_colbert.errors import DatasetError
 from video_colbert.evaluation.dataset_rows import VIDEO_FOLDER
 
 if TYPE_CHECKING:
-    from video_colbert.dataset_builders import Verification
+    from video_colbert.dataset_builders import ProtocolCheck
 
 NAME = "prepare"
 HELP = "check that every video of a data set decodes, and re-encode them if asked"
@@ -81,9 +81,9 @@ def run(arguments: argparse.Namespace) -> int:
     return ExitCode.SOME_BAD if result.bad else ExitCode.OK
 
 
-def _compare_with_protocol(arguments: argparse.Namespace) -> list[Verification]:
+def _compare_with_protocol(arguments: argparse.Namespace) -> list[ProtocolCheck]:
     """Says of each split whose annotations are there which of its videos are missing."""
-    from video_colbert.dataset_builders import MissingAnnotationsError, load_benchmark, verify
+    from video_colbert.dataset_builders import MissingAnnotationsError, check_protocol, load_benchmark
     from video_colbert.dataset_builders.protocols import default_protocol
 
     protocol = arguments.protocol or default_protocol(arguments.dataset)
@@ -99,4 +99,4 @@ def _compare_with_protocol(arguments: argparse.Namespace) -> list[Verification]:
     except MissingAnnotationsError as error:
         write_notice(f"The videos are not compared with a list of them: {error}.")
         return []
-    return [verify(rows, arguments.dataset, protocol, split) for split, rows in splits.items()]
+    return [check_protocol(rows, arguments.dataset, protocol, split) for split, rows in splits.items()]

@@ -14,7 +14,8 @@ import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
 
 from video_colbert.dataset_builders.benchmarks import load_benchmark
-from video_colbert.dataset_builders.protocols import Protocol, Verification, default_protocol, get_protocol, verify
+from video_colbert.dataset_builders.protocol_check import ProtocolCheck, check_protocol
+from video_colbert.dataset_builders.protocols import Protocol, default_protocol, get_protocol
 from video_colbert.dataset_builders.video_files import video_text_features
 from video_colbert.progress import progress_bar
 
@@ -43,7 +44,7 @@ def write_dataset_repository(
     include_videos: bool = False,
     allow_missing: bool = False,
     title: str | None = None,
-) -> tuple[Verification, ...]:
+) -> tuple[ProtocolCheck, ...]:
     """Writes a benchmark's rows as Parquet files with a data set card.
 
     A row's `video` is `{"path": "videos/<file name>", "bytes": null}`, where the file belongs; with `include_videos`
@@ -88,7 +89,7 @@ def write_dataset_repository(
     reports = []
     for split, stream in streams.items():
         rows = [_published_row(row, files) for row in stream]
-        reports.append(verify(rows, name, protocol, split))
+        reports.append(check_protocol(rows, name, protocol, split))
         if include_videos:
             _write_with_videos(rows, files, schema, root / "data", split)
         else:
@@ -122,7 +123,7 @@ def publish_dataset(
     allow_missing: bool = False,
     private: bool | None = None,
     token: str | None = None,
-) -> tuple[str, tuple[Verification, ...]]:
+) -> tuple[str, tuple[ProtocolCheck, ...]]:
     """Publishes a benchmark as a data set repository on the Hub, in one commit.
 
     Args:
@@ -173,7 +174,7 @@ def publish_dataset(
 def dataset_card(
     name: str,
     protocol: str,
-    reports: Sequence[Verification],
+    reports: Sequence[ProtocolCheck],
     title: str,
     *,
     files: Mapping[str, Sequence[str]],
@@ -207,7 +208,7 @@ def dataset_card(
 
 
 def _card_text(
-    facts: Protocol, protocol: str, reports: Sequence[Verification], title: str, include_videos: bool
+    facts: Protocol, protocol: str, reports: Sequence[ProtocolCheck], title: str, include_videos: bool
 ) -> str:
     lines = [
         f"# {title}",

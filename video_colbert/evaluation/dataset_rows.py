@@ -62,7 +62,7 @@ def load_rows(
         OSError: a file is missing or cannot be read.
         ModuleNotFoundError: the `train` extra is not installed.
     """
-    from video_colbert.dataset_builders import MovingShapes, VideoFolder, load_benchmark, verify
+    from video_colbert.dataset_builders import MovingShapes, VideoFolder, check_protocol, load_benchmark
     from video_colbert.dataset_builders.protocols import PROTOCOLS, default_protocol
     from video_colbert.dataset_builders.video_folder import CAPTION_FILES
 
@@ -84,7 +84,8 @@ def load_rows(
                 streaming=True,
             )
         )
-        return DatasetRows(dataset, split, found, protocol, verify(found, dataset, protocol, split).differences)
+        check = check_protocol(found, dataset, protocol, split)
+        return DatasetRows(dataset, split, found, protocol, check.differences)
     if dataset not in (VIDEO_FOLDER, MOVING_SHAPES):
         raise ValueError(
             f"there is no data set {dataset!r}; there are {', '.join([*PROTOCOLS, VIDEO_FOLDER, MOVING_SHAPES])}"

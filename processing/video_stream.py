@@ -65,8 +65,10 @@ class OpenVideoFile:
         VideoDecodingError: The file is no video or is truncated, its frames are too large, or it takes too long.
 
     Example:
-        with OpenVideoFile("film.mp4", "film.mp4") as film:
-            first_second = film.decode(lambda times, duration: np.flatnonzero(times < 1.0))
+        >>> with OpenVideoFile("a.mp4", "a.mp4") as film:
+        ...     first_second = film.decode(lambda times, duration: np.flatnonzero(times < 1.0))
+        >>> first_second.times
+        array([0.  , 0.25, 0.5 , 0.75])
     """
 
     def __init__(

@@ -20,8 +20,8 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, is_shown: bool = True
         **options: as of `tqdm`: `total`, `desc`, `unit` and so on.
 
     Example:
-        for file in progress_bar(files, desc="indexing", unit="file"):
-            ...
+        >>> [name for name in progress_bar(["a.mp4", "b.mp4"], desc="indexing", unit="file")]
+        ['a.mp4', 'b.mp4']
     """
     hidden_off_terminals = False if _IN_NOTEBOOK else None
     return tqdm(iterable, disable=hidden_off_terminals if is_shown else True, **options)

@@ -82,10 +82,6 @@ class BulkEncoder:
         EncodingError: more frames than the model has positions for.
         WorkerError: processes cannot be started.
 
-    Example:
-        with BulkEncoder([encoder]) as bulk:
-            for event in bulk.run(plan):
-                ...
     """
 
     def __init__(

@@ -33,8 +33,9 @@ class VideoColBERTEncoder:
         pretrained: what `load_pretrained` returns.
 
     Example:
-        encoder = VideoColBERTEncoder.from_pretrained("openai/clip-vit-base-patch32")
-        encoder.similarity(["a dog runs"], ["a.mp4", "b.mp4"])
+        >>> encoder = VideoColBERTEncoder.from_pretrained("openai/clip-vit-base-patch32")
+        >>> encoder.similarity(["a dog runs"], ["a.mp4", "b.mp4"]).shape
+        torch.Size([1, 2])
     """
 
     def __init__(self, pretrained: PretrainedPair) -> None:
@@ -128,8 +129,10 @@ class VideoColBERTEncoder:
             TypeError: something is no video.
 
         Example:
-            for result in encoder.encode_videos(["a.mp4", VideoClip("b.mp4", start=3.0, end=9.0)]):
-                ...
+            >>> from video_colbert import VideoClip
+            >>> whole, window = encoder.encode_videos(["a.mp4", VideoClip("b.mp4", start=1.0, end=2.0)])
+            >>> whole.duration, bool((window.timestamps < 2.0).all())
+            (3.0, True)
         """
         from video_colbert.encoding.clip_stream import encode_stream
         from video_colbert.encoding.inputs import as_clips
@@ -213,7 +216,8 @@ class VideoColBERTEncoder:
             EncodingError: the model gives vectors that are not finite.
 
         Example:
-            encoder.similarity(["a dog runs"], ["a.mp4", "b.mp4"])  # [1, 2]
+            >>> encoder.similarity(["a dog runs", "a cat sleeps"], ["a.mp4"]).shape
+            torch.Size([2, 1])
         """
         import torch
 
@@ -244,8 +248,8 @@ class VideoColBERTEncoder:
             EncodingError: the model gives vectors that are not finite.
 
         Example:
-            for hit in encoder.rerank("a dog runs", ["a.mp4", "b.mp4"], top_k=1):
-                print(hit)
+            >>> [hit.rank for hit in encoder.rerank("a dog runs", ["a.mp4", "b.mp4"])]
+            [1, 2]
         """
         from video_colbert.encoding.search_hits import rank_videos
 

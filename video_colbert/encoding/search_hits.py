@@ -27,6 +27,11 @@ class SearchHits(list[SearchHit]):
     Attributes:
         query: as given.
         model: as given.
+
+    Example:
+        >>> hits = encoder.rerank("a dog runs", ["a.mp4", "b.mp4"])
+        >>> hits.query, len(hits), type(hits[:1]).__name__
+        ('a dog runs', 2, 'SearchHits')
     """
 
     def __init__(self, query: str, model: str, hits: Iterable[SearchHit] = ()) -> None:

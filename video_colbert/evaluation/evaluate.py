@@ -63,9 +63,9 @@ def evaluate(
         ModuleNotFoundError: the `train` extra is not installed.
 
     Example:
-        report = evaluate(encoder, "msrvtt", data_dir="MSRVTT")
-        print(report)
-        report.results[0].metrics["R@1"]
+        >>> report = evaluate(encoder, "msrvtt", data_dir="MSRVTT")
+        >>> report.results[0].level, sorted(report.results[0].metrics)[:3]
+        ('frame', ['MRR', 'MdR', 'MnR'])
     """
     if isinstance(dataset, DatasetRows):
         found = dataset

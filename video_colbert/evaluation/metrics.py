@@ -128,10 +128,11 @@ class RankAccumulator:
     For video to text, feed blocks of videos against all texts.
 
     Example:
-        accumulator = RankAccumulator()
-        for rows, positives_of_rows in blocks:
-            accumulator.update(mean_max_sim(query_embeds[rows], doc_embeds), positives_of_rows)
-        accumulator.compute().as_dict()
+        >>> accumulator = RankAccumulator()
+        >>> accumulator.update([[0.9, 0.1]], [[0]])
+        >>> accumulator.update([[0.8, 0.2]], [[1]])
+        >>> accumulator.compute().as_dict()["R@1"]
+        50.0
     """
 
     def __init__(self) -> None:

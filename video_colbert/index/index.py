@@ -76,10 +76,12 @@ class Index:
         encoder: as given.
 
     Example:
-        index = open_index("my_index", encoder)
-        report = index.add(["my_videos"])
-        for hit in index.search("a dog catches a ball", top_k=5):
-            print(hit)
+        >>> from video_colbert import open_index
+        >>> index = open_index("my_index", encoder)
+        >>> index.add(["my_videos"])
+        2 added
+        >>> [(hit.rank, hit.end) for hit in index.search("a dog catches a ball", top_k=1)]
+        [(1, 3.0)]
     """
 
     def __init__(self, stored: VideoIndex, encoder: VideoColBERTEncoder | None = None) -> None:
@@ -247,7 +249,12 @@ class Index:
             TypeError: the query is neither a text nor a list of texts nor encoded.
 
         Example:
-            [dogs, cats] = index.search(["a dog runs", "a cat sleeps"], top_k=3, where="year >= 2020")
+            >>> from video_colbert import open_index
+            >>> index = open_index("memory://", encoder)
+            >>> report = index.add(["my_videos"])
+            >>> dogs, cats = index.search(["a dog runs", "a cat sleeps"], top_k=1)
+            >>> len(dogs), len(cats)
+            (1, 1)
         """
         if isinstance(query, EncodedQueries):
             queries = query

@@ -62,9 +62,10 @@ def open_index(
         MissingExtraError: it is a Qdrant collection, and the `qdrant` extra is not installed.
 
     Example:
-        index = open_index("my_index", encoder, windows=20.0)
-        index.add(["my_videos"])
-        index.search("a dog catches a ball")
+        >>> index = open_index("my_index", encoder, windows=20.0)
+        >>> report = index.add(["my_videos"])
+        >>> len(index.search("a dog catches a ball"))
+        2
     """
     from video_colbert.index.index import Index
     from video_colbert.index.search.scoring import check_interaction

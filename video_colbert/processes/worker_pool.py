@@ -83,10 +83,6 @@ class WorkerPool(Generic[TaskT, AnswerT]):
         ValueError: no worker, or a timeout that is not positive.
         WorkerError: processes cannot be started.
 
-    Example:
-        with WorkerPool(functools.partial(start_reader, settings), workers=4, timeout=60.0) as pool:
-            for finished in pool.results(paths):
-                ...
     """
 
     def __init__(self, start: Callable[[], Callable[[TaskT], AnswerT]], *, workers: int, timeout: float) -> None:

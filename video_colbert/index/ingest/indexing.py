@@ -51,6 +51,12 @@ def index_videos(
         EncodingError: more frames than the model has positions for.
         WorkerError: no decoding process can be started.
         ValueError: a number that is out of range.
+
+    Example:
+        >>> from video_colbert.index import LanceIndex
+        >>> index = LanceIndex.create("my_index", model=encoder.reference, num_frames=encoder.num_frames)
+        >>> index_videos(index, encoder, ["a.mp4", "b.mp4"])
+        2 added
     """
     encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
     for each in encoders:

@@ -60,6 +60,10 @@ def find_video_files(sources: Iterable[str | os.PathLike[str]], *, may_be_empty:
 
     Raises:
         FileNotFoundError: a source is not there, or no media file is among them; the message says which.
+
+    Example:
+        >>> [file.name for file in find_video_files(["my_videos", "a.mp4"]).files]
+        ['c.mp4', 'd.mp4', 'a.mp4']
     """
     roots = [Path(source) for source in sources]
     files: dict[Path, None] = {}

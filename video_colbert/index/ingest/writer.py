@@ -27,11 +27,6 @@ class IndexWriter:
         metadata: values by column, by path.
         seconds_between_writes: how long encoded videos may wait to be written.
 
-    Example:
-        with IndexWriter(index, {}, 10.0) as writer:
-            for event in events:
-                writer.take(event)
-            writer.finish()
     """
 
     def __init__(

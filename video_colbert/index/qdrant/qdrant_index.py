@@ -43,8 +43,12 @@ class QdrantIndex(VideoIndex):
         windows: how long videos are cut; None for videos as a whole.
 
     Example:
-        index = QdrantIndex.open("qdrant://host:6333/videos", model=encoder.reference)
-        hits = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5)[0]
+        >>> from pathlib import Path
+        >>> address = f"qdrant+local://{Path.cwd()}/my_collection"
+        >>> index = QdrantIndex.create(address, model=encoder.reference, num_frames=encoder.num_frames)
+        >>> [hits] = index.search(encoder.encode_queries(["a dog catches a ball"]), top_k=5)
+        >>> len(index), len(hits)
+        (0, 0)
     """
 
     def __init__(self, collection: QdrantCollection, description: CollectionDescription) -> None:

@@ -1,7 +1,12 @@
-"""Decoded frames as players show them: square pixels, upright, RGB, in one size, without transparency."""
+"""Decoded frames as players show them: square pixels, upright, RGB, in one size, without transparency.
+
+High dynamic range is brought to the range of ordinary video on request, by a curve that is written down here.
+"""
 
 from collections.abc import Callable
 from fractions import Fraction
+from functools import cache
+from typing import Literal, TypeAlias
 
 import av
 import numpy as np
@@ -11,7 +16,20 @@ from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorTrc, Interpolation, VideoReformatter
 
-from .tone_mapping import HdrTransfer, tone_mapped
+HdrTransfer: TypeAlias = Literal["PQ", "HLG"]
+
+# ITU-R BT.2408: the luminance of paper in cd/m2, whether coded in PQ or in HLG for a display of 1,000 cd/m2.
+_PAPER_WHITE = 203.0
+_HLG_PEAK = 1000.0
+_HLG_GAMMA = 1.2
+# What paper becomes, of 255.
+_PAPER_LEVEL = 230
+# ITU-R BT.2087: linear RGB of BT.2020 to linear RGB of BT.709.
+_TO_BT709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], dtype=np.float32
+)
+_BT2020_LUMA = np.array([0.2627, 0.6780, 0.0593], dtype=np.float32)
+_LEVELS = 4096
 
 HDR_TRANSFERS: dict[int, HdrTransfer] = {ColorTrc.SMPTE2084.value: "PQ", ColorTrc.ARIB_STD_B67.value: "HLG"}
 # Pixels up to a tenth wider or higher than square are shown as stored: those of 4:3 television (16:15, 12:11, 10:11),
@@ -29,9 +47,8 @@ class FramePictures:
     The rules: pixels that are more than a tenth wider or higher than square (anamorphic DVD, HDV) are made square: the
     stored height stays, and the width becomes what a player shows; one beyond 10:1 is not believed. Then a display
     matrix of quarter turns and mirror images is applied (other angles stay as they are). Frames of another stored size
-    than the video's first are scaled to its size, whatever their own pixels' shape. What is transparent lies on white.
-    Colours of high
-    dynamic range are taken as they are stored, unless `tone_map` is set.
+    than the video's first are scaled to its size, whatever their own pixels' shape. What is transparent lies on black.
+    Colours of high dynamic range are taken as they are stored, unless `tone_map` is set.
 
     Args:
         size: Width and height of the frames as the stream declares them.
@@ -76,7 +93,7 @@ class FramePictures:
             scaled = self._scaled(frame, width, height, "rgb48le")
             pixels = tone_mapped(_channels(scaled, np.dtype("<u2"), 3), transfer)
         elif may_be_transparent(frame.format):
-            pixels = _on_white(_channels(self._scaled(frame, width, height, "rgba"), np.dtype(np.uint8), 4))
+            pixels = _on_black(_channels(self._scaled(frame, width, height, "rgba"), np.dtype(np.uint8), 4))
         else:
             pixels = _channels(self._scaled(frame, width, height, "rgb24"), np.dtype(np.uint8), 3)
         return _upright(pixels, frame)
@@ -88,6 +105,72 @@ class FramePictures:
         return self._reformatter.reformat(
             frame, width, height, format=pixel_format, interpolation=Interpolation.BICUBIC, threads=1
         )
+
+
+def tone_mapped(pixels: np.ndarray, transfer: HdrTransfer) -> np.ndarray:
+    """Maps a picture of high dynamic range to sRGB.
+
+    With `x` the largest of R, G, B in linear light, 1 being paper (203 cd/m2), all three are scaled by `y / x`:
+
+        y = s x                                        up to paper, with s the light of level 230 of 255
+        y = s + (1 - s) t / (1 + t)                    above, with t = (x - 1) s / (1 - s)
+
+    The curve and its slope are continuous, and it comes close to 1 at the brightest. Then BT.2020's colours are
+    brought to BT.709's, clipped, and coded by sRGB's curve.
+
+    Args:
+        pixels: uint16 `[H, W, 3]`, RGB coded in PQ or HLG, of BT.2020's colours, 65,535 being 1.
+        transfer: Which of the two.
+
+    Returns:
+        uint8 `[H, W, 3]`.
+    """
+    linear = _linear_light(transfer)[pixels]
+    if transfer == "HLG":
+        # The display's own part of HLG, which follows the scene's brightness.
+        luma = linear @ _BT2020_LUMA
+        linear *= np.maximum(luma, 1e-9)[..., None] ** np.float32(_HLG_GAMMA - 1)
+        linear *= np.float32(_HLG_PEAK / _PAPER_WHITE)
+    brightest = linear.max(axis=-1, keepdims=True)
+    linear *= _compressed(brightest) / np.maximum(brightest, 1e-9)
+    levels = np.clip(linear @ _TO_BT709.T, 0, 1)
+    # Evenly spaced square roots: dark levels, which the eye tells apart best, are not merged.
+    coded: np.ndarray = _srgb_levels()[np.round(np.sqrt(levels) * (_LEVELS - 1)).astype(np.uint16)]
+    return coded
+
+
+def _compressed(light: np.ndarray) -> np.ndarray:
+    paper = np.float32(_srgb_to_linear(_PAPER_LEVEL / 255))
+    excess = np.maximum(light - 1, 0) * paper / (1 - paper)
+    compressed: np.ndarray = np.minimum(light, 1) * paper + (1 - paper) * excess / (1 + excess)
+    return compressed
+
+
+@cache
+def _linear_light(transfer: HdrTransfer) -> np.ndarray:
+    """Of each 16-bit code: PQ in units of paper white, HLG as light of the scene from 0 to 1."""
+    code = np.arange(65536) / 65535
+    if transfer == "PQ":
+        # SMPTE ST 2084.
+        m1, m2, c1, c2, c3 = 0.1593017578125, 78.84375, 0.8359375, 18.8515625, 18.6875
+        root = code ** (1 / m2)
+        light = 10000 * (np.maximum(root - c1, 0) / (c2 - c3 * root)) ** (1 / m1) / _PAPER_WHITE
+    else:
+        # ARIB STD-B67, ITU-R BT.2100.
+        a, b, c = 0.17883277, 0.28466892, 0.55991073
+        light = np.where(code <= 0.5, code**2 / 3, (np.exp((code - c) / a) + b) / 12)
+    return light.astype(np.float32)
+
+
+@cache
+def _srgb_levels() -> np.ndarray:
+    light = (np.arange(_LEVELS) / (_LEVELS - 1)) ** 2
+    code = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.round(255 * code).astype(np.uint8)
+
+
+def _srgb_to_linear(code: float) -> float:
+    return float(((code + 0.055) / 1.055) ** 2.4)
 
 
 def shown_aspect(pixel_aspect: Fraction | None) -> Fraction:
@@ -113,11 +196,11 @@ def may_be_transparent(pixel_format: VideoFormat) -> bool:
     return pixel_format.has_palette or any(component.is_alpha for component in pixel_format.components)
 
 
-def _on_white(pixels: np.ndarray) -> np.ndarray:
+def _on_black(pixels: np.ndarray) -> np.ndarray:
     alpha = pixels[..., 3:].astype(np.uint16)
     if (alpha == 255).all():
         return pixels[..., :3]
-    blended: np.ndarray = (pixels[..., :3] * alpha + 255 * (255 - alpha) + 127) // 255
+    blended: np.ndarray = (pixels[..., :3] * alpha + 127) // 255
     return blended.astype(np.uint8)
 
 

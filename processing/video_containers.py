@@ -57,7 +57,11 @@ class Deadline:
     def __init__(self, seconds: float, name: str) -> None:
         self._seconds = seconds
         self._name = name
-        self._end = time.monotonic() + seconds
+        self.restart()
+
+    def restart(self) -> None:
+        """Counts the seconds from now."""
+        self._end = time.monotonic() + self._seconds
 
     def check(self) -> None:
         """Does nothing before the moment.

@@ -8,8 +8,8 @@ from typing import BinaryIO, Literal, TypeAlias
 import numpy as np
 import torch
 
+from .frame_pictures import HdrTransfer
 from .frame_sampling import FrameSampling, select_frame_indices
-from .tone_mapping import HdrTransfer
 from .video_containers import DEFAULT_MAX_PIXELS, DEFAULT_TIME_LIMIT, container_formats
 from .video_sources import (
     ChannelOrder,
@@ -68,7 +68,7 @@ def decode_video(
 
     Frames are shown as players show them: pixels that are more than a tenth wider or higher than square are made
     square by changing the width, rotation and mirroring of the file are applied, frames of another size than the first
-    are scaled to it, and what is transparent lies on white. Times go on where a recording's clock restarts. A damaged
+    are scaled to it, and what is transparent lies on black. Times go on where a recording's clock restarts. A damaged
     frame is an error only where it is wanted.
 
     Args:

@@ -2,7 +2,8 @@
 
 What is returned equals decoding everything and picking. Where the packets do not tell which frames there are (no
 presentation times, packets without a frame, clocks that restart), or damage is met on the way to a wanted frame,
-everything is decoded instead, twice, so that only the wanted frames are ever held in memory. Only damage that a wanted
+everything is decoded instead: once to know the frames, and once more for all windows that follow each other, so that
+only the wanted frames are ever held in memory. Only damage that a wanted
 frame shows is an error.
 """
 
@@ -13,9 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from av.video.frame import VideoFrame
 
-from .frame_pictures import HDR_TRANSFERS, FramePictures, may_be_transparent, shown_aspect
+from .frame_pictures import HDR_TRANSFERS, FramePictures, HdrTransfer, may_be_transparent, shown_aspect
 from .seek_decoding import IndexMismatchError, decode_by_seeking
-from .tone_mapping import HdrTransfer
 from .video_clock import TimeLine
 from .video_containers import (
     DEFAULT_MAX_PIXELS,
@@ -29,7 +29,7 @@ from .video_containers import (
 )
 from .video_packets import PacketIndex, index_packets, read_packets
 from .video_sources import VideoDecodingError
-from .whole_decoding import DecodedList, decode_in_order, list_frames, pick_frames
+from .whole_decoding import DecodedList, FramePicker, decode_in_order, list_frames
 
 FrameChooser = Callable[[np.ndarray, float], np.ndarray]
 FramePreparation = Callable[[np.ndarray], np.ndarray]
@@ -84,7 +84,8 @@ class OpenVideoFile:
             file = readable_file(file, name, max_pixels)
         self._file = file
         self._max_pixels = max_pixels
-        self._time_limit = time_limit
+        self._deadline = Deadline(time_limit, name)
+        self._picker = FramePicker(file, name, max_pixels, self._deadline)
         self._decoded: DecodedList | None = None
         self._first_size: tuple[int, int] | None = None
         with decoding_errors(name):
@@ -94,7 +95,7 @@ class OpenVideoFile:
                 self._stream = main_video_stream(self._container, name, max_pixels)
                 codec = self._stream.codec_context
                 self._size, self._aspect = (codec.width, codec.height), self._stream.sample_aspect_ratio
-                packets = read_packets(file, self._container, self._stream, name, Deadline(time_limit, name))
+                packets = read_packets(file, self._container, self._stream, name, self._deadline)
                 self._line = TimeLine(self._container, self._stream, packets.facts, packets.declared_end)
                 self._index = index_packets(packets)
                 self._missing = packets.missing
@@ -111,6 +112,7 @@ class OpenVideoFile:
 
     def close(self) -> None:
         """Closes the container; a file that was given stays open."""
+        self._picker.close()
         self._container.close()
 
     @property
@@ -143,17 +145,17 @@ class OpenVideoFile:
         Raises:
             VideoDecodingError: A wanted frame cannot be decoded, or it takes too long.
         """
-        deadline = Deadline(self._time_limit, self.name)
-        pictures = FramePictures(self._size, lambda: self._size_of_first(deadline), self._aspect, tone_map)
+        self._deadline.restart()
+        pictures = FramePictures(self._size, self._size_of_first, self._aspect, tone_map)
 
         def finished(frame: VideoFrame) -> np.ndarray:
             with decoding_errors(self.name):
                 picture = pictures(frame)
             return picture if prepare is None else prepare(picture)
 
-        chosen = None if self._index is None else self._decode_by_index(self._index, choose, finished, deadline)
+        chosen = None if self._index is None else self._decode_by_index(self._index, choose, finished)
         if chosen is None:
-            chosen = self._decode_whole(choose, finished, deadline)
+            chosen = self._decode_whole(choose, finished)
         return ChosenFrames(*chosen, pictures.transfer)
 
     def frame_times(self) -> tuple[np.ndarray, float]:
@@ -183,11 +185,7 @@ class OpenVideoFile:
         return self.frame_times()[1]
 
     def _decode_by_index(
-        self,
-        index: PacketIndex,
-        choose: FrameChooser,
-        finished: Callable[[VideoFrame], np.ndarray],
-        deadline: Deadline,
+        self, index: PacketIndex, choose: FrameChooser, finished: Callable[[VideoFrame], np.ndarray]
     ) -> tuple[list[np.ndarray], np.ndarray, float] | None:
         """Decodes by seeking; `None` where what comes is not what the packets announce."""
         pts = index.pts[index.shown]
@@ -204,16 +202,16 @@ class OpenVideoFile:
                 f"is truncated: {len(index.pts)} of {len(index.pts) + len(missing)} video packets can be read",
             )
         try:
-            found = decode_by_seeking(self._container, self._stream, index, wanted, deadline, self.name)
+            found = decode_by_seeking(self._container, self._stream, index, wanted, self._deadline, self.name)
             return [finished(frame) for frame in found], times[wanted], duration
         except IndexMismatchError:
             return None
 
     def _decode_whole(
-        self, choose: FrameChooser, finished: Callable[[VideoFrame], np.ndarray], deadline: Deadline
+        self, choose: FrameChooser, finished: Callable[[VideoFrame], np.ndarray]
     ) -> tuple[list[np.ndarray], np.ndarray, float]:
         if self._decoded is None:
-            self._decoded = list_frames(self._file, self.name, self._max_pixels, deadline, self._facts)
+            self._decoded = list_frames(self._file, self.name, self._max_pixels, self._deadline, self._facts)
         decoded = self._decoded
         times = self._line.seconds_of_frames(decoded.pts)
         if decoded.is_intact:
@@ -231,7 +229,7 @@ class OpenVideoFile:
                     self.name, f"is damaged: the frame at {times[position]:.3f} s cannot be decoded"
                 )
         in_order = sorted(positions.tolist())
-        found = pick_frames(self._file, self.name, self._max_pixels, deadline, in_order)
+        found = self._picker.pick(in_order)
         frames = {position: finished(frame) for position, frame in zip(in_order, found, strict=True)}
         chosen = [frames[position] for position in positions.tolist()]
         return chosen, times[positions], self._line.duration(times[order])
@@ -241,10 +239,10 @@ class OpenVideoFile:
             raise VideoDecodingError(self.name, "has a video stream without any frame that is shown")
         return choose(times, duration)
 
-    def _size_of_first(self, deadline: Deadline) -> tuple[int, int]:
+    def _size_of_first(self) -> tuple[int, int]:
         """Width and height of the video's first frame."""
         if self._first_size is None:
-            for _, frame in decode_in_order(self._file, self.name, self._max_pixels, deadline):
+            for _, frame in decode_in_order(self._file, self.name, self._max_pixels, self._deadline):
                 if isinstance(frame, VideoFrame):
                     self._first_size = (frame.width, frame.height)
                     break

@@ -1,6 +1,6 @@
 """Decoding a video file from its start to its end, as FFmpeg does, with what damage leaves of it."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -72,41 +72,74 @@ def list_frames(
     return DecodedList(pts, is_damaged, is_intact, _lost_times(facts, damaged_packets, pts))
 
 
-def pick_frames(
-    file: str | BinaryIO, name: str, max_pixels: int, deadline: Deadline, positions: list[int]
-) -> Iterator[VideoFrame]:
-    """Decodes from the start, and gives some of the frames.
+class FramePicker:
+    """Gives frames of a file by their place in the decoder's order.
+
+    It goes on from where it is if what is wanted lies ahead, so that the windows of a file in their order decode it
+    once.
 
     Args:
-        file: A local path, or a seekable binary file.
+        file: A local path, or a seekable binary file that stays open.
         name: What errors call it.
         max_pixels: The most pixels that a frame may have.
         deadline: When to give up.
-        positions: Which, in the decoder's order, increasing.
-
-    Yields:
-        These frames.
-
-    Raises:
-        VideoDecodingError: It takes too long.
     """
-    remaining = iter(positions)
-    position = next(remaining, None)
-    count = 0
-    for _, frame in decode_in_order(file, name, max_pixels, deadline):
-        if position is None:
-            return
-        if isinstance(frame, av.FFmpegError):
-            continue
-        if count == position:
-            yield frame
-            position = next(remaining, None)
-        count += 1
+
+    def __init__(self, file: str | BinaryIO, name: str, max_pixels: int, deadline: Deadline) -> None:
+        self._file = file
+        self._name = name
+        self._max_pixels = max_pixels
+        self._deadline = deadline
+        self._decoding: Generator[tuple[int, VideoFrame | av.FFmpegError], None, None] | None = None
+        self._next = 0
+        self._last: VideoFrame | None = None
+
+    def pick(self, positions: list[int]) -> Iterator[VideoFrame]:
+        """Decodes some of the frames.
+
+        Args:
+            positions: Which, increasing.
+
+        Yields:
+            These frames.
+
+        Raises:
+            VideoDecodingError: It takes too long, or a frame that was there before does not come.
+        """
+        for position in positions:
+            if position == self._next - 1 and self._last is not None:
+                yield self._last
+            else:
+                yield self._decode_to(position)
+
+    def close(self) -> None:
+        """Closes the file, which the next frame opens again."""
+        if self._decoding is not None:
+            self._decoding.close()
+        self._decoding, self._next, self._last = None, 0, None
+
+    def _decode_to(self, position: int) -> VideoFrame:
+        if position < self._next:
+            self.close()
+        if self._decoding is None:
+            self._decoding = decode_in_order(self._file, self._name, self._max_pixels, self._deadline)
+        try:
+            for _, frame in self._decoding:
+                if isinstance(frame, av.FFmpegError):
+                    continue
+                self._next, self._last = self._next + 1, frame
+                if self._next > position:
+                    return frame
+        except VideoDecodingError:
+            self.close()
+            raise
+        self.close()
+        raise VideoDecodingError(self._name, "gives other frames each time it is decoded")
 
 
 def decode_in_order(
     file: str | BinaryIO, name: str, max_pixels: int, deadline: Deadline
-) -> Iterator[tuple[int, VideoFrame | av.FFmpegError]]:
+) -> Generator[tuple[int, VideoFrame | av.FFmpegError], None, None]:
     """Decodes every packet from the first to the last; one that cannot be decoded does not end it.
 
     Args:

@@ -7,7 +7,7 @@ import pytest
 
 from tests.processing.made_videos import HDR_CODES, write_grey, write_video
 from video_colbert.processing import VideoColBERTVideoProcessor
-from video_colbert.processing.tone_mapping import HdrTransfer, tone_mapped
+from video_colbert.processing.frame_pictures import HdrTransfer, tone_mapped
 from video_colbert.processing.video_decoding import decode_video
 
 

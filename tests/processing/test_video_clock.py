@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from tests.processing.made_videos import decode_everything, drawn_frame, write_slides, write_video
+from video_colbert.processing import whole_decoding
 from video_colbert.processing.video_decoding import decode_video
 from video_colbert.processing.video_sources import VideoDecodingError
+from video_colbert.processing.video_stream import OpenVideoFile
 
 NO_B_FRAMES = {"x264-params": "bframes=0:keyint=10:min-keyint=10:scenecut=0"}
 
@@ -44,6 +46,34 @@ def test_the_time_line_of_joined_recordings_goes_on(tmp_path: Path, first_start:
     assert decoded.duration == pytest.approx(8.0, abs=1e-3)
     window = decode_video(joined, start=6.0, end=6.5)
     np.testing.assert_array_equal(window.frames, reference[60:65])
+
+
+def test_windows_of_a_joined_recording_in_their_order_decode_it_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    joined = tmp_path / "joined.ts"
+    parts = [write_part(tmp_path / "a.ts", 0, 0), write_part(tmp_path / "b.ts", 40, 0)]
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    everything = decode_video(joined)
+    starts: list[object] = []
+    decode_in_order = whole_decoding.decode_in_order
+
+    def counting(*arguments: object) -> object:
+        starts.append(arguments)
+        return decode_in_order(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(whole_decoding, "decode_in_order", counting)
+    with OpenVideoFile(str(joined), "joined.ts") as opened:
+        for start in range(8):
+            window = decode_video(opened, 4, start=float(start), end=start + 1.0)
+            middles = 10 * start + np.array([0, 3, 5, 8])
+            np.testing.assert_array_equal(window.frames, everything.frames[middles])
+            again = decode_video(opened, start=float(start), end=start + 1.0)
+            np.testing.assert_array_equal(again.frames, everything.frames[10 * start : 10 * start + 10])
+        # To list the frames, for the first window, and for each window that is decoded again.
+        assert len(starts) == 2 + 8
+        early = decode_video(opened, 1, start=0.0, end=0.1)
+        np.testing.assert_array_equal(early.frames, everything.frames[:1])
 
 
 def write_jump(folder: Path, seconds: float) -> Path:

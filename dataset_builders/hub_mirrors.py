@@ -15,7 +15,8 @@ from pathlib import Path
 
 from huggingface_hub import HfApi, hf_hub_download
 
-from .video_archives import extract_videos, group_parts
+from .archive_parts import group_parts
+from .video_archives import extract_videos
 
 logger = logging.getLogger(__name__)
 

@@ -88,8 +88,9 @@ def test_the_wheel_holds_one_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0] for name in names if ".dist-info/" not in name} == {"video_colbert"}
     for folder in ("processing", "modeling_video_colbert", "dataset_builders"):
-        files = {path.name for path in (REPOSITORY / folder).glob("*.py")}
-        assert {name.split("/")[2] for name in names if name.startswith(f"video_colbert/{folder}/")} == files
+        files = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / folder).rglob("*.py")}
+        inside = {name.removeprefix("video_colbert/") for name in names if name.startswith(f"video_colbert/{folder}/")}
+        assert inside == files
 
 
 def test_a_script_beside_files_of_our_folders_names_uses_the_library(python: Path, tmp_path: Path) -> None:

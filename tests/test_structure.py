@@ -12,6 +12,8 @@ import pytest
 
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "video_colbert"
+MOST_LINES = 350
+MOST_FILES = 20
 
 
 def folders() -> Iterator[tuple[Path, list[Path]]]:
@@ -73,6 +75,13 @@ def test_a_forbidden_import_breaks_its_contract(copy: Path, module: str, forbidd
     checked = check_layers(copy)
     assert checked.returncode == 1
     assert f"{contract} BROKEN" in " ".join(checked.stdout.split())
+
+
+def test_no_file_is_long_and_no_folder_is_crowded() -> None:
+    long = {str(module): lines for module in modules() if (lines := len(module.read_text().splitlines())) > MOST_LINES}
+    assert not long
+    crowded = {str(folder): len(of_folder) for folder, of_folder in folders() if len(of_folder) > MOST_FILES}
+    assert not crowded
 
 
 def test_no_module_takes_a_private_name_of_another() -> None:

@@ -34,8 +34,10 @@ class PooledFrames(nn.Module):
     changes no number. Its "pixels" are those vectors, `[N, 1, 1, width]`.
     """
 
-    def forward(self, pixel_values: Tensor) -> BaseModelOutputWithPooling:
-        """Returns the vectors as the tower would."""
+    def forward(self, pixel_values: Tensor, **outputs: bool | None) -> BaseModelOutputWithPooling:
+        """Returns the vectors as the tower would; whatever else it is asked to return, it has not."""
+        if any(outputs.get(name) for name in ("output_hidden_states", "output_attentions")):
+            raise ValueError("vectors that were computed before have no hidden states and no attentions")
         return BaseModelOutputWithPooling(pooler_output=pixel_values.flatten(1))
 
 

@@ -201,8 +201,8 @@ def test_vectors_that_are_not_finite_for_one_file_make_that_file_bad(
     encoder = VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
     features = encoder.model.get_video_features
 
-    def without_numbers_for_eight_frames(pixels: torch.Tensor, mask: torch.Tensor) -> object:
-        video = features(pixels, mask)
+    def without_numbers_for_eight_frames(pixels: torch.Tensor, mask: torch.Tensor, **settings: object) -> object:
+        video = features(pixels, mask, **settings)
         video.frame_embeds[mask.sum(1) == 8] = math.nan
         return video
 

@@ -21,12 +21,6 @@ from video_colbert.console import ExitCode
 from video_colbert.errors import VideoColBERTError
 from video_colbert.training.accelerator_setup import build_accelerator
 from video_colbert.training.arguments import TrainingArguments, parse_arguments
-from video_colbert.training.checkpoints import (
-    StopSignals,
-    TrainingState,
-    resume,
-    save_checkpoint,
-)
 from video_colbert.training.contrastive_step import contrastive_step
 from video_colbert.training.epoch_batches import EpochBatches
 from video_colbert.training.logit_bias import set_logit_bias
@@ -34,7 +28,13 @@ from video_colbert.training.model_setup import build_model_and_processor
 from video_colbert.training.monitoring import StepMonitor
 from video_colbert.training.optimization import GroupSettings, build_optimizer, build_scheduler
 from video_colbert.training.outputs import BEST, LAST, check_hub_access, push_best_model, save_model
-from video_colbert.training.run_identity import run_identity
+from video_colbert.training.run_state.checkpoints import (
+    StopSignals,
+    TrainingState,
+    resume,
+    save_checkpoint,
+)
+from video_colbert.training.run_state.run_identity import run_identity
 from video_colbert.training.step_batches import StepBatches
 from video_colbert.training.training_data import load_training_data
 from video_colbert.training.validation import validate

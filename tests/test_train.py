@@ -28,9 +28,9 @@ from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training import contrastive_step as contrastive_step_module
 from video_colbert.training.arguments import parse_arguments
-from video_colbert.training.checkpoints import ResumeError, checkpoints
 from video_colbert.training.contrastive_step import StepLoss
 from video_colbert.training.monitoring import TrainingStoppedError
+from video_colbert.training.run_state.checkpoints import ResumeError, checkpoints
 
 REPOSITORY = Path(__file__).parents[1]
 NUM_CLIPS = 48

@@ -17,9 +17,9 @@ from torch.optim import Optimizer
 from video_colbert.console import ExitCode
 from video_colbert.errors import VideoColBERTError
 from video_colbert.training.arguments import TrainingArguments
-from video_colbert.training.checkpoints import TrainingState
 from video_colbert.training.contrastive_step import Batch, StepLoss
 from video_colbert.training.outputs import BEST
+from video_colbert.training.run_state.checkpoints import TrainingState
 from video_colbert.training.validation import Validation
 
 logger = logging.getLogger(__name__)

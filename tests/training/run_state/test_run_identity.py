@@ -9,7 +9,7 @@ import pytest
 
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.training.arguments import JSONObject, TrainingArguments
-from video_colbert.training.run_identity import identity_differences, run_identity
+from video_colbert.training.run_state.run_identity import identity_differences, run_identity
 from video_colbert.training.training_data import TrainingData
 
 SIZES = {"examples": 2, "batch": 2, "steps": 5, "processes": 1}

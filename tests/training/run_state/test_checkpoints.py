@@ -11,7 +11,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from video_colbert.training.checkpoints import (
+from video_colbert.training.outputs import TrainingWriteError
+from video_colbert.training.run_state.checkpoints import (
     ResumeError,
     StopSignals,
     TrainingState,
@@ -20,7 +21,6 @@ from video_colbert.training.checkpoints import (
     resume,
     save_checkpoint,
 )
-from video_colbert.training.outputs import TrainingWriteError
 
 IDENTITY = {"seed": 0, "batch": 8}
 

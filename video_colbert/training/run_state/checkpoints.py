@@ -16,8 +16,8 @@ from accelerate import Accelerator
 from accelerate.utils import broadcast_object_list
 
 from video_colbert.training.outputs import writing_for_training
-from video_colbert.training.run_identity import identity_differences
-from video_colbert.training.state_files import ResumeError, check_state_files, state_file_digests
+from video_colbert.training.run_state.run_identity import identity_differences
+from video_colbert.training.run_state.state_files import ResumeError, check_state_files, state_file_digests
 
 logger = logging.getLogger(__name__)
 

@@ -13,8 +13,8 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from video_colbert.training.checkpoints import TrainingState, resume, save_checkpoint
-from video_colbert.training.state_files import ResumeError, check_state_files, state_file_digests
+from video_colbert.training.run_state.checkpoints import TrainingState, resume, save_checkpoint
+from video_colbert.training.run_state.state_files import ResumeError, check_state_files, state_file_digests
 
 IDENTITY = {"seed": 0}
 

@@ -11,7 +11,7 @@ from tests.video_files import write_clip
 from video_colbert.encoding.bulk_encoder import BulkEncoder
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.media_files import content_digest, is_remote, open_media
+from video_colbert.encoding.media_files import content_digest, is_remote, open_media, public_name
 from video_colbert.index.ingest.events import Encoded
 from video_colbert.index.ingest.metadata_files import read_manifest
 from video_colbert.index.ingest.plan import IngestPlan
@@ -76,3 +76,21 @@ def test_videos_and_manifest_in_object_storage_are_encoded(
 
 def s3_url(address: str, name: str) -> str:
     return f"s3://test:test@videos/{name}?endpoint_override={address}&scheme=http"
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("/videos/a?token=1.mp4", "/videos/a?token=1.mp4"),
+        ("https://host/a.mp4?v=2&page=1", "https://host/a.mp4?v=2&page=1"),
+        ("https://host/a.mp4?expires=never", "https://host/a.mp4?expires=never"),
+        ("https://me:word@host:81/a.mp4", "https://host:81/a.mp4"),
+        ("s3://KEY:WORD@bucket/a.mp4?endpoint_override=x", "s3://bucket/a.mp4?endpoint_override=x"),
+        ("https://host/a.mp4?X-Amz-Date=1&v=2&X-Amz-Signature=WORD", "https://host/a.mp4?v=2"),
+        ("https://host/a.mp4?sv=2022&sr=b&se=2027&sig=WORD", "https://host/a.mp4"),
+        ("https://host/a.mp4?Expires=1&Signature=WORD&Key-Pair-Id=K", "https://host/a.mp4"),
+    ],
+)
+def test_a_public_name_holds_no_key_and_everything_else(source: str, shown: str) -> None:
+    assert public_name(source) == shown
+    assert public_name(shown) == shown

@@ -15,10 +15,52 @@ from video_colbert.processing.video_sources import open_source
 _OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "hdfs://")
 _CHUNK_BYTES = 2**20
 
+# Parameters of a URL that let whoever has it in: of signed addresses of object stores, and of servers.
+_SIGNED_PREFIXES = ("x-amz-", "x-goog-", "x-oss-", "x-cos-")
+_KEYS = frozenset(
+    {"signature", "sig", "awsaccesskeyid", "googleaccessid", "ossaccesskeyid", "key-pair-id"}
+    | {"token", "access_token", "api_key", "apikey", "password"}
+)
+# The rest of a signature, whose names may mean something else where there is none.
+_BESIDE_A_SIGNATURE = frozenset(
+    {"expires", "policy"}
+    | {"sv", "ss", "srt", "sr", "sp", "spr", "se", "st", "sip", "skoid", "sktid", "skt", "ske", "sks", "skv"}
+)
+
 
 def is_remote(source: str) -> bool:
     """Whether a source is a URL rather than a path of this machine."""
     return "://" in source
+
+
+def public_name(source: str) -> str:
+    """The name by which a source is stored and shown: an address without its user and what lets whoever has it in.
+
+    Args:
+        source: path or URL, such as a signed one.
+
+    Returns:
+        The source as given, where there is nothing to leave out; other parameters of a URL are kept.
+
+    Example:
+        >>> public_name("https://host/a.mp4?version=2&X-Amz-Signature=123")
+        'https://host/a.mp4?version=2'
+    """
+    if not is_remote(source):
+        return source
+    scheme, _, rest = source.partition("://")
+    place, mark, query = rest.partition("?")
+    host, slash, path = place.partition("/")
+    host = host.rpartition("@")[2]
+    parameters = query.split("&") if mark else []
+    names = {parameter.partition("=")[0].lower() for parameter in parameters}
+    keys = _KEYS | (_BESIDE_A_SIGNATURE if names & {"sig", "signature"} else frozenset())
+    kept = [
+        parameter
+        for parameter in parameters
+        if not (name := parameter.partition("=")[0].lower()).startswith(_SIGNED_PREFIXES) and name not in keys
+    ]
+    return f"{scheme}://{host}{slash}{path}{'?' if kept else ''}{'&'.join(kept)}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.media_files import public_name
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.plan import IngestPlan, stored_contents
@@ -37,7 +38,7 @@ def index_videos(
     Args:
         index: an index made with the encoder's model.
         encoder: what encodes; one for each device, where there are several.
-        files: absolute paths, or URLs.
+        files: absolute paths, or URLs. Of a signed URL the index keeps neither user nor signature.
         batch_size: clips that go through the model together, at most.
         workers: decoding processes; by default one for each core.
         metadata: by file, values by column for searches to filter by; also set where a file is in the index
@@ -61,9 +62,10 @@ def index_videos(
     encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
     for each in encoders:
         check_interaction(each.model.config.interaction)
-    metadata = metadata or {}
+    metadata = {public_name(path): values for path, values in (metadata or {}).items()}
     index.check_metadata(metadata.values())
-    paths = list(dict.fromkeys(os.fspath(file) for file in files))
+    paths = [os.fspath(file) for file in files]
+    names = list(dict.fromkeys(map(public_name, paths)))
     plan = IngestPlan(paths, stored_contents(check_cut(index)), index.windows)
     report = ReportBuilder()
     with (
@@ -73,7 +75,7 @@ def index_videos(
         IndexWriter(index, metadata, seconds_between_writes) as writer,
     ):
         try:
-            with progress_bar(total=len(paths), desc="indexing", unit="file") as progress:
+            with progress_bar(total=len(names), desc="indexing", unit="file") as progress:
                 for event in bulk.run(plan):
                     writer.take(event)
                     report.take(event)
@@ -85,7 +87,7 @@ def index_videos(
             writer.flush()
             raise
         described, replaced = writer.finish()
-    return report.finish(paths, described=described, replaced=replaced)
+    return report.finish(names, described=described, replaced=replaced)
 
 
 def check_cut(index: VideoIndex) -> tuple[IndexedVideo, ...]:

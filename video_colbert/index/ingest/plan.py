@@ -11,7 +11,7 @@ from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.encoding.bulk_encoder import EncodingPlan, Outcome
 from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
-from video_colbert.encoding.media_files import is_remote
+from video_colbert.encoding.media_files import is_remote, public_name
 from video_colbert.encoding.task_queue import Task
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, FileContent, IngestEvent, Moved, Present
@@ -68,7 +68,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
     it matters what it still holds.
 
     Args:
-        files: paths or URLs, each once.
+        files: paths or URLs; a signed URL is known by its public name, and read where it was given.
         stored: what the index holds, as of `stored_contents`.
         windows: how long videos are cut; None for not at all.
 
@@ -82,10 +82,12 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         self.files_done = 0
         self._stored = stored
         self._settings = windows
-        self._given = frozenset(files)
+        self._addresses = {public_name(file): file for file in files}
+        names = list(self._addresses)
+        self._given = frozenset(names)
         self._known_paths = {path for content in stored.values() for path in (content.path, *content.copies)}
-        self._known = [path for path in files if path in self._known_paths]
-        self._new = [path for path in files if path not in self._known_paths]
+        self._known = [path for path in names if path in self._known_paths]
+        self._new = [path for path in names if path not in self._known_paths]
         self._changed: list[tuple[str, str]] = []
         self._phases: deque[Callable[[], Iterator[Task | IngestEvent]]] = deque(
             (self._read_copies, self._decide_known, self._read_new, self._begin_changed)
@@ -110,18 +112,22 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         if not self._to_read:
             return None
         self._num_reading += 1
-        return ReadDigest(self._to_read.popleft())
+        return ReadDigest(self._address(self._to_read.popleft()))
 
     def take(self, task: Task, outcome: Outcome) -> Iterator[Task | IngestEvent]:
         """As `EncodingPlan.take`."""
+        source = source_name(task.source)
+        path = public_name(source)
+        if isinstance(outcome, BadVideo):
+            outcome = BadVideo(outcome.source.replace(source, path), outcome.reason.replace(source, path))
         if isinstance(task, VideoClip):
             if isinstance(outcome, EncodedVideo | BadVideo):
-                yield from self._take_clip(source_name(task.source), outcome)
+                yield from self._take_clip(path, outcome)
         elif isinstance(task, ReadDuration):
             if isinstance(outcome, float | BadVideo):
-                yield from self._take_duration(task.source, outcome)
+                yield from self._take_duration(path, outcome)
         elif isinstance(outcome, str | BadVideo):
-            yield from self._take_digest(task.source, outcome)
+            yield from self._take_digest(path, outcome)
         while self._phases and not self._to_read and not self._num_reading:
             yield from self._phases.popleft()()
 
@@ -190,7 +196,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         """Puts a file off until it is known what another one holds."""
         if other not in self._waiting_for:
             self._num_reading += 1
-            yield ReadDigest(other)
+            yield ReadDigest(self._address(other))
         self._waiting_for.setdefault(other, []).append(path)
 
     def _take_over(self, digest: str, stored: StoredContent) -> Iterator[IngestEvent]:
@@ -224,7 +230,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
     def _begin(self, path: str, digest: str) -> Iterator[Task | IngestEvent]:
         """Encodes a file of which nothing is stored."""
         if self._settings is not None:
-            yield ReadDuration(path)
+            yield ReadDuration(self._address(path))
         else:
             windows = tuple(video_windows(0.0, None))
             yield from self._encode(FileContent(path, digest, windows), windows)
@@ -242,7 +248,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
     def _encode(
         self, content: FileContent, windows: Iterable[Window], *, has_good: bool = False
     ) -> Iterator[Task | IngestEvent]:
-        clips = [VideoClip(content.path, start, end) for start, end in windows]
+        clips = [VideoClip(self._address(content.path), start, end) for start, end in windows]
         self._in_work[content.path] = _FileInWork(content, len(clips), has_good=has_good)
         yield from clips
 
@@ -282,6 +288,10 @@ class IngestPlan(EncodingPlan[IngestEvent]):
     def _end_bad(self, path: str, video: BadVideo) -> Bad:
         self.files_done += 1
         return Bad(path, video)
+
+    def _address(self, path: str) -> str:
+        """Where a file is read: its path, or the URL that it was given by."""
+        return self._addresses.get(path, path)
 
     def _windows(self, duration: float) -> tuple[Window, ...] | str:
         """The windows of a video, or why it is not cut."""

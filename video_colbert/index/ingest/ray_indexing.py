@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.media_files import public_name
 from video_colbert.encoding.pretrained import DType, ModelReference
 from video_colbert.errors import MissingExtraError, ModelMismatchError
 from video_colbert.index.indexed_video import MetadataValue
@@ -91,11 +92,11 @@ def index_videos_on_ray(
         import ray.data
     except ImportError as error:
         raise MissingExtraError("indexing on Ray needs the extra `ray`: pip install 'video-colbert[ray]'") from error
-    metadata = metadata or {}
+    metadata = {public_name(path): values for path, values in (metadata or {}).items()}
     index.check_metadata(metadata.values())
     if not ray.is_initialized():
         ray.init(address=address)
-    paths = list(dict.fromkeys(files))
+    paths = list({public_name(file): file for file in files}.values())
     encoders = _sized(encoders, ray.nodes())
     number, gpus = encoders.encoders or 1, ray.cluster_resources().get("GPU", 0)
     job = _Job(encoders, index.model, index.num_frames, index.windows, stored_contents(check_cut(index)))
@@ -127,7 +128,7 @@ def index_videos_on_ray(
             writer.flush()
             raise
         described, replaced = writer.finish()
-    return report.finish(paths, described=described, replaced=replaced)
+    return report.finish(list(map(public_name, paths)), described=described, replaced=replaced)
 
 
 @dataclass(frozen=True)

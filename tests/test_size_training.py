@@ -15,6 +15,8 @@ REPRODUCE = Path(__file__).parents[1] / "docs" / "reproduce.md"
 
 @pytest.fixture
 def accelerator() -> Iterator[Accelerator]:
+    # Whatever a test before it left: the first accelerator of a process decides for all.
+    AcceleratorState._reset_state(reset_partial_state=True)
     yield Accelerator(cpu=True, mixed_precision="bf16")
     AcceleratorState._reset_state(reset_partial_state=True)
 

@@ -123,7 +123,7 @@ def local_bytes(workload: Workload, codec: str) -> dict[str, float]:
 
     Args:
         workload: what is stored.
-        codec: one of `codecs.CODEC_NAMES`.
+        codec: one of `token_codecs.CODEC_NAMES`.
     """
     tokens = workload.tokens * token_codec(codec).bytes_per_token(workload.dim)
     return {"tokens": float(tokens), "pooled": 2.0 * 2 * workload.dim, "record": _RECORD_BYTES}

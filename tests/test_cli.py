@@ -61,7 +61,7 @@ def test_json_has_the_documented_fields(
     assert result["model"] == str(checkpoint_folder)
     assert [hit["rank"] for hit in result["hits"]] == [1, 2]
     for hit in result["hits"]:
-        fields = ["rank", "video", "start", "end", "score", "level_scores", "ranges", "moments", "sources"]
+        fields = ["rank", "video", "start", "end", "score", "level_scores", "ranges", "moments", "sources", "gone"]
         assert list(hit) == fields
         assert list(hit["level_scores"]) == ["frame", "video"]
         assert hit["score"] == pytest.approx(sum(hit["level_scores"].values()), abs=1e-6)

@@ -53,6 +53,16 @@ def test_conditions_that_cannot_be_met_are_one_sentence(run_command: RunCommand,
         assert err.strip().splitlines()[-1].startswith(f"video-colbert: {message}")
 
 
+def test_a_hit_whose_file_is_gone_says_so(tmp_path: Path, run_command: RunCommand, index: Path) -> None:
+    (tmp_path / "videos" / "1.mp4").unlink()
+    assert {Path(str(hit["video"])).stem: hit["gone"] for hit in hits(run_command, index)} == {
+        "0": False,
+        "1": True,
+        "2": False,
+        "3": False,
+    }
+
+
 def test_windows_are_given_one_a_video_or_all(run_command: RunCommand, index: Path) -> None:
     grouped = hits(run_command, index)
     assert len(grouped) == len(names(grouped)) == 4
@@ -64,7 +74,18 @@ def test_windows_are_given_one_a_video_or_all(run_command: RunCommand, index: Pa
 
 def test_json_has_the_fields_that_programs_know_and_no_others(run_command: RunCommand, index: Path) -> None:
     [hit] = hits(run_command, index, "--top-k", "1")
-    assert list(hit) == ["rank", "video", "start", "end", "score", "level_scores", "ranges", "moments", "sources"]
+    assert list(hit) == [
+        "rank",
+        "video",
+        "start",
+        "end",
+        "score",
+        "level_scores",
+        "ranges",
+        "moments",
+        "sources",
+        "gone",
+    ]
 
 
 def test_number_of_candidates_is_reported_where_not_all_videos_are_scored(

@@ -11,7 +11,7 @@ from tests.video_files import write_clip
 from video_colbert.encoding.bulk_encoder import BulkEncoder
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.media_files import content_digest, is_remote, open_media, public_name
+from video_colbert.encoding.media_files import content_digest, is_gone, is_remote, open_media, public_name
 from video_colbert.index.ingest.events import Encoded
 from video_colbert.index.ingest.metadata_files import read_manifest
 from video_colbert.index.ingest.plan import IngestPlan
@@ -94,3 +94,11 @@ def s3_url(address: str, name: str) -> str:
 def test_a_public_name_holds_no_key_and_everything_else(source: str, shown: str) -> None:
     assert public_name(source) == shown
     assert public_name(shown) == shown
+
+
+def test_only_what_is_known_not_to_be_there_is_gone(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"x")
+    there, nowhere, below_a_file = (str(tmp_path / name) for name in ("a.mp4", "b.mp4", "a.mp4/c.mp4"))
+    assert [is_gone(path) for path in (there, nowhere, below_a_file)] == [False, True, True]
+    assert not is_gone("https://host/a.mp4")
+    assert not is_gone("a\0b")

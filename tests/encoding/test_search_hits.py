@@ -56,6 +56,7 @@ def test_dictionary_has_the_fields_that_programs_rely_on() -> None:
                     {"word": "ball", "time": 63.4, "similarity": 0.3},
                 ],
                 "sources": [],
+                "gone": False,
             }
         ],
     }

@@ -65,6 +65,7 @@ class SearchHit:
         moments: for each word of the query, in its order, the frame it matched best; none for a model that makes
             one vector of all frames.
         ranges: the parts of the video in which words match best, merged, in order of time; none likewise.
+        is_gone: whether the file was no longer there when the search ran; an index keeps it until it is pruned.
 
     Example:
         >>> moments = (Moment("dog", 1.2, 0.4), Moment("ball", 3.4, 0.3))
@@ -80,6 +81,7 @@ class SearchHit:
     level_scores: Mapping[str, float] = field(hash=False)
     moments: tuple[Moment, ...]
     ranges: tuple[MomentRange, ...] = ()
+    is_gone: bool = False
 
     def __repr__(self) -> str:
         moments = "".join(f' "{printable(moment.word)}" {format_seconds(moment.time)}' for moment in self.moments)
@@ -97,6 +99,7 @@ class SearchHit:
             "ranges": [{**asdict(part), "words": list(part.words)} for part in self.ranges],
             "moments": [asdict(moment) for moment in self.moments],
             "sources": [],
+            "gone": self.is_gone,
         }
 
 

@@ -63,6 +63,20 @@ def public_name(source: str) -> str:
     return f"{scheme}://{host}{slash}{path}{'?' if kept else ''}{'&'.join(kept)}"
 
 
+def is_gone(source: str) -> bool:
+    """Whether there is no file at a path; of URLs and below folders that cannot be looked into it is not known: no."""
+    if is_remote(source):
+        return False
+    try:
+        Path(source).stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    # A name with a null character is a ValueError.
+    except (OSError, ValueError):
+        return False
+    return False
+
+
 @contextmanager
 def open_media(source: str) -> Iterator[str | BinaryIO]:
     """Makes a file's bytes reachable for as long as the context lasts.

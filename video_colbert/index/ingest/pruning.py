@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from video_colbert.encoding.media_files import content_digest, is_remote
+from video_colbert.encoding.media_files import content_digest, is_gone, is_remote
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.video_index import VideoIndex
@@ -44,7 +44,7 @@ def prune_videos(
     for video in index.videos:
         if not is_remote(video.path) and any(Path(video.path).is_relative_to(root) for root in roots):
             of_paths[video.path].append(video)
-    gone = [path for path in of_paths if _is_gone(path)]
+    gone = [path for path in of_paths if is_gone(path)]
     if not prune_all:
         _check_folders(roots, of_paths, set(gone))
     moved: dict[str, str] = {}
@@ -62,17 +62,6 @@ def prune_videos(
     index.set_copies(copies)
     index.remove([video_id for ids in removed.values() for video_id in ids])
     return sorted(removed)
-
-
-def _is_gone(path: str) -> bool:
-    """Whether there is no file, which is not known of a folder that cannot be looked into."""
-    try:
-        Path(path).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False
 
 
 def _check_folders(roots: Sequence[Path], known: Iterable[str], gone: set[str]) -> None:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.hits import SearchHit, find_moments, find_ranges, finite_scores
+from video_colbert.encoding.media_files import is_gone
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.search.rescoring import TopRows
@@ -84,4 +85,5 @@ def _hit(queries: EncodedQueries, query: int, top: TopRows, column: int, video: 
         level_scores=finite_scores({level: scores[query, column] for level, scores in top.level_scores.items()}),
         moments=() if frame_embeds is None else find_moments(queries, query, frame_embeds, video.timestamps),
         ranges=() if frame_embeds is None else find_ranges(queries, query, frame_embeds, video.timestamps),
+        is_gone=is_gone(video.path),
     )

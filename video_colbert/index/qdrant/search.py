@@ -21,6 +21,7 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.hits import SearchHit, find_moments, find_ranges, finite_scores
+from video_colbert.encoding.media_files import is_gone
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
 from video_colbert.index.qdrant.layout import POOLED, level_vector
@@ -179,7 +180,9 @@ class CollectionSearcher:
             for number, (video, tokens) in enumerate(stored)
         ]
         best = sorted(hits, key=lambda hit: (-hit.score, hit.video, hit.start))[: request.top_k]
-        return [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(best, start=1)]
+        return [
+            dataclasses.replace(hit, rank=rank, is_gone=is_gone(hit.video)) for rank, hit in enumerate(best, start=1)
+        ]
 
 
 def score_query(

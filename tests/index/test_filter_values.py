@@ -26,13 +26,18 @@ FIELDS = [
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("yaer = 2020", "no column 'yaer' to filter by; there are genre, live, rating, year"),
+        (
+            "yaer = 2020",
+            "no column 'yaer' to filter by; there are genre .text., live .true or false., rating .numbers., year",
+        ),
         ("not (genre = 'a' or YEAR = 1)", "no column 'YEAR'"),
         ("genre = 5", "column 'genre' holds text, not 5"),
         ("year in (2020, '2021')", "column 'year' holds numbers, not '2021'"),
         ("live = 1", "column 'live' holds true or false, not 1"),
         ("year = true", "column 'year' holds numbers, not True"),
         ("live > false", "column 'live' holds true or false; compare it with = or !="),
+        ("year startswith '2'", "column 'year' holds numbers; startswith and like are for columns of text"),
+        (f"genre like '{'a' * 1001}'", "has 1001 characters, more than 1000; use = or startswith"),
         ("genre = 'caf\udce9'", "column 'genre' cannot be compared with .*, which is no Unicode"),
     ],
 )

@@ -19,6 +19,7 @@ from video_colbert.index.filters import (
     Filter,
     Membership,
     NullCheck,
+    TextMatch,
     parse_filter,
 )
 from video_colbert.index.indexed_video import MetadataValue
@@ -46,7 +47,19 @@ def holds(condition: Filter, values: Mapping[str, MetadataValue]) -> bool:
         return False
     if isinstance(condition, Membership):
         return (value in condition.values) != condition.negated
+    if isinstance(condition, TextMatch):
+        rests = [str(value)[len(start) :] for start in condition.starts if str(value).startswith(start)]
+        return any(is_like(rest, condition.pattern) for rest in rests) != condition.negated
     return bool(COMPARISONS[condition.operator](value, condition.value))
+
+
+def is_like(text: str, pattern: str) -> bool:
+    """SQL's LIKE, by its definition."""
+    if not pattern:
+        return not text
+    if pattern[0] == "%":
+        return is_like(text, pattern[1:]) or (bool(text) and is_like(text[1:], pattern))
+    return bool(text) and pattern[0] in ("_", text[0]) and is_like(text[1:], pattern[1:])
 
 
 @pytest.mark.parametrize(
@@ -77,6 +90,16 @@ def holds(condition: Filter, values: Mapping[str, MetadataValue]) -> bool:
             ),
         ),
         ("not not a != 1", Comparison("a", "!=", 1)),
+        ("a == 1 and not b == 2", AllOf((Comparison("a", "=", 1), Comparison("b", "!=", 2)))),
+        (
+            "path startswith 'a/' or not path not like '%b_' and like not StartsWith 'x'",
+            AnyOf(
+                (
+                    TextMatch("path", ("a/",)),
+                    AllOf((TextMatch("path", ("",), "%b_"), TextMatch("like", ("x",), negated=True))),
+                )
+            ),
+        ),
         (
             '"upload date" = \'x\' and "In" in (1)',
             AllOf((Comparison("upload date", "=", "x"), Membership("In", (1,)))),
@@ -100,6 +123,8 @@ def test_conditions_become_trees_without_negations(text: str, expected: Filter) 
         ("year = null", "at 'null': expected a number"),
         ("(year = 1", r"at its end: expected \)"),
         ("year in ()", r"at '\)': expected a number"),
+        ("a startswith 3", "at '3': expected a 'text' in single quotes"),
+        ("a not = 3", "at '= 3': expected in, startswith or like"),
         ("year = 1; drop table videos", "at '; drop table videos'"),
         ("year = 1 -- comment", "at '-- comment'"),
         ("1 = 1", "at '1 = 1': expected the name of a column"),
@@ -162,6 +187,11 @@ def random_condition(generator: random.Random, depth: int = 3) -> Filter:
         return NullCheck(column, negated=generator.random() < 0.5)
     if generator.random() < 0.3:
         return Membership(column, tuple(of_column[:2]), negated=generator.random() < 0.5)
+    if column == "genre" and generator.random() < 0.5:
+        text = str(of_column[0])
+        pattern = "".join(generator.choice([letter, letter, "_", "%"]) for letter in text)
+        start = "" if generator.random() < 0.5 else text[:2]
+        return TextMatch(column, (start,), pattern[len(start) :], negated=generator.random() < 0.5)
     operators = ["=", "!="] if column == "live" else list(COMPARISONS)
     return Comparison(column, generator.choice(operators), of_column[0])  # type: ignore[arg-type]
 
@@ -209,7 +239,7 @@ def test_columns_of_every_video_can_be_asked_for(tmp_path: Path) -> None:
     ):
         hits = index.search(make_queries(1), where=where)[0]
         assert sorted(Path(hit.video).name for hit in hits) == sorted(expected)
-    with pytest.raises(FilterError, match="there are digest, duration, end, id, path, start"):
+    with pytest.raises(FilterError, match=r"there are digest \(text\), duration \(numbers\), end"):
         index.search(make_queries(1), where="pooled is null")
 
 

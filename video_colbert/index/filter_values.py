@@ -10,8 +10,19 @@ import pyarrow as pa
 
 from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.errors import FilterError
-from video_colbert.index.filters import AllOf, AnyOf, Comparison, Filter, FilterValue, Membership, NullCheck
+from video_colbert.index.filters import (
+    AllOf,
+    AnyOf,
+    Comparison,
+    Filter,
+    FilterValue,
+    Membership,
+    NullCheck,
+    TextMatch,
+)
 
+# Longer patterns than anybody writes.
+_MAX_PATTERN = 1000
 # What a column of whole numbers can hold.
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
@@ -34,12 +45,13 @@ def resolve_filter(condition: Filter, fields: Sequence[pa.Field]) -> Filter:
         return replace(condition, parts=tuple(resolve_filter(part, fields) for part in condition.parts))
     types = {field.name: field.type for field in fields}
     if condition.column not in types:
-        raise FilterError(
-            f"there is no column {condition.column!r} to filter by; there are {', '.join(sorted(types))}"
-        )
+        columns = ", ".join(f"{name} ({_kind_name(types[name])})" for name in sorted(types))
+        raise FilterError(f"there is no column {condition.column!r} to filter by; there are {columns}")
     kind = types[condition.column]
     if isinstance(condition, NullCheck):
         return condition
+    if isinstance(condition, TextMatch):
+        return _of_texts(condition, kind)
     for value in condition.values if isinstance(condition, Membership) else (condition.value,):
         _check_value(condition.column, kind, value)
     if kind == pa.bool_() and isinstance(condition, Comparison) and condition.operator not in ("=", "!="):
@@ -56,6 +68,22 @@ def _check_value(column: str, kind: pa.DataType, value: FilterValue) -> None:
         raise FilterError(f"column {column!r} cannot be compared with NaN; `is null` finds it")
     if isinstance(value, str) and not is_unicode(value):
         raise FilterError(f"column {column!r} cannot be compared with {value!r}, which is no Unicode")
+
+
+def _of_texts(condition: TextMatch, kind: pa.DataType) -> TextMatch:
+    """A match on a column of texts."""
+    if kind != pa.string():
+        raise FilterError(
+            f"column {condition.column!r} holds {_kind_name(kind)}; startswith and like are for columns of text"
+        )
+    if len(condition.pattern) > _MAX_PATTERN:
+        raise FilterError(
+            f"the pattern that column {condition.column!r} is to be like has {len(condition.pattern)} characters, "
+            f"more than {_MAX_PATTERN}; use = or startswith"
+        )
+    for text in (*condition.starts, condition.pattern):
+        _check_value(condition.column, kind, text)
+    return condition
 
 
 def _of_whole_numbers(condition: Comparison | Membership) -> Filter:

@@ -8,8 +8,10 @@ that is not a number (NaN) is no value. Negations are resolved while parsing, `n
     condition   := conjunction ("or" conjunction)*
     conjunction := negation ("and" negation)*
     negation    := "not" negation | "(" condition ")" | predicate
-    predicate   := column ("=" | "!=" | "<>" | "<" | "<=" | ">" | ">=") value
+    predicate   := column ("=" | "==" | "!=" | "<>" | "<" | "<=" | ">" | ">=") value
                  | column ["not"] "in" "(" value ("," value)* ")"
+                 | column ["not"] "startswith" 'text'
+                 | column ["not"] "like" 'pattern' (% stands for any characters, _ for one)
                  | column "is" ["not"] "null"
     column      := name | "any name"
     value       := number | 'text' ('' stands for ') | true | false
@@ -28,9 +30,11 @@ Operator = Literal["=", "!=", "<", "<=", ">", ">="]
 
 _KEYWORDS = frozenset(("and", "or", "not", "in", "is", "null", "true", "false"))
 _OPPOSITES: dict[Operator, Operator] = {"=": "!=", "!=": "=", "<": ">=", ">=": "<", ">": "<=", "<=": ">"}
+# Of operators that are written in two ways.
+_SPELLINGS: dict[Operator, str] = {"=": "==", "!=": "<>"}
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^']|'')*')|(?P<number>[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?)"
-    r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|\"(?P<quoted>[^\"]+)\"|(?P<sign><=|>=|!=|<>|[=<>(),]))"
+    r"|(?P<word>[A-Za-z_][A-Za-z0-9_]*)|\"(?P<quoted>[^\"]+)\"|(?P<sign><=|>=|!=|<>|==|[=<>(),]))"
 )
 _MAX_DEPTH = 100
 # No whole number of more digits fits an index.
@@ -58,6 +62,23 @@ class Membership:
 
 
 @dataclass(frozen=True)
+class TextMatch:
+    """`column startswith 'text'`, or `column like 'pattern'`, or `not` one of these; upper and lower case differ.
+
+    Attributes:
+        column: which holds text.
+        starts: texts, of which a value begins with one, as it is written.
+        pattern: what the rest of the value is like: % stands for any characters, _ for one.
+        negated: whether it must not match.
+    """
+
+    column: str
+    starts: tuple[str, ...]
+    pattern: str = "%"
+    negated: bool = False
+
+
+@dataclass(frozen=True)
 class NullCheck:
     """`column is null`, or `is not null`."""
 
@@ -79,7 +100,7 @@ class AnyOf:
     parts: tuple[Filter, ...]
 
 
-Filter = Comparison | Membership | NullCheck | AllOf | AnyOf
+Filter = Comparison | Membership | TextMatch | NullCheck | AllOf | AnyOf
 """A condition."""
 
 
@@ -144,8 +165,13 @@ class _Parser:
             is_not = self._accept("not")
             self._expect("null")
             return NullCheck(column, negated=is_not != negated)
-        if (is_not := self._accept("not")) or self._peek() == "in":
-            self._expect("in")
+        is_not = self._accept("not")
+        if self._accept("startswith"):
+            return TextMatch(column, (self._text_value(),), negated=is_not != negated)
+        if self._accept("like"):
+            return TextMatch(column, ("",), self._text_value(), negated=is_not != negated)
+        if is_not or self._peek() == "in":
+            self._expect("in", "in, startswith or like")
             self._expect("(")
             values = [self._value()]
             while self._accept(","):
@@ -154,9 +180,9 @@ class _Parser:
             return Membership(column, tuple(values), negated=is_not != negated)
         operator: Operator
         for operator in ("<=", ">=", "!=", "=", "<", ">"):
-            if self._accept(operator) or (operator == "!=" and self._accept("<>")):
+            if self._accept(operator) or self._accept(_SPELLINGS.get(operator)):
                 return Comparison(column, _OPPOSITES[operator] if negated else operator, self._value())
-        return self._fail("a comparison such as =, <, in or is null")
+        return self._fail("a comparison such as =, <, in, startswith, like or is null")
 
     def _column(self) -> str:
         found = self._next
@@ -178,6 +204,13 @@ class _Parser:
         text: str | None = found["text"]
         return self._number(found["number"]) if text is None else text[1:-1].replace("''", "'")
 
+    def _text_value(self) -> str:
+        if self._next is None or self._next["text"] is None:
+            self._fail("a 'text' in single quotes")
+        value = self._value()
+        assert isinstance(value, str)  # noqa: S101 - seen above
+        return value
+
     def _number(self, digits: str) -> int | float:
         if (unsigned := digits.lstrip("+-")).isdigit():
             if len(unsigned.lstrip("0")) <= _MAX_DIGITS and -(2**63) <= (whole := int(digits)) < 2**63:
@@ -192,15 +225,15 @@ class _Parser:
             return None
         return self._next["word"].lower() if self._next["word"] else self._next["sign"]
 
-    def _accept(self, expected: str) -> bool:
-        if self._peek() != expected:
+    def _accept(self, expected: str | None) -> bool:
+        if expected is None or self._peek() != expected:
             return False
         self._advance()
         return True
 
-    def _expect(self, expected: str) -> None:
+    def _expect(self, expected: str, instead: str | None = None) -> None:
         if not self._accept(expected):
-            self._fail(expected)
+            self._fail(instead or expected)
 
     def _advance(self) -> None:
         if self._next is not None:

@@ -26,7 +26,6 @@ from video_colbert.index.indexed_video import (
     copies_to_arrow,
     metadata_to_arrow,
 )
-from video_colbert.index.lance.filters import to_lance_filter
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.rows import common_dimensions, rows_to_store
 from video_colbert.index.lance.schema import (
@@ -302,8 +301,7 @@ class LanceIndex(VideoIndex):
     ) -> list[list[SearchHit]]:
         rows = None
         if condition is not None:
-            fields = filter_fields(snapshot.table.schema)
-            rows = snapshot.rows_where(to_lance_filter(resolve_filter(condition, fields), fields))
+            rows = snapshot.rows_where(resolve_filter(condition, filter_fields(snapshot.table.schema)))
         if not len(snapshot):
             return [[] for _ in queries.texts]
         check_queries(queries, snapshot.dimensions, f"the index in {self.location}")

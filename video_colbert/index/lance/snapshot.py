@@ -12,6 +12,8 @@ import pyarrow.compute as pc
 import torch
 from torch import Tensor
 
+from video_colbert.index.filter_rows import rows_where
+from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
 from video_colbert.index.lance.rows import level_bags_from_arrow, vectors_from_arrow
 from video_colbert.index.lance.schema import read_dimensions, tokens_column
@@ -82,10 +84,9 @@ class IndexSnapshot:
         found = self.records.select(["id", "path", "start", "end"]).filter(among).to_pylist()
         return [row["id"] for row in found if (row["path"], row["start"], row["end"]) in places]
 
-    def rows_where(self, where: str) -> Tensor:
-        """The rows of which an SQL condition holds, int64, increasing."""
-        _, row_ids = self.table.read(["id"], where)
-        return torch.from_numpy(np.searchsorted(self._row_ids, row_ids))
+    def rows_where(self, condition: Filter) -> Tensor:
+        """The rows of which a resolved condition holds, int64, increasing."""
+        return torch.from_numpy(np.flatnonzero(rows_where(condition, self.records)))
 
     def token_bytes(self) -> int:
         """About the memory that all tokens take as float16, at most."""

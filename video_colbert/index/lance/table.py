@@ -19,7 +19,6 @@ from lancedb.table import Table
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
 from video_colbert.index.lance.errors import reading, writing
-from video_colbert.index.lance.filters import sql_text
 from video_colbert.index.lance.storage import is_remote, storage_options_of
 from video_colbert.index.lance.table_version import TableVersion, table_statistics
 from video_colbert.index.metadata_columns import is_list
@@ -287,7 +286,11 @@ def _try_columns(schema: pa.Schema, fields: Sequence[pa.Field]) -> None:
 
 
 def _is_in(column: str, values: Sequence[str]) -> str:
-    return f"`{column}` in ({', '.join(map(sql_text, values))})"
+    return f"`{column}` in ({', '.join(map(_sql_text, values))})"
+
+
+def _sql_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _with_all_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:

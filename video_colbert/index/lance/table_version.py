@@ -37,12 +37,11 @@ class TableVersion:
         with reading(self.location):
             return int(table_statistics(self._table)["total_bytes"])
 
-    def read(self, columns: Sequence[str], where: str | None = None) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
+    def read(self, columns: Sequence[str]) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
         """Reads columns of all rows in the order of the table.
 
         Args:
             columns: their names.
-            where: an SQL condition; None for all rows.
 
         Returns:
             The columns, and the row ids, which increase.
@@ -52,8 +51,6 @@ class TableVersion:
         """
         with reading(self.location):
             query = self._table.search().select(list(columns)).with_row_id(True).limit(None)
-            if where is not None:
-                query = query.where(where)
             return _sorted_by_row_id(query.to_arrow())
 
     def take(self, row_ids: npt.NDArray[np.uint64], columns: Sequence[str]) -> tuple[pa.Table, npt.NDArray[np.uint64]]:

@@ -1,35 +1,87 @@
 """Conditions on videos in Qdrant's own terms.
 
 Qdrant's `must_not` is true of a video without a value, SQL's `!=` and `not in` are not: those say here, in addition,
-that there is a value.
+that there is a value. What Qdrant has no terms for (how texts begin, what they are like, their order, and the order
+of whole numbers beyond 2**53) is tried on the videos' payloads, which are read for this, and becomes a list of points.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeAlias
 
+import pyarrow as pa
 from qdrant_client import models
 
-from video_colbert.errors import FilterError
-from video_colbert.index.filters import AllOf, AnyOf, Comparison, Filter, FilterValue, Membership, NullCheck, Operator
+from video_colbert.index.filter_rows import rows_where
+from video_colbert.index.filters import (
+    AllOf,
+    AnyOf,
+    Comparison,
+    Filter,
+    FilterValue,
+    Membership,
+    NullCheck,
+    Operator,
+    TextMatch,
+)
 from video_colbert.index.indexed_video import RECORD_FIELDS
-from video_colbert.index.qdrant.points import metadata_key
+from video_colbert.index.qdrant.collection import QdrantCollection
+from video_colbert.index.qdrant.points import METADATA, metadata_key
 
 # Qdrant's ranges are of float64, which tells whole numbers apart up to here.
 _LARGEST_BOUND = 2**53
 _RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
 
+_Search: TypeAlias = Callable[[Filter, models.Filter | None], list[str]]
+"""Finds the points of which a condition holds, among those of which another one does."""
 
-def to_qdrant_filter(condition: Filter) -> models.Filter:
-    """The condition as Qdrant's filter; `resolve_filter` it first, which lets only known columns and their types pass.
 
-    Raises:
-        FilterError: it asks for an order that Qdrant does not have: of texts, or of whole numbers beyond 2**53.
+def to_qdrant_filter(condition: Filter, fields: Sequence[pa.Field], collection: QdrantCollection) -> models.Filter:
+    """The condition as Qdrant's filter.
+
+    Args:
+        condition: `resolve_filter` it first, which lets only known columns and their types pass.
+        fields: the columns of the collection.
+        collection: whose payloads are read where Qdrant has no terms for a condition.
     """
+
+    def find(part: Filter, within: models.Filter | None) -> list[str]:
+        return _points_where(part, within, fields, collection)
+
+    return _translated(condition, find)
+
+
+def _translated(condition: Filter, find: _Search) -> models.Filter:
     if isinstance(condition, AllOf):
-        return models.Filter(must=[to_qdrant_filter(part) for part in condition.parts])
+        known: list[models.Condition] = [_translated(part, find) for part in condition.parts if _has_terms(part)]
+        others = [part for part in condition.parts if not _has_terms(part)]
+        if others:
+            # Only the payloads of what satisfies the rest are read.
+            within = models.Filter(must=list(known)) if known else None
+            known.append(_among(find(AllOf(tuple(others)), within)))
+        return models.Filter(must=known)
+    if not _has_terms(condition):
+        return models.Filter(must=[_among(find(condition, None))])
     if isinstance(condition, AnyOf):
-        return models.Filter(should=[to_qdrant_filter(part) for part in condition.parts])
+        return models.Filter(should=[_translated(part, find) for part in condition.parts])
+    return _in_own_terms(condition)
+
+
+def _has_terms(condition: Filter) -> bool:
+    """Whether Qdrant can answer a condition itself."""
+    if isinstance(condition, AllOf | AnyOf):
+        return all(map(_has_terms, condition.parts))
+    if isinstance(condition, TextMatch):
+        return False
+    if not isinstance(condition, Comparison) or condition.operator in ("=", "!="):
+        return True
+    value = condition.value
+    return not isinstance(value, str) and not (isinstance(value, int) and abs(value) > _LARGEST_BOUND)
+
+
+def _in_own_terms(condition: Filter) -> models.Filter:
+    assert isinstance(condition, Comparison | Membership | NullCheck)  # noqa: S101 - all others are taken apart above
     key = condition.column if condition.column in _RECORD_NAMES else metadata_key(condition.column)
     is_empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
     if isinstance(condition, NullCheck):
@@ -41,7 +93,9 @@ def to_qdrant_filter(condition: Filter) -> models.Filter:
         return models.Filter(must=[_equal(key, condition.value)])
     if condition.operator == "!=":
         return models.Filter(must_not=[_equal(key, condition.value), is_empty])
-    return models.Filter(must=[_in_order(key, condition)])
+    bounds: dict[Operator, str] = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
+    limits: dict[str, Any] = {bounds[condition.operator]: condition.value}
+    return models.Filter(must=[models.FieldCondition(key=key, range=models.Range(**limits))])
 
 
 def _equal(key: str, value: FilterValue) -> models.FieldCondition:
@@ -51,16 +105,28 @@ def _equal(key: str, value: FilterValue) -> models.FieldCondition:
     return models.FieldCondition(key=key, range=models.Range(gte=value, lte=value))
 
 
-def _in_order(key: str, condition: Comparison) -> models.FieldCondition:
-    if isinstance(condition.value, bool | str):
-        raise FilterError(
-            f"a Qdrant index cannot compare texts by {condition.operator}; use =, != or in for {condition.column!r}"
-        )
-    if isinstance(condition.value, int) and abs(condition.value) > _LARGEST_BOUND:
-        raise FilterError(
-            f"a Qdrant index cannot compare whole numbers beyond 2**53 by {condition.operator}; use =, != or in for "
-            f"{condition.column!r}"
-        )
-    bounds: dict[Operator, str] = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
-    limits: dict[str, Any] = {bounds[condition.operator]: condition.value}
-    return models.FieldCondition(key=key, range=models.Range(**limits))
+def _among(points: Sequence[str]) -> models.HasIdCondition:
+    return models.HasIdCondition(has_id=list(points))
+
+
+def _points_where(
+    condition: Filter, within: models.Filter | None, fields: Sequence[pa.Field], collection: QdrantCollection
+) -> list[str]:
+    """The points of which a condition holds, among those that satisfy another one."""
+    asked = [field for field in fields if field.name in _columns(condition)]
+    parts = {field.name if field.name in _RECORD_NAMES else METADATA for field in asked}
+    points: list[str] = []
+    values: dict[str, list[Any]] = {field.name: [] for field in asked}
+    for record in collection.scroll(within, sorted(parts)):
+        payload = record.payload or {}
+        points.append(str(record.id))
+        for name, column in values.items():
+            column.append((payload if name in _RECORD_NAMES else payload.get(METADATA) or {}).get(name))
+    rows = pa.table({field.name: pa.array(values[field.name], field.type) for field in asked})
+    return [point for point, holds in zip(points, rows_where(condition, rows), strict=True) if holds]
+
+
+def _columns(condition: Filter) -> set[str]:
+    if isinstance(condition, AllOf | AnyOf):
+        return set().union(*map(_columns, condition.parts))
+    return {condition.column}

@@ -208,7 +208,8 @@ class QdrantIndex(VideoIndex):
                 self._description = self._collection.describe()
             allowed = None
             if condition is not None:
-                allowed = to_qdrant_filter(resolve_filter(condition, filter_fields(self._description.columns)))
+                fields = filter_fields(self._description.columns)
+                allowed = to_qdrant_filter(resolve_filter(condition, fields), fields, self._collection)
             if not self._description.dimensions:
                 return [[] for _ in queries.texts]
             check_queries(queries, self._description.dimensions, f"the index at {self.location}")

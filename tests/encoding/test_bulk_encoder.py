@@ -18,6 +18,7 @@ from video_colbert.encoding.clip_decoding import DecodedClip
 from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.media_files import FileState
 from video_colbert.encoding.pretrained import PretrainedPair, load_pretrained
 from video_colbert.encoding.task_queue import Task
 from video_colbert.errors import EncodingError
@@ -176,10 +177,20 @@ def test_digest_and_duration_are_read_and_bad_files_named(
     text = tmp_path / "text.mp4"
     text.write_text("These are words, not a film.\n" * 200)
     missing = str(tmp_path / "missing.mp4")
-    tasks = [ReadDigest(files[0]), ReadDuration(files[0]), ReadDuration(str(text)), ReadDigest(missing)]
+    tasks = [
+        ReadDigest(files[0]),
+        ReadDigest(files[1], True),
+        ReadDigest(str(text), True),
+        ReadDuration(files[0]),
+        ReadDuration(str(text)),
+        ReadDigest(missing),
+    ]
     with BulkEncoder([encoder], workers=2) as bulk:
         outcomes = dict(bulk.run(ListedTasks(tasks)))
-    assert outcomes[ReadDigest(files[0])] == hashlib.sha256(Path(files[0]).read_bytes()).hexdigest()
+    for task, size in ((tasks[0], None), (tasks[1], (32, 32)), (tasks[2], None)):
+        file = Path(str(task.source))
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        assert outcomes[task] == FileState(digest, file.stat().st_size, file.stat().st_mtime, size)
     assert outcomes[ReadDuration(files[0])] == pytest.approx(5 / 4)
     assert outcomes[ReadDigest(missing)] == BadVideo(missing, "there is no such file")
     assert isinstance(outcomes[ReadDuration(str(text))], BadVideo)

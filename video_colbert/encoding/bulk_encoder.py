@@ -23,6 +23,7 @@ from video_colbert.encoding.decoding_process import (
 )
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.media_files import FileState
 from video_colbert.encoding.shared_memory import SharedSlots
 from video_colbert.encoding.task_queue import Task, TaskQueue
 from video_colbert.processes.worker_pool import Failure, Finished, WorkerPool
@@ -32,7 +33,7 @@ DEFAULT_TIMEOUT_SECONDS = 600.0
 # Beside the batch that is being encoded, three are decoded ahead, for times when decoding is slower.
 _BATCHES_HELD = 4
 
-Outcome: TypeAlias = str | float | EncodedVideo | BadVideo
+Outcome: TypeAlias = FileState | float | EncodedVideo | BadVideo
 """Of a digest, of a duration, of a clip; of whatever is bad."""
 
 EventT = TypeVar("EventT")

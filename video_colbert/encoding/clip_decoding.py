@@ -28,6 +28,7 @@ class DecodedClip:
         timestamps: float64 [T], seconds from the start of the video at which each frame appears.
         duration: of the whole video, in seconds.
         stored_range: "PQ" or "HLG" of a video of high dynamic range whose colours are taken as they are stored.
+        frame_size: width and height of its frames as they are shown, in pixels.
     """
 
     clip: VideoClip
@@ -35,6 +36,7 @@ class DecodedClip:
     timestamps: npt.NDArray[np.float64]
     duration: float
     stored_range: str | None = None
+    frame_size: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,13 +70,19 @@ class ClipDecoder:
             opened: its file, where that is at hand already; an `OpenVideoFile` is decoded by PyAV.
         """
         name = clip_name(clip)
+        sizes: set[tuple[int, int]] = set()
+
+        def prepare(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+            sizes.add((frame.shape[1], frame.shape[0]))
+            return self.video_processor.resize_and_crop_frame(frame)
+
         try:
             decoding = replace(self.video_processor.decoding, num_frames=self.num_frames)
             video = decoding.decode(
                 clip.source if opened is None else opened,
                 start=clip.start,
                 end=clip.end,
-                prepare=self.video_processor.resize_and_crop_frame,
+                prepare=prepare,
             )
             pixels = torch.from_numpy(video.frames)
         except VideoDecodingError as error:
@@ -88,7 +96,8 @@ class ClipDecoder:
                 name, f"{len(pixels)} frames were sampled, but the model has positions for {self.max_frames}"
             )
         stored_range = None if decoding.tone_map else video.transfer
-        return DecodedClip(clip, pixels, video.timestamps, video.duration, stored_range)
+        # All frames of a video have one size.
+        return DecodedClip(clip, pixels, video.timestamps, video.duration, stored_range, next(iter(sizes), None))
 
 
 def clip_name(clip: VideoClip) -> str:

@@ -7,7 +7,7 @@ import logging
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import BinaryIO, TypeAlias
 
 import numpy as np
@@ -16,7 +16,7 @@ import torch
 
 from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, VideoClip
-from video_colbert.encoding.media_files import content_digest, open_media
+from video_colbert.encoding.media_files import FileState, open_media, read_state
 from video_colbert.encoding.shared_memory import SharedSlots
 from video_colbert.processing import OpenVideoFile, VideoDecodingError
 
@@ -30,9 +30,15 @@ _MAX_SECONDS_A_FRAME = 86_400.0
 
 @dataclass(frozen=True)
 class ReadDigest:
-    """Asks for the SHA-256 of a file; the answer is a string."""
+    """Asks for the SHA-256 of a file and what else it tells; the answer is a `FileState`.
+
+    Attributes:
+        source: path or URL.
+        with_frame_size: whether the size of its frames is wanted, for which one is decoded.
+    """
 
     source: str
+    with_frame_size: bool = False
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class ClipInSlot:
         timestamps: float64 [T], seconds.
         duration: of the whole video, in seconds.
         stored_range: as of [`DecodedClip`].
+        frame_size: likewise.
     """
 
     shape: tuple[int, ...]
@@ -75,9 +82,10 @@ class ClipInSlot:
     timestamps: npt.NDArray[np.float64]
     duration: float
     stored_range: str | None
+    frame_size: tuple[int, int] | None
 
 
-Answer: TypeAlias = str | float | ClipInSlot | BadVideo
+Answer: TypeAlias = FileState | float | ClipInSlot | BadVideo
 
 
 def start_decoding(decoder: ClipDecoder, slots: SharedSlots) -> Callable[[Question], Answer]:
@@ -98,7 +106,8 @@ def start_decoding(decoder: ClipDecoder, slots: SharedSlots) -> Callable[[Questi
 def decoded_clip(question: DecodeInto, answer: ClipInSlot, slots: SharedSlots) -> DecodedClip:
     """The clip that an answer speaks of; its pixels may lie in the slot, which is not to be used again meanwhile."""
     pixels = slots.pixels(question.slot, answer.shape) if answer.pixels is None else torch.from_numpy(answer.pixels)
-    return DecodedClip(question.clip, pixels, answer.timestamps, answer.duration, answer.stored_range)
+    times, size = answer.timestamps, answer.frame_size
+    return DecodedClip(question.clip, pixels, times, answer.duration, answer.stored_range, size)
 
 
 def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, question: Question) -> Answer:
@@ -106,7 +115,8 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
     try:
         if isinstance(question, ReadDigest):
             files.forget(source)
-            return content_digest(files.file(source))
+            state = read_state(source, files.file(source))
+            return replace(state, frame_size=_frame_size(files, source)) if question.with_frame_size else state
         if isinstance(question, ReadDuration):
             return _believed_duration(files.video(source))
         reads_open_videos = decoder.video_processor.backend == "pyav"
@@ -125,7 +135,18 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
     if fits:
         slots.pixels(question.slot, shape).copy_(decoded.pixels)
     pixels = None if fits else decoded.pixels.contiguous().numpy()
-    return ClipInSlot(shape, pixels, decoded.timestamps, decoded.duration, decoded.stored_range)
+    return ClipInSlot(shape, pixels, decoded.timestamps, decoded.duration, decoded.stored_range, decoded.frame_size)
+
+
+def _frame_size(files: _OpenFiles, source: str) -> tuple[int, int] | None:
+    """Width and height of the frames of a video, by its first one; None where that cannot be decoded."""
+    try:
+        [frame] = files.video(source).decode(lambda _times, _duration: np.zeros(1, dtype=np.int64)).frames
+    # The file itself was read; what is stored of it stays.
+    except Exception:
+        logger.debug("no frame of %s can be decoded", source, exc_info=True)
+        return None
+    return int(frame.shape[1]), int(frame.shape[0])
 
 
 def _believed_duration(video: OpenVideoFile) -> float:

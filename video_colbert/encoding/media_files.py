@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -75,6 +76,41 @@ def is_gone(source: str) -> bool:
     except (OSError, ValueError):
         return False
     return False
+
+
+@dataclass(frozen=True)
+class FileState:
+    """What a file was when it was read.
+
+    Attributes:
+        digest: SHA-256 of its bytes, in hexadecimal.
+        size: in bytes.
+        modified: when it was changed last, in seconds since 1970 (UTC); None of a URL.
+        frame_size: width and height of its frames as they are shown; None where nobody asked, or it does not tell.
+    """
+
+    digest: str
+    size: int
+    modified: float | None = None
+    frame_size: tuple[int, int] | None = None
+
+
+def read_state(source: str, file: str | BinaryIO) -> FileState:
+    """Reads all of a file.
+
+    Args:
+        source: its path or URL.
+        file: as `open_media` opened it.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    # The time comes first: of a file that is written meanwhile it is another one the next time.
+    modified = None if is_remote(source) else Path(source).stat().st_mtime
+    if isinstance(file, str):
+        with Path(file).open("rb") as opened:
+            return FileState(content_digest(opened), opened.tell(), modified)
+    return FileState(content_digest(file), file.tell(), modified)
 
 
 @contextmanager

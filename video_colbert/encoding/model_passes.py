@@ -52,7 +52,17 @@ def encode_clips(
         bags = {level: of_level[row] for level, of_level in embeds.items()}
         of_tokens = {level: of_level[row] for level, of_level in weights.items()}
         if all(torch.isfinite(each).all() for each in (*bags.values(), *of_tokens.values())):
-            results.append(EncodedVideo(clip.clip, clip.duration, clip.timestamps, bags, of_tokens, clip.stored_range))
+            results.append(
+                EncodedVideo(
+                    clip.clip,
+                    clip.duration,
+                    clip.timestamps,
+                    bags,
+                    of_tokens,
+                    stored_range=clip.stored_range,
+                    frame_size=clip.frame_size,
+                )
+            )
         else:
             reason = f"{name} gave vectors for it that are not finite; try dtype float32"
             results.append(BadVideo(clip_name(clip.clip), reason))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 import pyarrow as pa
 
@@ -20,6 +22,7 @@ from video_colbert.index.filters import (
     NullCheck,
     TextMatch,
 )
+from video_colbert.index.indexed_video import is_time
 
 # Longer patterns than anybody writes.
 _MAX_PATTERN = 1000
@@ -44,12 +47,16 @@ def resolve_filter(condition: Filter, fields: Sequence[pa.Field]) -> Filter:
     if isinstance(condition, AllOf | AnyOf):
         return replace(condition, parts=tuple(resolve_filter(part, fields) for part in condition.parts))
     types = {field.name: field.type for field in fields}
+    times = {field.name for field in fields if is_time(field)}
     if condition.column not in types:
-        columns = ", ".join(f"{name} ({_kind_name(types[name])})" for name in sorted(types))
+        kinds = {name: "times" if name in times else _kind_name(kind) for name, kind in types.items()}
+        columns = ", ".join(f"{name} ({kinds[name]})" for name in sorted(kinds))
         raise FilterError(f"there is no column {condition.column!r} to filter by; there are {columns}")
     kind = types[condition.column]
     if isinstance(condition, NullCheck):
         return condition
+    if condition.column in times:
+        return _of_times(condition)
     if isinstance(condition, TextMatch):
         return _of_texts(condition, kind)
     for value in condition.values if isinstance(condition, Membership) else (condition.value,):
@@ -68,6 +75,27 @@ def _check_value(column: str, kind: pa.DataType, value: FilterValue) -> None:
         raise FilterError(f"column {column!r} cannot be compared with NaN; `is null` finds it")
     if isinstance(value, str) and not is_unicode(value):
         raise FilterError(f"column {column!r} cannot be compared with {value!r}, which is no Unicode")
+
+
+def _of_times(condition: Comparison | Membership | TextMatch) -> Filter:
+    """A condition on a column of times, whose values become seconds since 1970."""
+    if isinstance(condition, Membership):
+        return replace(condition, values=tuple(_seconds(condition.column, value) for value in condition.values))
+    if isinstance(condition, Comparison):
+        return replace(condition, value=_seconds(condition.column, condition.value))
+    raise FilterError(f"column {condition.column!r} holds times; startswith and like are for columns of text")
+
+
+def _seconds(column: str, value: FilterValue) -> float:
+    """A time in seconds since 1970; without an offset it is local time, as file managers show it."""
+    if isinstance(value, str):
+        # The first and the last years have no seconds everywhere.
+        with suppress(ValueError, OverflowError, OSError):
+            return datetime.fromisoformat(value).timestamp()
+    raise FilterError(
+        f"column {column!r} holds times, not {value!r}; write one as '2026-11-27' or '2026-11-27T10:00', which are "
+        "local time, or with Z or +02:00 behind it"
+    )
 
 
 def _of_texts(condition: TextMatch, kind: pa.DataType) -> TextMatch:

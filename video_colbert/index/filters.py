@@ -15,6 +15,11 @@ that is not a number (NaN) is no value. Negations are resolved while parsing, `n
                  | column "is" ["not"] "null"
     column      := name | "any name"
     value       := number | 'text' ('' stands for ') | true | false
+
+The columns are those of the metadata, and of every video: `path`, `duration` and, of a window, `start` and `end` in
+seconds; `size` of the file in bytes, `width` and `height` of its frames, and when it was `modified`. A time is
+compared with a text as of ISO 8601, '2026-11-27' or '2026-11-27T10:00', in local time if it names no other; a day
+means its first moment.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
@@ -24,10 +24,43 @@ RECORD_FIELDS = (
 )
 """The columns of every index that describe a video; further columns are metadata."""
 
+_FACT = b"video_colbert.fact"
+FACT_FIELDS = tuple(
+    pa.field(name, kind, metadata={_FACT: name})
+    for name, kind in (
+        ("size", pa.int64()),
+        ("modified", pa.float64()),
+        ("width", pa.int64()),
+        ("height", pa.int64()),
+    )
+)
+"""The columns of what is known of a file beside its content, as of `FileFacts`; an index that was made before there
+were any may have metadata of the same names, and then keeps that in their place."""
+
 COPIES_FIELD = pa.field("copies", pa.list_(pa.string()))
 """A column that an index has from the first content on that was found in several files."""
 
-_RECORD_NAMES = frozenset(column.name for column in (*RECORD_FIELDS, COPIES_FIELD))
+
+@dataclass(frozen=True)
+class FileFacts:
+    """What is known of a video file beside its content; None where it is not known.
+
+    Attributes:
+        size: in bytes.
+        modified: when it was changed last, in seconds since 1970 (UTC).
+        width: of its frames in pixels, upright and with square pixels, as they are encoded.
+        height: likewise.
+    """
+
+    size: int | None = None
+    modified: float | None = None
+    width: int | None = None
+    height: int | None = None
+
+    def updated(self, other: FileFacts) -> FileFacts:
+        """The same with what another look at the file told."""
+        known = {name: value for name, value in asdict(other).items() if value is not None}
+        return replace(self, **known)
 
 
 @dataclass(frozen=True, repr=False)
@@ -43,6 +76,7 @@ class IndexedVideo:
         end: end of the window in seconds, or None.
         metadata: further values by column name, which a search can filter by.
         copies: other files that had the same content when they were last read.
+        facts: what is known of the file beside its content.
     """
 
     path: str
@@ -53,6 +87,7 @@ class IndexedVideo:
     end: float | None = None
     metadata: Mapping[str, MetadataValue] = field(default_factory=dict, hash=False)
     copies: tuple[str, ...] = ()
+    facts: FileFacts = FileFacts()
 
     def __repr__(self) -> str:
         window = (
@@ -69,39 +104,62 @@ class IndexedVideo:
         return f"{self.digest}@{self.start or 0.0:.3f}-{'' if self.end is None else format(self.end, '.3f')}"
 
 
+def is_fact(column: pa.Field) -> bool:
+    """Whether a column is one of `FACT_FIELDS`, and not metadata of the same name."""
+    return _FACT in (column.metadata or {})
+
+
+def is_time(column: pa.Field) -> bool:
+    """Whether a column holds times, in seconds since 1970."""
+    return is_fact(column) and column.name == "modified"
+
+
 def record_names(schema: pa.Schema) -> list[str]:
     """The columns of an index that describe a video, without metadata."""
-    return [column.name for column in (*RECORD_FIELDS, COPIES_FIELD) if column.name in schema.names]
+    names = [column.name for column in (*RECORD_FIELDS, COPIES_FIELD) if column.name in schema.names]
+    return names + [column.name for column in schema if is_fact(column)]
 
 
-def records_to_arrow(videos: Sequence[IndexedVideo], metadata_fields: Sequence[pa.Field]) -> pa.Table:
+def records_to_arrow(videos: Sequence[IndexedVideo], fields: Sequence[pa.Field]) -> pa.Table:
     """One row a video, without tokens.
 
     Args:
         videos: what to write.
-        metadata_fields: metadata columns to make; a video that lacks a value has null there.
+        fields: columns to make beside `RECORD_FIELDS`, of facts and metadata; a video that lacks a value has null.
     """
     columns = [pa.array([getattr(video, column.name) for video in videos], column.type) for column in RECORD_FIELDS]
     columns += [
-        pa.array([video.metadata.get(column.name) for video in videos], column.type) for column in metadata_fields
+        pa.array(
+            [
+                getattr(video.facts, column.name) if is_fact(column) else video.metadata.get(column.name)
+                for video in videos
+            ],
+            column.type,
+        )
+        for column in fields
     ]
-    return pa.table(columns, schema=pa.schema([*RECORD_FIELDS, *metadata_fields]))
+    return pa.table(columns, schema=pa.schema([*RECORD_FIELDS, *fields]))
 
 
-def records_from_arrow(table: pa.Table) -> list[IndexedVideo]:
-    """Reads rows with the columns of `RECORD_FIELDS`, and `COPIES_FIELD` if it is there; all others are metadata.
+def records_from_arrow(table: pa.Table, metadata_names: Sequence[str]) -> list[IndexedVideo]:
+    """Reads rows with the columns of `RECORD_FIELDS`, and `COPIES_FIELD` and `FACT_FIELDS` if they are there.
 
-    Metadata that is null is no value.
+    Args:
+        table: the rows.
+        metadata_names: its columns of metadata; what is null there is no value.
     """
-    metadata_names = [name for name in table.column_names if name not in _RECORD_NAMES]
-    return [video_from_row(row, {name: row[name] for name in metadata_names}) for row in table.to_pylist()]
+    videos = []
+    for row in table.to_pylist():
+        metadata = {name: row.pop(name) for name in metadata_names}
+        videos.append(video_from_row(row, metadata))
+    return videos
 
 
 def video_from_row(row: Mapping[str, Any], metadata: Mapping[str, MetadataValue | None]) -> IndexedVideo:
     """The video that a stored row describes.
 
     Args:
-        row: a value for each of `RECORD_FIELDS`, and perhaps for `COPIES_FIELD`.
+        row: a value for each of `RECORD_FIELDS`, and perhaps for `COPIES_FIELD` and `FACT_FIELDS`.
         metadata: further values; None is no value.
 
     Raises:
@@ -116,6 +174,7 @@ def video_from_row(row: Mapping[str, Any], metadata: Mapping[str, MetadataValue 
         end=row["end"],
         metadata={name: value for name, value in metadata.items() if value is not None},
         copies=tuple(row.get(COPIES_FIELD.name) or ()),
+        facts=FileFacts(**{column.name: row.get(column.name) for column in FACT_FIELDS}),
     )
 
 
@@ -125,17 +184,15 @@ def copies_to_arrow(copies: Mapping[str, Sequence[str]]) -> pa.Table:
     return pa.table([list(copies), [list(paths) for paths in copies.values()]], schema=schema)
 
 
-def metadata_to_arrow(
-    values: Mapping[str, Mapping[str, MetadataValue | None]], metadata_fields: Sequence[pa.Field]
-) -> pa.Table:
-    """One row a video with its id and those metadata columns that any of them has; what is None is null.
+def values_to_arrow(values: Mapping[str, Mapping[str, MetadataValue | None]], among: Sequence[pa.Field]) -> pa.Table:
+    """One row a video with its id and those of some columns that any of them has a value of; what is None is null.
 
     Args:
         values: by id, the value of each column.
-        metadata_fields: metadata columns of the index.
+        among: columns of the index.
     """
     named = {name for row in values.values() for name in row}
-    fields = [column for column in metadata_fields if column.name in named]
+    fields = [column for column in among if column.name in named]
     columns = [pa.array([row.get(column.name) for row in values.values()], column.type) for column in fields]
     schema = pa.schema([pa.field("id", pa.string(), nullable=False), *fields])
     return pa.table([pa.array(values, pa.string()), *columns], schema=schema)

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import COPIES_FIELD, RECORD_FIELDS, MetadataValue
+from video_colbert.index.indexed_video import COPIES_FIELD, FACT_FIELDS, RECORD_FIELDS, MetadataValue, is_fact
 
 TOKENS_SUFFIX = "_tokens"
 """What the name of the column of a level's tokens ends in, behind the level's name."""
@@ -17,6 +17,8 @@ POOLED = "pooled"
 """Name of the column of pooled vectors."""
 
 _RECORD_NAMES = frozenset(column.name for column in (*RECORD_FIELDS, COPIES_FIELD))
+_FACT_NAMES = tuple(column.name for column in FACT_FIELDS)
+_FACTS = f"{', '.join(_FACT_NAMES[:-1])} and {_FACT_NAMES[-1]}"
 # What quotes a name in a filter, and what Lance takes for a column within a column.
 _NOT_IN_NAMES = frozenset('"`.')
 # Names that Lance gives to columns of its own, or that mean all columns: a table that has one cannot be read any more.
@@ -28,12 +30,24 @@ _TYPES: dict[type, pa.DataType] = {bool: pa.bool_(), int: pa.int64(), float: pa.
 
 def metadata_fields(schema: pa.Schema) -> list[pa.Field]:
     """The metadata columns of an index."""
-    return [column for column in schema if column.name not in _RECORD_NAMES and not is_list(column.type)]
+    return [
+        column
+        for column in schema
+        if column.name not in _RECORD_NAMES and not is_fact(column) and not is_list(column.type)
+    ]
+
+
+def missing_fact_fields(schema: pa.Schema) -> list[pa.Field]:
+    """Those of `FACT_FIELDS` that an index has no column of, under whose names it has no metadata either."""
+    return [column for column in FACT_FIELDS if column.name not in schema.names]
 
 
 def filter_fields(schema: pa.Schema) -> list[pa.Field]:
-    """The columns that a search can filter by: metadata, and what is known of every video."""
-    return [column for column in schema if not is_list(column.type)]
+    """The columns that a search can filter by: metadata, and what is known of every video or its file.
+
+    What an index has no column of yet is there without values.
+    """
+    return [*(column for column in schema if not is_list(column.type)), *missing_fact_fields(schema)]
 
 
 def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:
@@ -60,6 +74,11 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
             )
         if name in _RECORD_NAMES or name == POOLED:
             raise IndexStoreError(f"metadata cannot be named {name!r}, which is a column of every index")
+        if name in _FACT_NAMES and name not in stored:
+            raise IndexStoreError(
+                f"metadata cannot be named {name!r}, which an index knows of each file itself, as {_FACTS}; give the "
+                "column another name"
+            )
         if name.strip().lower() in _OF_LANCE:
             raise IndexStoreError(f"metadata cannot be named {name!r}, which the table keeps for itself")
         if name.endswith(TOKENS_SUFFIX) and name not in stored:

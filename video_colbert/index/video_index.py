@@ -10,7 +10,7 @@ from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import ModelMismatchError
 from video_colbert.index.filters import Filter
-from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
+from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.windows import WindowSettings
 
@@ -79,6 +79,17 @@ class VideoIndex(Protocol):
 
         Args:
             copies: by id, their absolute paths; ids that are not stored are passed over.
+
+        Raises:
+            IndexStoreError: as `add`.
+        """
+        ...
+
+    def set_facts(self, facts: Mapping[str, FileFacts]) -> None:
+        """Records what is known of the files of videos that are stored.
+
+        Args:
+            facts: by id; ids that are not stored are passed over.
 
         Raises:
             IndexStoreError: as `add`.

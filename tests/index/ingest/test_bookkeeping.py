@@ -21,8 +21,10 @@ from tests.index.made_videos import MODEL, make_video
 from video_colbert.encoding.bulk_encoder import EncodingPlan, Outcome
 from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
+from video_colbert.encoding.media_files import FileState
 from video_colbert.encoding.task_queue import Task
 from video_colbert.index import IndexedVideo, WindowSettings, index_videos, prune_videos, video_windows
+from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.ingest.events import IngestEvent
 
 NAMES = ("x/a", "x/b", "x/c", "y/d", "y/e")
@@ -78,13 +80,14 @@ class MadeEncoder:
             return BadVideo(str(path), "there is no such file")
         content = path.read_text()
         if isinstance(task, ReadDigest):
-            return digest_of(content)
+            frame_size = (len(content), 9) if task.with_frame_size else None
+            return FileState(digest_of(content), path.stat().st_size, path.stat().st_mtime, frame_size)
         if isinstance(task, ReadDuration):
             return float(content[0])
         if not is_good(content):
             return BadVideo(str(path), "does not decode")
         _, encoded = make_video("any.mp4")
-        return dataclasses.replace(encoded, clip=task, duration=float(content[0]))
+        return dataclasses.replace(encoded, clip=task, duration=float(content[0]), frame_size=(len(content), 9))
 
 
 class IndexInMemory:
@@ -116,6 +119,10 @@ class IndexInMemory:
     def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
         for video_id, paths in copies.items():
             self.by_id[video_id] = dataclasses.replace(self.by_id[video_id], copies=tuple(paths))
+
+    def set_facts(self, facts: Mapping[str, FileFacts]) -> None:
+        for video_id, of_file in facts.items():
+            self.by_id[video_id] = dataclasses.replace(self.by_id[video_id], facts=of_file)
 
     def remove(self, ids: Collection[str]) -> int:
         return len([self.by_id.pop(video_id) for video_id in set(ids) & self.by_id.keys()])
@@ -210,6 +217,9 @@ class FilesAndIndex(RuleBasedStateMachine):
         at_path = [video for video in self.index.videos if video.path == path]
         assert {video.digest for video in at_path} <= {digest_of(content)}
         if at_path:
+            state = Path(path).stat()
+            facts = FileFacts(state.st_size, state.st_mtime, len(content), 9)
+            assert {video.facts for video in at_path} == {facts}
             expected = video_windows(float(content[0]), self.index.windows)
             assert sorted((video.start, video.end) for video in at_path) == sorted(expected)
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo
+from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.windows import Window
 
 
@@ -17,11 +18,13 @@ class FileContent:
         path: the file's path or URL.
         digest: SHA-256 of its content.
         windows: what is to be in the index of it; empty where another file stands for the same content.
+        facts: what else was seen of the file when it was read.
     """
 
     path: str
     digest: str
     windows: tuple[Window, ...] = ()
+    facts: FileFacts = field(default_factory=FileFacts)
 
 
 @dataclass(frozen=True)

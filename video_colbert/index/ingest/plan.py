@@ -11,9 +11,9 @@ from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.encoding.bulk_encoder import EncodingPlan, Outcome
 from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
-from video_colbert.encoding.media_files import is_remote, public_name
+from video_colbert.encoding.media_files import FileState, is_remote, public_name
 from video_colbert.encoding.task_queue import Task
-from video_colbert.index.indexed_video import IndexedVideo
+from video_colbert.index.indexed_video import FileFacts, IndexedVideo
 from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, FileContent, IngestEvent, Moved, Present
 from video_colbert.index.windows import TooManyWindowsError, Window, WindowSettings, video_windows
 from video_colbert.processing.video_sources import source_name
@@ -27,12 +27,14 @@ class StoredContent:
         path: the file that stands for it.
         duration: of the video, in seconds.
         copies: other files that had the same content when they were last read.
+        has_frame_size: whether the size of its frames is known.
         ids: by window.
     """
 
     path: str
     duration: float
     copies: tuple[str, ...] = ()
+    has_frame_size: bool = True
     ids: dict[Window, str] = field(default_factory=dict)
 
 
@@ -44,7 +46,10 @@ def stored_contents(videos: Iterable[IndexedVideo]) -> dict[str, StoredContent]:
     """
     contents: dict[str, StoredContent] = {}
     for video in videos:
-        stored = contents.setdefault(video.digest, StoredContent(video.path, video.duration, video.copies))
+        has_frame_size = video.facts.width is not None
+        stored = contents.setdefault(
+            video.digest, StoredContent(video.path, video.duration, video.copies, has_frame_size)
+        )
         stored.ids[video.start, video.end] = video.id
     return contents
 
@@ -87,6 +92,8 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         self._given = frozenset(names)
         self._known_paths = {path for content in stored.values() for path in (content.path, *content.copies)}
         self._known = [path for path in names if path in self._known_paths]
+        # Indexes of earlier releases do not hold it.
+        self._without_frame_size = {content.path for content in stored.values() if not content.has_frame_size}
         self._new = [path for path in names if path not in self._known_paths]
         self._changed: list[tuple[str, str]] = []
         self._phases: deque[Callable[[], Iterator[Task | IngestEvent]]] = deque(
@@ -98,6 +105,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         self._num_reading = 0
         # What each file was found to hold; None for one that could not be read.
         self._digests: dict[str, str | None] = {}
+        self._facts: dict[str, FileFacts] = {}
         # Files that are decided on once another one is read.
         self._waiting_for: dict[str, list[str]] = {}
         # The file that stands for a content.
@@ -112,7 +120,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         if not self._to_read:
             return None
         self._num_reading += 1
-        return ReadDigest(self._address(self._to_read.popleft()))
+        return self._reading(self._to_read.popleft())
 
     def take(self, task: Task, outcome: Outcome) -> Iterator[Task | IngestEvent]:
         """As `EncodingPlan.take`."""
@@ -126,21 +134,24 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         elif isinstance(task, ReadDuration):
             if isinstance(outcome, float | BadVideo):
                 yield from self._take_duration(path, outcome)
-        elif isinstance(outcome, str | BadVideo):
-            yield from self._take_digest(path, outcome)
+        elif isinstance(outcome, FileState | BadVideo):
+            yield from self._take_state(path, outcome)
         while self._phases and not self._to_read and not self._num_reading:
             yield from self._phases.popleft()()
 
-    def _take_digest(self, path: str, outcome: str | BadVideo) -> Iterator[Task | IngestEvent]:
+    def _take_state(self, path: str, outcome: FileState | BadVideo) -> Iterator[Task | IngestEvent]:
         self._num_reading -= 1
         if not is_unicode(path):
             outcome = BadVideo(path, "its name is not UTF-8, so that no index can hold it; rename it")
-        self._digests[path] = None if isinstance(outcome, BadVideo) else outcome
+        self._digests[path] = None
+        if isinstance(outcome, FileState):
+            self._digests[path] = outcome.digest
+            self._facts[path] = FileFacts(outcome.size, outcome.modified, *(outcome.frame_size or (None, None)))
         if path in self._given:
             if isinstance(outcome, BadVideo):
                 yield self._end_bad(path, outcome)
             elif path not in self._known_paths:
-                yield from self._decide(path, outcome)
+                yield from self._decide(path, outcome.digest)
         for waiting in self._waiting_for.pop(path, ()):
             digest = self._digests[waiting]
             if digest is not None:
@@ -196,7 +207,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         """Puts a file off until it is known what another one holds."""
         if other not in self._waiting_for:
             self._num_reading += 1
-            yield ReadDigest(self._address(other))
+            yield self._reading(other)
         self._waiting_for.setdefault(other, []).append(path)
 
     def _take_over(self, digest: str, stored: StoredContent) -> Iterator[IngestEvent]:
@@ -206,7 +217,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         for path in stored.copies:
             if self._still_holds(path, digest):
                 self._owners[digest] = path
-                yield Moved(FileContent(path, digest, tuple(stored.ids)), tuple(stored.ids.values()))
+                yield Moved(self._content(path, digest, tuple(stored.ids)), tuple(stored.ids.values()))
                 return
 
     def _complete(self, path: str, digest: str, stored: StoredContent) -> Iterator[Task | IngestEvent]:
@@ -215,7 +226,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         if isinstance(windows, str):
             yield self._end_bad(path, BadVideo(path, windows))
             return
-        content = FileContent(path, digest, windows)
+        content = self._content(path, digest, windows)
         if stored.path != path:
             yield Moved(content, tuple(stored.ids.values()))
         missing = [window for window in windows if window not in stored.ids]
@@ -233,13 +244,13 @@ class IngestPlan(EncodingPlan[IngestEvent]):
             yield ReadDuration(self._address(path))
         else:
             windows = tuple(video_windows(0.0, None))
-            yield from self._encode(FileContent(path, digest, windows), windows)
+            yield from self._encode(self._content(path, digest, windows), windows)
 
     def _take_duration(self, path: str, outcome: float | BadVideo) -> Iterator[Task | IngestEvent]:
         digest = self._digests[path] or ""
         windows = outcome if isinstance(outcome, BadVideo) else self._windows(outcome)
         if isinstance(windows, tuple):
-            yield from self._encode(FileContent(path, digest, windows), windows)
+            yield from self._encode(self._content(path, digest, windows), windows)
             return
         bad = windows if isinstance(windows, BadVideo) else BadVideo(path, windows)
         yield self._end_bad(path, bad)
@@ -283,11 +294,17 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         if digest in self._bad_contents:
             return self._end_bad(path, BadVideo(path, self._bad_contents[digest].reason))
         self.files_done += 1
-        return Duplicate(FileContent(path, digest))
+        return Duplicate(self._content(path, digest))
 
     def _end_bad(self, path: str, video: BadVideo) -> Bad:
         self.files_done += 1
         return Bad(path, video)
+
+    def _reading(self, path: str) -> ReadDigest:
+        return ReadDigest(self._address(path), with_frame_size=path in self._without_frame_size)
+
+    def _content(self, path: str, digest: str, windows: tuple[Window, ...] = ()) -> FileContent:
+        return FileContent(path, digest, windows, self._facts.get(path, FileFacts()))
 
     def _address(self, path: str) -> str:
         """Where a file is read: its path, or the URL that it was given by."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from video_colbert.encoding.encoded import EncodedVideo
-from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
+from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.ingest.events import Bad, Encoded, FileContent, IngestEvent, Moved
 from video_colbert.index.video_index import VideoIndex
 
@@ -93,9 +93,11 @@ class IndexWriter:
         replaced = [video.id for video in self._index.videos if self._is_replaced(video)]
         num_replaced = self._index.remove(replaced) if replaced else 0
         self._record_copies()
+        self._record_facts()
         return self._describe(), num_replaced
 
     def _record(self, event: Encoded) -> IndexedVideo:
+        width, height = event.video.frame_size or (None, None)
         return IndexedVideo(
             path=event.file.path,
             digest=event.file.digest,
@@ -104,6 +106,7 @@ class IndexWriter:
             start=event.video.clip.start,
             end=event.video.clip.end,
             metadata=self._metadata.get(event.file.path, {}),
+            facts=event.file.facts.updated(FileFacts(width=width, height=height)),
         )
 
     def _begin_commit(self) -> None:
@@ -138,6 +141,18 @@ class IndexWriter:
             if paths != list(video.copies):
                 copies[video.id] = paths
         self._index.set_copies(copies)
+
+    def _record_facts(self) -> None:
+        """Keeps what was seen of files that are in the index: their time may be another one now."""
+        changed: dict[str, FileFacts] = {}
+        for video in self._index.videos:
+            content = self._contents.get(video.path)
+            if content is not None and content.digest == video.digest:
+                seen = video.facts.updated(content.facts)
+                if seen != video.facts:
+                    changed[video.id] = seen
+        if changed:
+            self._index.set_facts(changed)
 
     def _holds(self, path: str, digest: str) -> bool:
         """Whether a file still has a content, as far as this run knows."""

@@ -21,10 +21,12 @@ from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.indexed_video import (
     COPIES_FIELD,
+    FileFacts,
     IndexedVideo,
     MetadataValue,
     copies_to_arrow,
-    metadata_to_arrow,
+    is_fact,
+    values_to_arrow,
 )
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.rows import common_dimensions, rows_to_store
@@ -41,7 +43,13 @@ from video_colbert.index.lance.snapshot_search import find_hits
 from video_colbert.index.lance.storage import is_remote
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
-from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields, new_metadata_fields
+from video_colbert.index.metadata_columns import (
+    POOLED,
+    filter_fields,
+    metadata_fields,
+    missing_fact_fields,
+    new_metadata_fields,
+)
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.search.scoring import check_queries
 from video_colbert.index.video_index import VideoIndex, check_model
@@ -214,10 +222,11 @@ class LanceIndex(VideoIndex):
         columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
         if not stored:
             columns = vector_fields(dimensions, self._codec) + columns
+        columns += missing_fact_fields(self._table.schema)
         if columns:
             self._table.add_columns(columns)
         replaced = [video_id for video_id in at_places if video_id not in added]
-        fields = metadata_fields(self._table.schema)
+        fields = [*filter(is_fact, self._table.schema), *metadata_fields(self._table.schema)]
         rows = rows_to_store(new, list(dimensions), self._codec, self.merge_similarity, fields)
         self._table.insert(rows, replaced)
 
@@ -235,6 +244,20 @@ class LanceIndex(VideoIndex):
             self._table.set_columns(copies_to_arrow(copies))
 
     @override
+    def set_facts(self, facts: Mapping[str, FileFacts]) -> None:
+        stored = {video.id: video.facts for video in self.videos if video.id in facts}
+        columns = [*filter(is_fact, self._table.schema), *missing_fact_fields(self._table.schema)]
+        names = [column.name for column in columns]
+        values = {
+            video_id: {name: getattr(facts[video_id], name) for name in names}
+            for video_id, known in stored.items()
+            if any(getattr(facts[video_id], name) != getattr(known, name) for name in names)
+        }
+        if values:
+            self._table.add_columns(missing_fact_fields(self._table.schema))
+            self._table.set_columns(values_to_arrow(values, columns))
+
+    @override
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
         new_metadata_fields(self._table.schema, values)
 
@@ -244,7 +267,7 @@ class LanceIndex(VideoIndex):
             return
         present = [{name: value for name, value in row.items() if value is not None} for row in values.values()]
         self._table.add_columns(new_metadata_fields(self._table.schema, present))
-        rows = metadata_to_arrow(values, metadata_fields(self._table.schema))
+        rows = values_to_arrow(values, metadata_fields(self._table.schema))
         if rows.num_columns > 1:
             self._table.set_columns(rows)
 

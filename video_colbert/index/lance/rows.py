@@ -53,7 +53,7 @@ def rows_to_store(
     levels: Sequence[str],
     codec: TokenCodec,
     merge_similarity: float | None,
-    metadata_fields: Sequence[pa.Field],
+    fields: Sequence[pa.Field],
 ) -> pa.Table:
     """One row a video.
 
@@ -62,14 +62,14 @@ def rows_to_store(
         levels: the levels that each of them has.
         codec: how tokens are stored.
         merge_similarity: cosine from which neighbouring tokens are merged; None for no merging.
-        metadata_fields: metadata columns of the index.
+        fields: the index's columns of facts and metadata.
     """
     if merge_similarity is not None:
         videos = [_merged(video, encoded, merge_similarity) for video, encoded in videos]
     bags = LevelBags(
         {level: TokenBags.from_bags([encoded.embeds[level] for _, encoded in videos]) for level in levels}
     )
-    rows = records_to_arrow([video for video, _ in videos], metadata_fields)
+    rows = records_to_arrow([video for video, _ in videos], fields)
     for level in levels:
         tokens = [encoded.embeds[level] for _, encoded in videos]
         rows = rows.append_column(tokens_column(level), bags_to_arrow(tokens, codec))

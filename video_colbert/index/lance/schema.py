@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import RECORD_FIELDS
+from video_colbert.index.indexed_video import FACT_FIELDS, RECORD_FIELDS, is_fact
 from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec, token_codec
 from video_colbert.index.metadata_columns import POOLED, TOKENS_SUFFIX
 from video_colbert.index.search.candidate_calibration import METHODS, Calibration
@@ -62,7 +62,8 @@ def empty_schema(header: IndexHeader) -> pa.Schema:
     # The key by which Lance tells concurrent inserts of the same video, and lets one of them through.
     key = RECORD_FIELDS[0].with_metadata({"lance-schema:unenforced-primary-key:position": "1"})
     return pa.schema(
-        [key, *RECORD_FIELDS[1:]], metadata={f"{_PREFIX}{name}": value for name, value in metadata.items()}
+        [key, *RECORD_FIELDS[1:], *FACT_FIELDS],
+        metadata={f"{_PREFIX}{name}": value for name, value in metadata.items()},
     )
 
 
@@ -119,7 +120,9 @@ def _check_columns(schema: pa.Schema, header: IndexHeader) -> None:
     Raises:
         ValueError: one is missing or of another type.
     """
+    facts = {column.name: column.type for column in FACT_FIELDS}
     expected = {column.name: column.type for column in RECORD_FIELDS}
+    expected |= {column.name: facts.get(column.name) for column in schema if is_fact(column)}
     try:
         dimensions = read_dimensions(schema)
     except (KeyError, AttributeError, ZeroDivisionError) as error:

@@ -43,8 +43,8 @@ class IndexSnapshot:
         self.version = table.version
         self.dimensions: Mapping[str, int] = read_dimensions(table.schema)
         self._codec = codec
-        columns = [*record_names(table.schema), *(column.name for column in metadata_fields(table.schema))]
-        records, self._row_ids = table.read(columns)
+        self._metadata_names = [column.name for column in metadata_fields(table.schema)]
+        records, self._row_ids = table.read([*record_names(table.schema), *self._metadata_names])
         # A few rows are taken from few pieces much faster than from many.
         self.records = records.combine_chunks()
         self._bags: LevelBags | None = None
@@ -62,11 +62,11 @@ class IndexSnapshot:
     @cached_property
     def videos(self) -> tuple[IndexedVideo, ...]:
         """All videos, in the order of storing."""
-        return tuple(records_from_arrow(self.records))
+        return tuple(records_from_arrow(self.records, self._metadata_names))
 
     def videos_at(self, rows: Tensor) -> list[IndexedVideo]:
         """The videos of some rows, in their order."""
-        return records_from_arrow(self.records.take(pa.array(rows.numpy())))
+        return records_from_arrow(self.records.take(pa.array(rows.numpy())), self._metadata_names)
 
     def known_ids(self, ids: Sequence[str]) -> set[str]:
         """Those of some ids that are stored."""

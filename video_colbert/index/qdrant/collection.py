@@ -14,7 +14,7 @@ from qdrant_client import QdrantClient, models
 
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import RECORD_FIELDS
+from video_colbert.index.indexed_video import FACT_FIELDS, RECORD_FIELDS
 from video_colbert.index.qdrant.errors import clear_errors
 from video_colbert.index.qdrant.layout import vector_configs, vector_placements
 from video_colbert.index.qdrant.local_folder import LocalFolder, holds_collections, open_folder
@@ -177,6 +177,8 @@ class QdrantCollection:
         self._index_payload(
             "path", models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, memory=models.Memory.COLD)
         )
+        for column in FACT_FIELDS:
+            self._index_payload(column.name, _PAYLOAD_INDEXES[str(column.type)])
 
     def describe(self) -> CollectionDescription:
         """What the collection says of itself, checked against the options that the address names.

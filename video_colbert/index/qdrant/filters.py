@@ -7,8 +7,8 @@ of whole numbers beyond 2**53) is tried on the videos' payloads, which are read 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any
 
 import pyarrow as pa
 from qdrant_client import models
@@ -25,16 +25,13 @@ from video_colbert.index.filters import (
     Operator,
     TextMatch,
 )
-from video_colbert.index.indexed_video import RECORD_FIELDS
+from video_colbert.index.indexed_video import RECORD_FIELDS, is_fact
 from video_colbert.index.qdrant.collection import QdrantCollection
 from video_colbert.index.qdrant.points import METADATA, metadata_key
 
 # Qdrant's ranges are of float64, which tells whole numbers apart up to here.
 _LARGEST_BOUND = 2**53
 _RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
-
-_Search: TypeAlias = Callable[[Filter, models.Filter | None], list[str]]
-"""Finds the points of which a condition holds, among those of which another one does."""
 
 
 def to_qdrant_filter(condition: Filter, fields: Sequence[pa.Field], collection: QdrantCollection) -> models.Filter:
@@ -45,27 +42,64 @@ def to_qdrant_filter(condition: Filter, fields: Sequence[pa.Field], collection: 
         fields: the columns of the collection.
         collection: whose payloads are read where Qdrant has no terms for a condition.
     """
-
-    def find(part: Filter, within: models.Filter | None) -> list[str]:
-        return _points_where(part, within, fields, collection)
-
-    return _translated(condition, find)
+    return _Translation(fields, collection).translated(condition)
 
 
-def _translated(condition: Filter, find: _Search) -> models.Filter:
-    if isinstance(condition, AllOf):
-        known: list[models.Condition] = [_translated(part, find) for part in condition.parts if _has_terms(part)]
-        others = [part for part in condition.parts if not _has_terms(part)]
-        if others:
-            # Only the payloads of what satisfies the rest are read.
-            within = models.Filter(must=list(known)) if known else None
-            known.append(_among(find(AllOf(tuple(others)), within)))
-        return models.Filter(must=known)
-    if not _has_terms(condition):
-        return models.Filter(must=[_among(find(condition, None))])
-    if isinstance(condition, AnyOf):
-        return models.Filter(should=[_translated(part, find) for part in condition.parts])
-    return _in_own_terms(condition)
+class _Translation:
+    def __init__(self, fields: Sequence[pa.Field], collection: QdrantCollection) -> None:
+        self._fields = {field.name: field for field in fields}
+        self._collection = collection
+
+    def translated(self, condition: Filter) -> models.Filter:
+        if isinstance(condition, AllOf):
+            known: list[models.Condition] = [self.translated(part) for part in condition.parts if _has_terms(part)]
+            others = [part for part in condition.parts if not _has_terms(part)]
+            if others:
+                # Only the payloads of what satisfies the rest are read.
+                within = models.Filter(must=list(known)) if known else None
+                known.append(self._points_where(AllOf(tuple(others)), within))
+            return models.Filter(must=known)
+        if not _has_terms(condition):
+            return models.Filter(must=[self._points_where(condition, None)])
+        if isinstance(condition, AnyOf):
+            return models.Filter(should=[self.translated(part) for part in condition.parts])
+        return self._in_own_terms(condition)
+
+    def _in_own_terms(self, condition: Filter) -> models.Filter:
+        assert isinstance(condition, Comparison | Membership | NullCheck)  # noqa: S101 - others are taken apart above
+        key = condition.column if self._is_beside_metadata(condition.column) else metadata_key(condition.column)
+        is_empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
+        if isinstance(condition, NullCheck):
+            return models.Filter(must_not=[is_empty]) if condition.negated else models.Filter(must=[is_empty])
+        if isinstance(condition, Membership):
+            equal: list[models.Condition] = [_equal(key, value) for value in condition.values]
+            return models.Filter(must_not=[*equal, is_empty]) if condition.negated else models.Filter(should=equal)
+        if condition.operator == "=":
+            return models.Filter(must=[_equal(key, condition.value)])
+        if condition.operator == "!=":
+            return models.Filter(must_not=[_equal(key, condition.value), is_empty])
+        bounds: dict[Operator, str] = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
+        limits: dict[str, Any] = {bounds[condition.operator]: condition.value}
+        return models.Filter(must=[models.FieldCondition(key=key, range=models.Range(**limits))])
+
+    def _points_where(self, condition: Filter, within: models.Filter | None) -> models.HasIdCondition:
+        """The points of which a condition holds, among those that satisfy another one."""
+        columns = _columns(condition)
+        parts = {name if self._is_beside_metadata(name) else METADATA for name in columns}
+        points: list[str] = []
+        values: dict[str, list[Any]] = {name: [] for name in columns}
+        for record in self._collection.scroll(within, sorted(parts)):
+            payload = record.payload or {}
+            points.append(str(record.id))
+            for name, column in values.items():
+                described = payload if self._is_beside_metadata(name) else payload.get(METADATA) or {}
+                column.append(described.get(name))
+        rows = pa.table({name: pa.array(column, self._fields[name].type) for name, column in values.items()})
+        found = zip(points, rows_where(condition, rows), strict=True)
+        return models.HasIdCondition(has_id=[point for point, holds in found if holds])
+
+    def _is_beside_metadata(self, column: str) -> bool:
+        return column in _RECORD_NAMES or is_fact(self._fields[column])
 
 
 def _has_terms(condition: Filter) -> bool:
@@ -80,50 +114,11 @@ def _has_terms(condition: Filter) -> bool:
     return not isinstance(value, str) and not (isinstance(value, int) and abs(value) > _LARGEST_BOUND)
 
 
-def _in_own_terms(condition: Filter) -> models.Filter:
-    assert isinstance(condition, Comparison | Membership | NullCheck)  # noqa: S101 - all others are taken apart above
-    key = condition.column if condition.column in _RECORD_NAMES else metadata_key(condition.column)
-    is_empty = models.IsEmptyCondition(is_empty=models.PayloadField(key=key))
-    if isinstance(condition, NullCheck):
-        return models.Filter(must_not=[is_empty]) if condition.negated else models.Filter(must=[is_empty])
-    if isinstance(condition, Membership):
-        equal: list[models.Condition] = [_equal(key, value) for value in condition.values]
-        return models.Filter(must_not=[*equal, is_empty]) if condition.negated else models.Filter(should=equal)
-    if condition.operator == "=":
-        return models.Filter(must=[_equal(key, condition.value)])
-    if condition.operator == "!=":
-        return models.Filter(must_not=[_equal(key, condition.value), is_empty])
-    bounds: dict[Operator, str] = {"<": "lt", "<=": "lte", ">": "gt", ">=": "gte"}
-    limits: dict[str, Any] = {bounds[condition.operator]: condition.value}
-    return models.Filter(must=[models.FieldCondition(key=key, range=models.Range(**limits))])
-
-
 def _equal(key: str, value: FilterValue) -> models.FieldCondition:
     if not isinstance(value, float):
         return models.FieldCondition(key=key, match=models.MatchValue(value=value))
     # A match compares whole numbers only.
     return models.FieldCondition(key=key, range=models.Range(gte=value, lte=value))
-
-
-def _among(points: Sequence[str]) -> models.HasIdCondition:
-    return models.HasIdCondition(has_id=list(points))
-
-
-def _points_where(
-    condition: Filter, within: models.Filter | None, fields: Sequence[pa.Field], collection: QdrantCollection
-) -> list[str]:
-    """The points of which a condition holds, among those that satisfy another one."""
-    asked = [field for field in fields if field.name in _columns(condition)]
-    parts = {field.name if field.name in _RECORD_NAMES else METADATA for field in asked}
-    points: list[str] = []
-    values: dict[str, list[Any]] = {field.name: [] for field in asked}
-    for record in collection.scroll(within, sorted(parts)):
-        payload = record.payload or {}
-        points.append(str(record.id))
-        for name, column in values.items():
-            column.append((payload if name in _RECORD_NAMES else payload.get(METADATA) or {}).get(name))
-    rows = pa.table({field.name: pa.array(values[field.name], field.type) for field in asked})
-    return [point for point, holds in zip(points, rows_where(condition, rows), strict=True) if holds]
 
 
 def _columns(condition: Filter) -> set[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import uuid
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ def to_payload(video: IndexedVideo) -> dict[str, Any]:
         "timestamps": list(video.timestamps),
         "start": video.start,
         "end": video.end,
+        **asdict(video.facts),
         METADATA: metadata_to_payload(video.metadata),
     }
 

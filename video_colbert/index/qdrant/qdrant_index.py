@@ -15,7 +15,7 @@ from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
-from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
+from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.metadata_columns import filter_fields, new_metadata_fields
 from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, set_payload, upload_videos
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
@@ -169,6 +169,11 @@ class QdrantIndex(VideoIndex):
     def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
         with self._collection.operation():
             set_payload(self._collection, {video_id: {"copies": list(paths)} for video_id, paths in copies.items()})
+
+    @override
+    def set_facts(self, facts: Mapping[str, FileFacts]) -> None:
+        with self._collection.operation():
+            set_payload(self._collection, {video_id: asdict(of_file) for video_id, of_file in facts.items()})
 
     @override
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:

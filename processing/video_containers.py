@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
-from .video_sources import IMAGE_SUFFIXES, VideoDecodingError
+from .video_sources import IMAGE_SUFFIXES, PassingVideoError, VideoDecodingError
 
 # What may be opened, by FFmpeg's names: containers that people keep videos, pictures and sound in. Left out is what
 # opens other files or addresses (playlists, SDP, ffconcat, numbered images, spanned recordings), devices, and formats
@@ -70,7 +70,7 @@ class Deadline:
             VideoDecodingError: It has come.
         """
         if time.monotonic() > self._end:
-            raise VideoDecodingError(self._name, f"takes longer to decode than the limit of {self._seconds:g} s")
+            raise PassingVideoError(self._name, f"takes longer to decode than the limit of {self._seconds:g} s")
 
 
 class _FileView:
@@ -180,12 +180,12 @@ def readable_file(file: str | BinaryIO, name: str, max_pixels: int = DEFAULT_MAX
     try:
         from PIL import Image, ImageSequence
     except ImportError as error:
-        raise VideoDecodingError(name, "is an animated WebP, which needs Pillow: pip install pillow") from error
+        raise PassingVideoError(name, "is an animated WebP, which needs Pillow: pip install pillow") from error
     with decoding_errors(name), Image.open(file) as animation:
         frames_limit = max(_WEBP_FRAMES * max_pixels // (width * height), 1)
         count: int = getattr(animation, "n_frames", 1)
         if width * height > max_pixels or count > frames_limit:
-            raise VideoDecodingError(
+            raise PassingVideoError(
                 name,
                 f"is an animated WebP of {count} frames of {width}x{height}, more than max_pixels={max_pixels} allows",
             )
@@ -246,7 +246,7 @@ def main_video_stream(container: InputContainer, name: str, max_pixels: int = DE
         raise VideoDecodingError(name, "has a video stream of an unknown codec")
     width, height = stream.codec_context.width, stream.codec_context.height
     if width * height > max_pixels:
-        raise VideoDecodingError(
+        raise PassingVideoError(
             name, f"has frames of {width}x{height}, more than the limit of {max_pixels} pixels (max_pixels)"
         )
     # One thread attributes each error to its packet, and several workers do not fight for the cores.

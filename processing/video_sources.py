@@ -1,5 +1,6 @@
 """What a video may be given as, and how its bytes are reached."""
 
+import errno
 import io
 import os
 import re
@@ -25,6 +26,17 @@ _MEMORY_BYTES = 64 * 2**20
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
 
+# What the system says of a disk, of rights or of its own state, rather than of what a file holds.
+_PASSING_ERRORS = frozenset(
+    getattr(errno, name)
+    for name in (
+        *("EACCES", "EAGAIN", "EBUSY", "EDQUOT", "EIO", "EINTR", "EMFILE", "ENFILE", "ENODEV", "ENOENT", "ENOMEM"),
+        *("ENOSPC", "ENOTCONN", "ENOTDIR", "ENXIO", "EPERM", "EROFS", "ESTALE", "ETIMEDOUT"),
+    )
+    if hasattr(errno, name)
+)
+
+
 class VideoDecodingError(Exception):
     """A video cannot be decoded.
 
@@ -41,6 +53,28 @@ class VideoDecodingError(Exception):
 
     def __str__(self) -> str:
         return f"{self.source}: {self.reason}" if self.reason else self.source
+
+
+class PassingVideoError(VideoDecodingError):
+    """A video cannot be decoded for a reason that is not of its bytes.
+
+    Another time, or with other settings, the same bytes may decode.
+    """
+
+
+def may_pass(error: BaseException | None) -> bool:
+    """Whether an error, or one that led to it, is of the system or its settings rather than of a file's bytes.
+
+    Args:
+        error: The error; `None` is none.
+    """
+    while error is not None:
+        if isinstance(error, PassingVideoError | MemoryError | ImportError):
+            return True
+        if isinstance(error, OSError) and error.errno in _PASSING_ERRORS:
+            return True
+        error = error.__cause__
+    return False
 
 
 def source_name(source: VideoSource) -> str:
@@ -95,7 +129,7 @@ def open_source(source: VideoSource) -> Iterator[str | BinaryIO]:
             try:
                 download(source, cast(BinaryIO, file))
             except DownloadError as error:
-                raise VideoDecodingError(name, str(error)) from error
+                raise PassingVideoError(name, str(error)) from error
             yield cast(BinaryIO, file)
     elif isinstance(source, str) and source.startswith("hf://"):
         yield _hub_file(source)
@@ -137,8 +171,8 @@ def _local_file(path: str | os.PathLike[str], name: str) -> str:
         if not Path(path).is_file():
             scheme = _SCHEME.match(name)
             if scheme:
-                raise VideoDecodingError(name, f"addresses that begin with {scheme[0]} are not read")
-            raise VideoDecodingError(name, "there is no such file")
+                raise PassingVideoError(name, f"addresses that begin with {scheme[0]} are not read")
+            raise PassingVideoError(name, "there is no such file")
         if Path(path).stat().st_size == 0:
             raise VideoDecodingError(name, "is empty (0 bytes)")
     # A name with a null character is a ValueError.
@@ -234,4 +268,4 @@ def _hub_file(url: str) -> str:
     # The Hub's errors share no base class: OSError, ValueError and httpx errors among them.
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise VideoDecodingError(url, f"cannot be downloaded: {reason}") from error
+        raise PassingVideoError(url, f"cannot be downloaded: {reason}") from error

@@ -73,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="JSON lines or CSV with a column `video`; searches can filter by its other columns",
     )
+    parser.add_argument("--retry-bad", action="store_true", help="try again the files that an earlier run found bad")
     parser.add_argument(
         "--prune", action="store_true", help="remove videos from the index that are gone from the given folders"
     )
@@ -138,16 +139,27 @@ def run(arguments: argparse.Namespace) -> int:
             batch_size=arguments.batch_size,
             workers=arguments.workers,
             metadata=metadata,
+            folders=folders,
+            retry_bad=arguments.retry_bad,
             timeout=arguments.timeout,
         )
     else:
-        report = _index_on_ray(arguments, index.stored, files, metadata)
+        report = _index_on_ray(arguments, index.stored, files, folders, metadata)
     report.bad += unreadable
-    gone = prune_videos(index.stored, folders, prune_all=arguments.prune_all) if _prunes(arguments) else []
+    pruned: list[str] = []
+    if _prunes(arguments):
+        pruned = prune_videos(index.stored, folders, prune_all=arguments.prune_all)
+        report.gone = []
     if index.stored.needs_calibration:
         # Once here, rather than in every process that searches.
         index.calibrate()
-    write_result(_summary(report, len(gone), len(index), arguments.index))
+    write_result(_summary(report, len(pruned), len(index), arguments.index))
+    if report.duplicates:
+        write_result("\n".join(["Of the same content as another:", *report.duplicate_lines()]))
+    if report.gone:
+        write_notice(f"{len(report.gone)} gone; --prune removes them from the index.")
+    if report.known_bad:
+        write_notice(f"{len(report.known_bad)} known bad from an earlier run; --retry-bad tries them again.")
     if report.high_range:
         title = f"Of high dynamic range, taken as stored ({len(report.high_range)}; --tone-map maps them):"
         write_result("\n".join([title, *report.high_range_lines()]))
@@ -234,6 +246,7 @@ def _index_on_ray(
     arguments: argparse.Namespace,
     index: VideoIndex,
     files: list[str],
+    folders: list[Path],
     metadata: dict[str, Mapping[str, str | int | float | bool]],
 ) -> IndexingReport:
     from video_colbert.index.ingest.ray_indexing import RayEncoders, index_videos_on_ray
@@ -251,7 +264,15 @@ def _index_on_ray(
         batch_size=arguments.batch_size,
         timeout=arguments.timeout,
     )
-    return index_videos_on_ray(index, encoders, files, address=arguments.ray, metadata=metadata)
+    return index_videos_on_ray(
+        index,
+        encoders,
+        files,
+        address=arguments.ray,
+        metadata=metadata,
+        folders=list(map(str, folders)),
+        retry_bad=arguments.retry_bad,
+    )
 
 
 def _seconds(text: str) -> float:

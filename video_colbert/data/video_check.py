@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import functools
 import logging
 from collections.abc import Callable
@@ -10,21 +9,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from video_colbert.processing import VideoDecodingError, decode_video
+from video_colbert.processing.video_sources import may_pass
 
 from .shown_frames import ShownFrames
 from .video_copies import Reencoding, write_copy
 
 logger = logging.getLogger(__name__)
-
-# What the system says of a disk, of rights or of its own state, rather than of what a file holds.
-_PASSING_ERRORS = frozenset(
-    getattr(errno, name)
-    for name in (
-        *("EACCES", "EAGAIN", "EBUSY", "EDQUOT", "EIO", "EINTR", "EMFILE", "ENFILE", "ENODEV", "ENOENT", "ENOMEM"),
-        *("ENOSPC", "ENOTCONN", "ENOTDIR", "ENXIO", "EPERM", "EROFS", "ESTALE", "ETIMEDOUT"),
-    )
-    if hasattr(errno, name)
-)
 
 
 @dataclass(frozen=True)
@@ -118,7 +108,7 @@ def examine_video(video: VideoFile, root: Path, reencoding: Reencoding | None = 
     # Whatever a decoder makes of one file, the others are examined.
     except Exception as error:
         logger.debug("%s cannot be used", path, exc_info=True)
-        return replace(record, error=_reason(error), may_pass=_may_pass(error))
+        return replace(record, error=_reason(error), may_pass=may_pass(error))
     if video.target is not None and reencoding is not None:
         try:
             write_copy(path, video.target, reencoding, duration)
@@ -144,15 +134,6 @@ def _reason(error: Exception) -> str:
     if isinstance(error, OSError):
         return error.strerror or str(error)
     return f"{type(error).__name__}: {error}"
-
-
-def _may_pass(error: BaseException | None) -> bool:
-    """Whether an error, or one that led to it, is of the system rather than of the file's bytes."""
-    while error is not None:
-        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno in _PASSING_ERRORS):
-            return True
-        error = error.__cause__
-    return False
 
 
 def _decode_all(path: Path) -> tuple[int, tuple[int, int], str]:

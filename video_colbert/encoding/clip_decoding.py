@@ -13,7 +13,7 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import BadVideo, VideoClip
 from video_colbert.processing import OpenVideoFile, VideoColBERTVideoProcessor, VideoDecodingError
-from video_colbert.processing.video_sources import source_name
+from video_colbert.processing.video_sources import may_pass, source_name
 
 logger = logging.getLogger(__name__)
 
@@ -86,11 +86,11 @@ class ClipDecoder:
             )
             pixels = torch.from_numpy(video.frames)
         except VideoDecodingError as error:
-            return BadVideo(name, error.reason)
+            return BadVideo(name, error.reason, is_lasting=not may_pass(error))
         # A file from anywhere must not end a run of a million others, whatever a decoder makes of it.
         except Exception as error:
             logger.debug("unexpected error while decoding %s", name, exc_info=True)
-            return BadVideo(name, f"{type(error).__name__}: {error}")
+            return BadVideo(name, f"{type(error).__name__}: {error}", is_lasting=not may_pass(error))
         if self.max_frames is not None and len(pixels) > self.max_frames:
             return BadVideo(
                 name, f"{len(pixels)} frames were sampled, but the model has positions for {self.max_frames}"

@@ -16,9 +16,10 @@ import torch
 
 from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, VideoClip
-from video_colbert.encoding.media_files import FileState, open_media, read_state
+from video_colbert.encoding.media_files import FileState, open_media, read_state, state_of_empty
 from video_colbert.encoding.shared_memory import SharedSlots
 from video_colbert.processing import OpenVideoFile, VideoDecodingError
+from video_colbert.processing.video_sources import may_pass
 
 logger = logging.getLogger(__name__)
 
@@ -115,6 +116,8 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
     try:
         if isinstance(question, ReadDigest):
             files.forget(source)
+            if (empty := state_of_empty(source)) is not None:
+                return empty
             state = read_state(source, files.file(source))
             return replace(state, frame_size=_frame_size(files, source)) if question.with_frame_size else state
         if isinstance(question, ReadDuration):
@@ -122,13 +125,14 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
         reads_open_videos = decoder.video_processor.backend == "pyav"
         decoded = decoder.decode(question.clip, (files.video if reads_open_videos else files.file)(source))
     except VideoDecodingError as error:
-        return BadVideo(source, error.reason)
+        return BadVideo(source, error.reason, is_lasting=not may_pass(error))
     except OSError as error:
-        return BadVideo(source, f"cannot be read: {error.strerror or error}")
+        return BadVideo(source, f"cannot be read: {error.strerror or error}", is_lasting=not may_pass(error))
     # A file from anywhere must not end a run of a million others, whatever a reader makes of it.
     except Exception as error:
         logger.debug("unexpected error while reading %s", source, exc_info=True)
-        return BadVideo(source, f"cannot be read: {type(error).__name__}: {error}")
+        reason = f"cannot be read: {type(error).__name__}: {error}"
+        return BadVideo(source, reason, is_lasting=not may_pass(error))
     if isinstance(decoded, BadVideo):
         return decoded
     shape, fits = tuple(decoded.pixels.shape), decoded.pixels.numel() <= slots.slot_bytes

@@ -68,10 +68,12 @@ class BadVideo:
     Attributes:
         source: its path or URL.
         reason: what is wrong with it.
+        is_lasting: whether its bytes are responsible, so that another run with the same settings finds the same.
     """
 
     source: str
     reason: str
+    is_lasting: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)

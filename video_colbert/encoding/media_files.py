@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from video_colbert.processing import VideoDecodingError
-from video_colbert.processing.video_sources import open_source
+from video_colbert.processing.video_sources import PassingVideoError, open_source
 
 # Of an object store the name says where: what pyarrow's file systems open.
 _OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "hdfs://")
@@ -95,6 +95,17 @@ class FileState:
     frame_size: tuple[int, int] | None = None
 
 
+def state_of_empty(source: str) -> FileState | None:
+    """What a local file without a byte is, which `open_media` refuses; None of any other."""
+    try:
+        found = None if is_remote(source) else Path(source).stat()
+    except (OSError, ValueError):
+        return None
+    if found is None or found.st_size or not stat.S_ISREG(found.st_mode):
+        return None
+    return FileState(hashlib.sha256().hexdigest(), 0, found.st_mtime)
+
+
 def read_state(source: str, file: str | BinaryIO) -> FileState:
     """Reads all of a file.
 
@@ -138,7 +149,7 @@ def open_media(source: str) -> Iterator[str | BinaryIO]:
     # OSError and ArrowException from stores, and ValueError, TypeError and more for odd addresses.
     except Exception as error:
         reason = str(error).strip().split("\n")[0] or type(error).__name__
-        raise VideoDecodingError(source, f"cannot be read: {reason}") from error
+        raise PassingVideoError(source, f"cannot be read: {reason}") from error
     with opened:
         yield cast(BinaryIO, opened)
 

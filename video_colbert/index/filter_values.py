@@ -22,6 +22,7 @@ from video_colbert.index.filters import (
     NullCheck,
     TextMatch,
 )
+from video_colbert.index.folder_paths import inside_folders, working_folder
 from video_colbert.index.indexed_video import is_time
 
 # Longer patterns than anybody writes.
@@ -30,8 +31,8 @@ _MAX_PATTERN = 1000
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
-def resolve_filter(condition: Filter, fields: Sequence[pa.Field]) -> Filter:
-    """The same condition with values of their columns' types, ready for a store to translate.
+def resolve_filter(condition: Filter, fields: Sequence[pa.Field], folders: Sequence[str] = ()) -> Filter:
+    """The same condition with values of their columns' types, ready for a store to answer.
 
     Whole numbers are compared exactly: `year >= 2019.5` becomes `year >= 2020`, and `year = 2019.5` becomes a
     condition that no video satisfies.
@@ -39,13 +40,18 @@ def resolve_filter(condition: Filter, fields: Sequence[pa.Field]) -> Filter:
     Args:
         condition: what to resolve.
         fields: the columns that can be asked for.
+        folders: where paths that are not absolute are looked for, beside the working directory.
 
     Raises:
         FilterError: a column is not there, which names those that are; or a value is of another type, or nothing that
             could be compared with.
     """
+    return _resolved(inside_folders(condition, [*folders, *working_folder()]), fields)
+
+
+def _resolved(condition: Filter, fields: Sequence[pa.Field]) -> Filter:
     if isinstance(condition, AllOf | AnyOf):
-        return replace(condition, parts=tuple(resolve_filter(part, fields) for part in condition.parts))
+        return replace(condition, parts=tuple(_resolved(part, fields) for part in condition.parts))
     types = {field.name: field.type for field in fields}
     times = {field.name for field in fields if is_time(field)}
     if condition.column not in types:

@@ -19,7 +19,9 @@ that is not a number (NaN) is no value. Negations are resolved while parsing, `n
 The columns are those of the metadata, and of every video: `path`, `duration` and, of a window, `start` and `end` in
 seconds; `size` of the file in bytes, `width` and `height` of its frames, and when it was `modified`. A time is
 compared with a text as of ISO 8601, '2026-11-27' or '2026-11-27T10:00', in local time if it names no other; a day
-means its first moment.
+means its first moment. A `path` that is not absolute is looked for in the folders that were indexed and in the
+working directory, so that `path startswith 'holiday/'` means what is below `holiday` in any of them; only an order
+(`path < 'b'`) is one of whole paths.
 """
 
 from __future__ import annotations

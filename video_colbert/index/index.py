@@ -134,6 +134,7 @@ class Index:
         metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
         batch_size: int = 8,
         workers: int | None = None,
+        retry_bad: bool = False,
         timeout: float = DEFAULT_TIMEOUT_SECONDS,
     ) -> IndexingReport:
         """Adds videos; run again, it adds what is new or changed.
@@ -144,10 +145,12 @@ class Index:
                 can filter by.
             batch_size: clips that go through the model together, at most.
             workers: decoding processes; by default one for each core.
+            retry_bad: whether to try again what an earlier run found bad.
             timeout: seconds after which a file that is read or decoded is given up and reported as bad.
 
         Returns:
-            What became of each file. Bad files are listed there with the reason, and never stop the others.
+            What became of each file. Bad files are listed there with the reason, and never stop the others; those
+            whose bytes are responsible are not decoded again by a later run.
 
         Raises:
             FileNotFoundError: a file or folder is missing, or there is no video in the folders.
@@ -163,15 +166,23 @@ class Index:
         local = [source for source in sources if not is_remote(source)]
         found = find_video_files(local) if local or not urls else FoundFiles([])
         files = [*map(str, found.files), *urls]
+        folders = [source for source in local if Path(source).is_dir()]
         described: Mapping[str, Mapping[str, MetadataValue]] = {}
         if metadata is not None:
             columns = tuple(dict.fromkeys(name for values in metadata.values() for name in values))
-            folders = [Path.cwd(), *(Path(source) for source in local if Path(source).is_dir())]
-            described, absent = match_metadata(VideoMetadata(metadata, columns), files, folders)
+            described, absent = match_metadata(VideoMetadata(metadata, columns), files, [Path.cwd(), *folders])
             if absent:
                 raise MetadataError(f"metadata names {', '.join(absent)}, not among the videos; name files as given")
         report = index_videos(
-            self.stored, encoder, files, batch_size=batch_size, workers=workers, metadata=described, timeout=timeout
+            self.stored,
+            encoder,
+            files,
+            batch_size=batch_size,
+            workers=workers,
+            metadata=described,
+            folders=folders,
+            retry_bad=retry_bad,
+            timeout=timeout,
         )
         report.bad += found.bad_folders()
         report.left_out = found.passed_over()

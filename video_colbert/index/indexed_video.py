@@ -184,6 +184,25 @@ def copies_to_arrow(copies: Mapping[str, Sequence[str]]) -> pa.Table:
     return pa.table([list(copies), [list(paths) for paths in copies.values()]], schema=schema)
 
 
+def facts_to_arrow(
+    facts: Mapping[str, FileFacts], videos: Sequence[IndexedVideo], fields: Sequence[pa.Field]
+) -> pa.Table:
+    """One row for each video whose facts change, with its id and some of `FACT_FIELDS`.
+
+    Args:
+        facts: the new ones by id.
+        videos: what is stored.
+        fields: the columns that an index has, or is to have.
+    """
+    names = [column.name for column in fields]
+    changed = {
+        video.id: {name: getattr(facts[video.id], name) for name in names}
+        for video in videos
+        if video.id in facts and any(getattr(facts[video.id], name) != getattr(video.facts, name) for name in names)
+    }
+    return values_to_arrow(changed, fields)
+
+
 def values_to_arrow(values: Mapping[str, Mapping[str, MetadataValue | None]], among: Sequence[pa.Field]) -> pa.Table:
     """One row a video with its id and those of some columns that any of them has a value of; what is None is null.
 

@@ -10,6 +10,7 @@ from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import ModelMismatchError
 from video_colbert.index.filters import Filter
+from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.windows import WindowSettings
@@ -82,6 +83,19 @@ class VideoIndex(Protocol):
 
         Raises:
             IndexStoreError: as `add`.
+        """
+        ...
+
+    @property
+    def notes(self) -> IndexNotes:
+        """What the index notes of what was indexed into it, as of the latest commit."""
+        ...
+
+    def set_notes(self, notes: IndexNotes) -> None:
+        """Notes what was indexed into it, in place of what is noted.
+
+        Raises:
+            IndexStoreError: the index cannot be written or reached.
         """
         ...
 

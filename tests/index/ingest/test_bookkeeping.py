@@ -24,6 +24,7 @@ from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.media_files import FileState
 from video_colbert.encoding.task_queue import Task
 from video_colbert.index import IndexedVideo, WindowSettings, index_videos, prune_videos, video_windows
+from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.ingest.events import IngestEvent
 
@@ -85,7 +86,7 @@ class MadeEncoder:
         if isinstance(task, ReadDuration):
             return float(content[0])
         if not is_good(content):
-            return BadVideo(str(path), "does not decode")
+            return BadVideo(str(path), "does not decode", is_lasting=True)
         _, encoded = make_video("any.mp4")
         return dataclasses.replace(encoded, clip=task, duration=float(content[0]), frame_size=(len(content), 9))
 
@@ -97,6 +98,7 @@ class IndexInMemory:
 
     def __init__(self, windows: WindowSettings | None) -> None:
         self.windows = windows
+        self.notes = IndexNotes()
         self.by_id: dict[str, IndexedVideo] = {}
 
     @property
@@ -119,6 +121,9 @@ class IndexInMemory:
     def set_copies(self, copies: Mapping[str, Sequence[str]]) -> None:
         for video_id, paths in copies.items():
             self.by_id[video_id] = dataclasses.replace(self.by_id[video_id], copies=tuple(paths))
+
+    def set_notes(self, notes: IndexNotes) -> None:
+        self.notes = notes
 
     def set_facts(self, facts: Mapping[str, FileFacts]) -> None:
         for video_id, of_file in facts.items():
@@ -175,9 +180,9 @@ class FilesAndIndex(RuleBasedStateMachine):
     def remove(self, name: str) -> None:
         self.path(name).unlink(missing_ok=True)
 
-    @rule(given=st.lists(names, min_size=1, unique=True))
-    def index_some(self, given: list[str]) -> None:
-        self.run_index([str(self.path(name)) for name in given])
+    @rule(given=st.lists(names, min_size=1, unique=True), retry_bad=st.booleans())
+    def index_some(self, given: list[str], retry_bad: bool) -> None:
+        self.run_index([str(self.path(name)) for name in given], retry_bad=retry_bad)
 
     @rule()
     def index_what_there_is(self) -> None:
@@ -195,10 +200,11 @@ class FilesAndIndex(RuleBasedStateMachine):
             if Path(video.path).is_relative_to(self.folder / folder)
         )
 
-    def run_index(self, paths: list[str]) -> None:
+    def run_index(self, paths: list[str], *, retry_bad: bool = False) -> None:
         encoder = SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(interaction="mean_max_sim")))
+        remembered = {bad.digest for bad in self.index.notes.bad_files}
         with mock.patch("video_colbert.index.ingest.indexing.BulkEncoder", MadeEncoder):
-            report = index_videos(self.index, [encoder], paths)  # type: ignore[arg-type, list-item]
+            report = index_videos(self.index, [encoder], paths, retry_bad=retry_bad)  # type: ignore[arg-type, list-item]
         files = self.files()
         for path in paths:
             if path in files:
@@ -206,9 +212,23 @@ class FilesAndIndex(RuleBasedStateMachine):
             self.check_given(path, files.get(path))
         # Each file is told of once, but one that moved may also have further windows encoded.
         bad = {video.source.split(" [")[0] for video in report.bad}
-        told = [*report.present, *report.duplicates, *bad, *{*report.added, *(p for p in report.moved if p in paths)}]
+        left = {video.source for video in report.known_bad}
+        told = [
+            *(*report.present, *report.duplicates, *bad, *left),
+            *{*report.added, *(path for path in report.moved if path in paths)},
+        ]
         assert sorted(told) == sorted(paths)
-        assert bad == {path for path in paths if path not in files or not is_good(files[path])}
+        assert bad | left == {path for path in paths if path not in files or not is_good(files[path])}
+        assert left == {
+            path for path in paths if path in files and not retry_bad and digest_of(files[path]) in remembered
+        }
+        assert all(files[path] == files[original] for path, original in report.duplicates.items())
+        # What a given file holds that is bad is remembered, and nothing that no file holds.
+        held = {digest_of(content) for content in files.values() if not is_good(content)}
+        noted = {bad.digest for bad in self.index.notes.bad_files}
+        assert {digest_of(files[path]) for path in paths if path in files and not is_good(files[path])} <= noted
+        assert noted <= held | remembered
+        assert all(bad.path in files for bad in self.index.notes.bad_files)
 
     def check_given(self, path: str, content: str | None) -> None:
         """Nothing is found under a given file's path but what it holds, cut as the index says."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo
+from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.windows import Window
 
@@ -57,9 +58,15 @@ class Moved:
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A file with the same content as another one that is in the index or goes into it."""
+    """A file with the same content as another one that is in the index or goes into it.
+
+    Attributes:
+        file: the file.
+        original: path of the other one.
+    """
 
     file: FileContent
+    original: str
 
 
 @dataclass(frozen=True)
@@ -75,4 +82,26 @@ class Bad:
     video: BadVideo
 
 
-IngestEvent: TypeAlias = Encoded | Present | Moved | Duplicate | Bad
+@dataclass(frozen=True)
+class StaysBad:
+    """A content that another run would find as bad as this one: what is worth remembering of it."""
+
+    file: BadFile
+
+
+@dataclass(frozen=True)
+class KnownBad:
+    """A file, or windows of it, that an earlier run found bad and that was left; what is stored of the file stays.
+
+    Attributes:
+        path: the file's path or URL.
+        digest: of its content.
+        video: what is wrong.
+    """
+
+    path: str
+    digest: str
+    video: BadVideo
+
+
+IngestEvent: TypeAlias = Encoded | Present | Moved | Duplicate | Bad | StaysBad | KnownBad

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.media_files import public_name
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
-from video_colbert.index.ingest.plan import IngestPlan, stored_contents
+from video_colbert.index.ingest.bad_memory import BadMemory
+from video_colbert.index.ingest.plan import IngestPlan
+from video_colbert.index.ingest.pruning import absolute_folders, find_gone
 from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
+from video_colbert.index.ingest.stored_content import stored_contents
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.search.scoring import check_interaction
 from video_colbert.index.video_index import VideoIndex
@@ -26,6 +30,8 @@ def index_videos(
     batch_size: int = 8,
     workers: int | None = None,
     metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
+    folders: Sequence[str | os.PathLike[str]] = (),
+    retry_bad: bool = False,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
 ) -> IndexingReport:
@@ -33,7 +39,8 @@ def index_videos(
 
     Files are told apart by content, so running again on a folder encodes only what is new or changed. What was
     encoded is written from time to time, and when the run is interrupted. The index says how videos are cut and how
-    many frames are sampled.
+    many frames are sampled. Contents that do not decode are noted in it and not tried again, unless that may come of
+    the machine or of settings rather than of their bytes.
 
     Args:
         index: an index made with the encoder's model.
@@ -43,6 +50,8 @@ def index_videos(
         workers: decoding processes; by default one for each core.
         metadata: by file, values by column for searches to filter by; also set where a file is in the index
             already, and there a column of which it has no value is emptied. Other files' metadata is left.
+        folders: where the files were looked for; the index notes them, and the report names what is gone from them.
+        retry_bad: whether to try again what an earlier run found bad.
         timeout: seconds after which a file that is read or decoded is given up and reported as bad.
         seconds_between_writes: how long encoded videos may wait to be written.
 
@@ -66,7 +75,9 @@ def index_videos(
     index.check_metadata(metadata.values())
     paths = [os.fspath(file) for file in files]
     names = list(dict.fromkeys(map(public_name, paths)))
-    plan = IngestPlan(paths, stored_contents(check_cut(index)), index.windows)
+    memory = BadMemory(index.notes.bad_files)
+    known_bad = {} if retry_bad else memory.files
+    plan = IngestPlan(paths, stored_contents(check_cut(index)), index.windows, known_bad)
     report = ReportBuilder()
     with (
         BulkEncoder(
@@ -79,15 +90,33 @@ def index_videos(
                 for event in bulk.run(plan):
                     writer.take(event)
                     report.take(event)
+                    memory.take(event)
                     progress.update(plan.files_done - progress.n)
         except BaseException:
             # On Ctrl-C and on errors too: what was encoded is kept.
             for event in bulk.stop(plan):
                 writer.take(event)
+                memory.take(event)
             writer.flush()
+            note_run(index, folders, memory)
             raise
         described, replaced = writer.finish()
-    return report.finish(names, described=described, replaced=replaced)
+    note_run(index, folders, memory)
+    gone = find_gone(index, folders, present=names)
+    return report.finish(names, described=described, replaced=replaced, gone=gone)
+
+
+def note_run(index: VideoIndex, folders: Iterable[str | os.PathLike[str]], memory: BadMemory) -> None:
+    """Notes in an index what folders were indexed and which contents turned out to be bad.
+
+    Raises:
+        IndexStoreError: the index cannot be written.
+    """
+    noted = index.notes
+    notes = noted.with_folders(map(str, absolute_folders(folders)))
+    notes = replace(notes, bad_files=memory.remaining())
+    if notes != noted:
+        index.set_notes(notes)
 
 
 def check_cut(index: VideoIndex) -> tuple[IndexedVideo, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import replace
 from pathlib import Path
 
 from video_colbert.dataset_builders.video_files import is_unicode
@@ -13,55 +13,23 @@ from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.media_files import FileState, is_remote, public_name
 from video_colbert.encoding.task_queue import Task
-from video_colbert.index.indexed_video import FileFacts, IndexedVideo
-from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, FileContent, IngestEvent, Moved, Present
+from video_colbert.index.index_notes import BadFile
+from video_colbert.index.indexed_video import FileFacts
+from video_colbert.index.ingest.bad_memory import KnownBadFiles
+from video_colbert.index.ingest.events import (
+    Bad,
+    Duplicate,
+    Encoded,
+    FileContent,
+    IngestEvent,
+    Moved,
+    Present,
+    StaysBad,
+)
+from video_colbert.index.ingest.file_in_work import FileInWork
+from video_colbert.index.ingest.stored_content import StoredContent
 from video_colbert.index.windows import TooManyWindowsError, Window, WindowSettings, video_windows
 from video_colbert.processing.video_sources import source_name
-
-
-@dataclass
-class StoredContent:
-    """What an index holds of one content.
-
-    Attributes:
-        path: the file that stands for it.
-        duration: of the video, in seconds.
-        copies: other files that had the same content when they were last read.
-        has_frame_size: whether the size of its frames is known.
-        ids: by window.
-    """
-
-    path: str
-    duration: float
-    copies: tuple[str, ...] = ()
-    has_frame_size: bool = True
-    ids: dict[Window, str] = field(default_factory=dict)
-
-
-def stored_contents(videos: Iterable[IndexedVideo]) -> dict[str, StoredContent]:
-    """What an index holds, by digest.
-
-    Args:
-        videos: the index's videos and windows.
-    """
-    contents: dict[str, StoredContent] = {}
-    for video in videos:
-        has_frame_size = video.facts.width is not None
-        stored = contents.setdefault(
-            video.digest, StoredContent(video.path, video.duration, video.copies, has_frame_size)
-        )
-        stored.ids[video.start, video.end] = video.id
-    return contents
-
-
-@dataclass
-class _FileInWork:
-    """A file whose windows are being decoded and encoded."""
-
-    content: FileContent
-    remaining: int
-    bad: BadVideo | None = None
-    has_good: bool = False
 
 
 class IngestPlan(EncodingPlan[IngestEvent]):
@@ -76,17 +44,23 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         files: paths or URLs; a signed URL is known by its public name, and read where it was given.
         stored: what the index holds, as of `stored_contents`.
         windows: how long videos are cut; None for not at all.
+        known_bad: by digest, what is not to be tried again.
 
     Attributes:
         files_done: how many of the files are dealt with.
     """
 
     def __init__(
-        self, files: Sequence[str], stored: Mapping[str, StoredContent], windows: WindowSettings | None
+        self,
+        files: Sequence[str],
+        stored: Mapping[str, StoredContent],
+        windows: WindowSettings | None,
+        known_bad: Mapping[str, BadFile] | None = None,
     ) -> None:
         self.files_done = 0
         self._stored = stored
         self._settings = windows
+        self._known_bad = KnownBadFiles(known_bad or {})
         self._addresses = {public_name(file): file for file in files}
         names = list(self._addresses)
         self._given = frozenset(names)
@@ -110,7 +84,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         self._waiting_for: dict[str, list[str]] = {}
         # The file that stands for a content.
         self._owners: dict[str, str] = {}
-        self._in_work: dict[str, _FileInWork] = {}
+        self._in_work: dict[str, FileInWork] = {}
         # Further files of each content that is being encoded, or of which nothing could be.
         self._duplicates: dict[str, list[str]] = {}
         self._bad_contents: dict[str, BadVideo] = {}
@@ -127,10 +101,11 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         source = source_name(task.source)
         path = public_name(source)
         if isinstance(outcome, BadVideo):
-            outcome = BadVideo(outcome.source.replace(source, path), outcome.reason.replace(source, path))
+            shown = {"source": outcome.source.replace(source, path), "reason": outcome.reason.replace(source, path)}
+            outcome = replace(outcome, **shown)
         if isinstance(task, VideoClip):
             if isinstance(outcome, EncodedVideo | BadVideo):
-                yield from self._take_clip(path, outcome)
+                yield from self._take_clip(path, (task.start, task.end), outcome)
         elif isinstance(task, ReadDuration):
             if isinstance(outcome, float | BadVideo):
                 yield from self._take_duration(path, outcome)
@@ -185,6 +160,10 @@ class IngestPlan(EncodingPlan[IngestEvent]):
     def _decide(self, path: str, digest: str) -> Iterator[Task | IngestEvent]:
         """Says what is to be done with a file that was read."""
         stored, owner = self._stored.get(digest), self._owners.get(digest)
+        if stored is None and (known_bad := self._known_bad.as_a_whole(path, digest)) is not None:
+            self.files_done += 1
+            yield known_bad
+            return
         if owner is None and stored is not None and stored.path != path:
             still_holds = self._still_holds(stored.path, digest)
             if still_holds is None:
@@ -222,21 +201,23 @@ class IngestPlan(EncodingPlan[IngestEvent]):
 
     def _complete(self, path: str, digest: str, stored: StoredContent) -> Iterator[Task | IngestEvent]:
         """Leaves what is stored of a file, and encodes the windows that are not."""
-        windows = self._windows(stored.duration)
-        if isinstance(windows, str):
-            yield self._end_bad(path, BadVideo(path, windows))
+        windows = self._windows(path, stored.duration)
+        if isinstance(windows, BadVideo):
+            yield self._end_bad(path, windows)
             return
         content = self._content(path, digest, windows)
         if stored.path != path:
             yield Moved(content, tuple(stored.ids.values()))
         missing = [window for window in windows if window not in stored.ids]
-        if missing:
+        if any(window not in self._known_bad.windows(digest) for window in missing):
             self._duplicates[digest] = []
             yield from self._encode(content, missing, has_good=len(missing) < len(windows))
             return
         self.files_done += 1
         if stored.path == path:
             yield Present(content)
+        if missing:
+            yield self._known_bad.in_windows(content)
 
     def _begin(self, path: str, digest: str) -> Iterator[Task | IngestEvent]:
         """Encodes a file of which nothing is stored."""
@@ -248,33 +229,34 @@ class IngestPlan(EncodingPlan[IngestEvent]):
 
     def _take_duration(self, path: str, outcome: float | BadVideo) -> Iterator[Task | IngestEvent]:
         digest = self._digests[path] or ""
-        windows = outcome if isinstance(outcome, BadVideo) else self._windows(outcome)
+        windows = outcome if isinstance(outcome, BadVideo) else self._windows(path, outcome)
         if isinstance(windows, tuple):
             yield from self._encode(self._content(path, digest, windows), windows)
             return
-        bad = windows if isinstance(windows, BadVideo) else BadVideo(path, windows)
-        yield self._end_bad(path, bad)
-        yield from self._settle(digest, bad)
+        yield self._end_bad(path, windows)
+        if windows.is_lasting:
+            yield StaysBad(BadFile(digest, path, windows.reason))
+        yield from self._settle(digest, windows)
 
     def _encode(
         self, content: FileContent, windows: Iterable[Window], *, has_good: bool = False
     ) -> Iterator[Task | IngestEvent]:
-        clips = [VideoClip(self._address(content.path), start, end) for start, end in windows]
-        self._in_work[content.path] = _FileInWork(content, len(clips), has_good=has_good)
+        known_bad = self._known_bad.windows(content.digest)
+        if known_bad:
+            yield self._known_bad.in_windows(content)
+        clips = [VideoClip(self._address(content.path), *window) for window in windows if window not in known_bad]
+        self._in_work[content.path] = FileInWork(content, len(clips), has_good)
         yield from clips
 
-    def _take_clip(self, path: str, outcome: EncodedVideo | BadVideo) -> Iterator[IngestEvent]:
+    def _take_clip(self, path: str, window: Window, outcome: EncodedVideo | BadVideo) -> Iterator[IngestEvent]:
         work = self._in_work[path]
-        work.remaining -= 1
-        if isinstance(outcome, BadVideo):
-            work.bad = outcome
-            yield Bad(path, outcome)
-        else:
-            work.has_good = True
-            yield Encoded(work.content, outcome)
+        work.take(window, outcome)
+        yield Bad(path, outcome) if isinstance(outcome, BadVideo) else Encoded(work.content, outcome)
         if not work.remaining:
             del self._in_work[path]
             self.files_done += 1
+            if (stays_bad := work.to_remember()) is not None:
+                yield StaysBad(stays_bad)
             yield from self._settle(work.content.digest, None if work.has_good else work.bad)
 
     def _leave_to_owner(self, path: str, digest: str) -> Iterator[IngestEvent]:
@@ -294,7 +276,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         if digest in self._bad_contents:
             return self._end_bad(path, BadVideo(path, self._bad_contents[digest].reason))
         self.files_done += 1
-        return Duplicate(self._content(path, digest))
+        return Duplicate(self._content(path, digest), self._owners[digest])
 
     def _end_bad(self, path: str, video: BadVideo) -> Bad:
         self.files_done += 1
@@ -310,12 +292,12 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         """Where a file is read: its path, or the URL that it was given by."""
         return self._addresses.get(path, path)
 
-    def _windows(self, duration: float) -> tuple[Window, ...] | str:
+    def _windows(self, path: str, duration: float) -> tuple[Window, ...] | BadVideo:
         """The windows of a video, or why it is not cut."""
         try:
             return tuple(video_windows(duration, self._settings))
         except TooManyWindowsError as error:
-            return str(error)
+            return BadVideo(path, str(error), is_lasting=True)
 
     def _still_holds(self, path: str, digest: str) -> bool | None:
         """Whether a file has this content; None where it would have to be read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from video_colbert.encoding.media_files import content_digest, is_gone, is_remote
@@ -36,14 +36,13 @@ def prune_videos(
         IndexStoreError: without `prune_all`, a folder is there and none of the files that the index knows in it; or
             the index cannot be written.
     """
-    roots = [Path(os.path.normpath(Path(folder).absolute())) for folder in folders]
+    roots = absolute_folders(folders)
     for root in roots:
         if not root.exists():
             raise FileNotFoundError(f"there is no folder {root}; nothing of it is removed from the index")
     of_paths: dict[str, list[IndexedVideo]] = defaultdict(list)
-    for video in index.videos:
-        if not is_remote(video.path) and any(Path(video.path).is_relative_to(root) for root in roots):
-            of_paths[video.path].append(video)
+    for video in _videos_below(index, roots):
+        of_paths[video.path].append(video)
     gone = [path for path in of_paths if is_gone(path)]
     if not prune_all:
         _check_folders(roots, of_paths, set(gone))
@@ -62,6 +61,32 @@ def prune_videos(
     index.set_copies(copies)
     index.remove([video_id for ids in removed.values() for video_id in ids])
     return sorted(removed)
+
+
+def find_gone(
+    index: VideoIndex, folders: Iterable[str | os.PathLike[str]], *, present: Iterable[str] = ()
+) -> list[str]:
+    """The files below some folders that an index holds and that are no longer there, sorted.
+
+    Args:
+        index: the index.
+        folders: absolute, or from the working directory.
+        present: files that are known to be there.
+    """
+    paths = {video.path for video in _videos_below(index, absolute_folders(folders))}
+    return sorted(filter(is_gone, paths - set(present)))
+
+
+def absolute_folders(folders: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """Folders as the paths of an index name them; links are kept."""
+    return [Path(os.path.normpath(Path(folder).absolute())) for folder in folders]
+
+
+def _videos_below(index: VideoIndex, roots: Sequence[Path]) -> Iterator[IndexedVideo]:
+    if roots:
+        for video in index.videos:
+            if not is_remote(video.path) and any(Path(video.path).is_relative_to(root) for root in roots):
+                yield video
 
 
 def _check_folders(roots: Sequence[Path], known: Iterable[str], gone: set[str]) -> None:

@@ -19,11 +19,15 @@ from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.media_files import public_name
 from video_colbert.encoding.pretrained import DType, ModelReference
 from video_colbert.errors import MissingExtraError, ModelMismatchError
+from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import MetadataValue
+from video_colbert.index.ingest.bad_memory import BadMemory
 from video_colbert.index.ingest.events import Duplicate, Encoded, FileContent, IngestEvent
-from video_colbert.index.ingest.indexing import check_cut
-from video_colbert.index.ingest.plan import IngestPlan, StoredContent, stored_contents
+from video_colbert.index.ingest.indexing import check_cut, note_run
+from video_colbert.index.ingest.plan import IngestPlan
+from video_colbert.index.ingest.pruning import find_gone
 from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
+from video_colbert.index.ingest.stored_content import StoredContent, stored_contents
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings
@@ -64,6 +68,8 @@ def index_videos_on_ray(
     *,
     address: str | None = None,
     metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
+    folders: Sequence[str] = (),
+    retry_bad: bool = False,
     files_at_a_time: int = _FILES_AT_A_TIME,
     seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
 ) -> IndexingReport:
@@ -78,6 +84,8 @@ def index_videos_on_ray(
         files: URLs, or paths that mean the same file on every machine.
         address: of the cluster, such as "auto"; None to use the connection there is, or to start Ray here.
         metadata: as of `index_videos`.
+        folders: likewise.
+        retry_bad: likewise.
         files_at_a_time: files that an encoder gets at once.
         seconds_between_writes: how long encoded videos may wait to be written.
 
@@ -99,7 +107,9 @@ def index_videos_on_ray(
     paths = list({public_name(file): file for file in files}.values())
     encoders = _sized(encoders, ray.nodes())
     number, gpus = encoders.encoders or 1, ray.cluster_resources().get("GPU", 0)
-    job = _Job(encoders, index.model, index.num_frames, index.windows, stored_contents(check_cut(index)))
+    memory = BadMemory(index.notes.bad_files)
+    stored, known_bad = stored_contents(check_cut(index)), {} if retry_bad else dict(memory.files)
+    job = _Job(encoders, index.model, index.num_frames, index.windows, stored, known_bad)
     encoded = ray.data.from_items(
         [{"path": path} for path in paths], override_num_blocks=max(-(-len(paths) // files_at_a_time), 1)
     ).map_batches(
@@ -123,12 +133,16 @@ def index_videos_on_ray(
                     kept = _once_in_the_cluster(event, owners)
                     writer.take(kept)
                     report.take(kept)
+                    memory.take(kept)
                 progress.update(row["files_done"])
         except BaseException:
             writer.flush()
+            note_run(index, folders, memory)
             raise
         described, replaced = writer.finish()
-    return report.finish(list(map(public_name, paths)), described=described, replaced=replaced)
+    note_run(index, folders, memory)
+    gone = find_gone(index, folders, present=map(public_name, paths))
+    return report.finish(list(map(public_name, paths)), described=described, replaced=replaced, gone=gone)
 
 
 @dataclass(frozen=True)
@@ -140,6 +154,7 @@ class _Job:
     num_frames: int | None
     windows: WindowSettings | None
     stored: dict[str, StoredContent]
+    known_bad: dict[str, BadFile]
 
 
 class _RayEncoder:
@@ -166,7 +181,7 @@ class _RayEncoder:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Encodes the files of column `path`."""
         paths = batch["path"].to_pylist()
-        plan = IngestPlan(paths, self._job.stored, self._job.windows)
+        plan = IngestPlan(paths, self._job.stored, self._job.windows, self._job.known_bad)
         events = [_halved(event) for event in self._bulk.run(plan)]
         return pa.table(
             {"events": pa.array([pickle.dumps(events)], pa.large_binary()), "files_done": pa.array([plan.files_done])}
@@ -194,6 +209,8 @@ def _sized(encoders: RayEncoders, nodes: Sequence[Mapping[str, Any]]) -> RayEnco
 
 def _once_in_the_cluster(event: IngestEvent, owners: dict[str, str]) -> IngestEvent:
     """An event as it is; a duplicate where another file of the same content was encoded elsewhere in the cluster."""
-    if isinstance(event, Encoded) and owners.setdefault(event.file.digest, event.file.path) != event.file.path:
-        return Duplicate(FileContent(event.file.path, event.file.digest))
+    if isinstance(event, Encoded):
+        owner = owners.setdefault(event.file.digest, event.file.path)
+        if owner != event.file.path:
+            return Duplicate(FileContent(event.file.path, event.file.digest), owner)
     return event

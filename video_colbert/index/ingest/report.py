@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from video_colbert.console import printable
+from video_colbert.encoding.display import short_name
 from video_colbert.encoding.encoded import BadVideo
-from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, IngestEvent, Moved, Present
+from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, IngestEvent, KnownBad, Moved, Present
 
 # Bad files that are shown before the rest is only counted.
 _SHOWN = 10
@@ -21,8 +22,10 @@ class IndexingReport:
         added: files that were encoded, or windows of them, and are in the index now.
         present: files whose content was in the index already.
         moved: files whose content was in the index under a path that no longer holds it; the path was updated.
-        duplicates: files with the same content as another file that is in the index.
+        duplicates: files with the same content as another file that is in the index, and that file.
         bad: files, or windows of files, that could not be read, with the reasons.
+        known_bad: files, or windows of files, that an earlier run found bad and that were left, with the reasons.
+        gone: files below the folders of the run that are in the index and no longer there.
         high_range: files of high dynamic range that were added with their colours as they are stored, and "PQ" or
             "HLG" for each.
         described: files that were in the index and have other metadata now.
@@ -34,8 +37,10 @@ class IndexingReport:
     added: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
-    duplicates: list[str] = field(default_factory=list)
+    duplicates: dict[str, str] = field(default_factory=dict)
     bad: list[BadVideo] = field(default_factory=list)
+    known_bad: list[BadVideo] = field(default_factory=list)
+    gone: list[str] = field(default_factory=list)
     high_range: dict[str, str] = field(default_factory=dict)
     described: list[str] = field(default_factory=list)
     clips: int = 0
@@ -59,12 +64,20 @@ class IndexingReport:
             "left out of folders": sum(self.left_out.values()),
             "of high dynamic range, taken as stored": len(self.high_range),
             "bad": len(self.bad),
+            "known bad": len(self.known_bad),
+            "gone": len(self.gone),
         }
         return {kind: number for kind, number in kinds.items() if number or kind == "added"}
 
     def bad_lines(self) -> list[str]:
         """A line for each bad file, with the reason."""
         return [f"  {printable(video.source)}: {printable(video.reason)}" for video in self.bad]
+
+    def duplicate_lines(self) -> list[str]:
+        """A line for each file of the same content as another one, ten at most, and how many more there are."""
+        lines = [f"  {short_name(path)} is the same as {short_name(other)}" for path, other in self.duplicates.items()]
+        more = [f"  and {len(lines) - _SHOWN} more"] if len(lines) > _SHOWN else []
+        return [*lines[:_SHOWN], *more]
 
     def high_range_lines(self) -> list[str]:
         """A line for each file of high dynamic range, with its curve."""
@@ -78,6 +91,7 @@ class ReportBuilder:
         self._added: dict[str, None] = {}
         self._report = IndexingReport()
         self._bad: list[Bad] = []
+        self._known_bad: list[KnownBad] = []
 
     def take(self, event: IngestEvent) -> None:
         """Takes an event."""
@@ -93,15 +107,20 @@ class ReportBuilder:
         elif isinstance(event, Moved):
             self._report.moved.append(event.file.path)
         elif isinstance(event, Duplicate):
-            self._report.duplicates.append(event.file.path)
+            self._report.duplicates[event.file.path] = event.original
+        elif isinstance(event, KnownBad):
+            self._known_bad.append(event)
 
-    def finish(self, files: Sequence[str], *, described: Sequence[str], replaced: int) -> IndexingReport:
+    def finish(
+        self, files: Sequence[str], *, described: Sequence[str], replaced: int, gone: Sequence[str]
+    ) -> IndexingReport:
         """The report, in the order of the files, whatever the order they were done in.
 
         Args:
             files: all files of the run.
             described: files that have other metadata now.
             replaced: how many videos and windows were removed.
+            gone: files below the folders of the run that are no longer there.
         """
         order = {path: number for number, path in enumerate(files)}
 
@@ -111,7 +130,10 @@ class ReportBuilder:
 
         report = self._report
         report.added, report.described, report.replaced = list(self._added), list(described), replaced
-        for paths in (report.added, report.present, report.moved, report.duplicates, report.described):
+        report.gone = list(gone)
+        for paths in (report.added, report.present, report.moved, report.described):
             paths.sort(key=rank)
+        report.duplicates = {path: report.duplicates[path] for path in sorted(report.duplicates, key=rank)}
         report.bad = [event.video for event in sorted(self._bad, key=lambda event: rank(event.path))]
+        report.known_bad = [event.video for event in sorted(self._known_bad, key=lambda event: rank(event.path))]
         return report

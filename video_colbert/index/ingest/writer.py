@@ -8,7 +8,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
-from video_colbert.index.ingest.events import Bad, Encoded, FileContent, IngestEvent, Moved
+from video_colbert.index.ingest.events import Bad, Encoded, FileContent, IngestEvent, KnownBad, Moved, StaysBad
 from video_colbert.index.video_index import VideoIndex
 
 # Each write makes a version of the table. A killed run loses at most the work since the last one.
@@ -58,8 +58,10 @@ class IndexWriter:
         Raises:
             IndexStoreError: what was given before cannot be written.
         """
-        if isinstance(event, Bad):
+        if isinstance(event, Bad | KnownBad):
             self._bad_paths.add(event.path)
+            return
+        if isinstance(event, StaysBad):
             return
         self._contents[event.file.path] = event.file
         if isinstance(event, Moved):

@@ -17,14 +17,15 @@ from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
+from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import (
     COPIES_FIELD,
     FileFacts,
     IndexedVideo,
     MetadataValue,
     copies_to_arrow,
+    facts_to_arrow,
     is_fact,
     values_to_arrow,
 )
@@ -34,8 +35,10 @@ from video_colbert.index.lance.schema import (
     IndexHeader,
     calibration_metadata,
     empty_schema,
+    notes_metadata,
     read_calibration,
     read_header,
+    read_notes,
     vector_fields,
 )
 from video_colbert.index.lance.snapshot import IndexSnapshot
@@ -45,7 +48,6 @@ from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.metadata_columns import (
     POOLED,
-    filter_fields,
     metadata_fields,
     missing_fact_fields,
     new_metadata_fields,
@@ -243,19 +245,22 @@ class LanceIndex(VideoIndex):
             self._table.add_columns([COPIES_FIELD])
             self._table.set_columns(copies_to_arrow(copies))
 
+    @property
+    @override
+    def notes(self) -> IndexNotes:
+        return self._latest.read(lambda snapshot: read_notes(snapshot.table.schema))
+
+    @override
+    def set_notes(self, notes: IndexNotes) -> None:
+        self._table.set_field_metadata(*notes_metadata(notes))
+
     @override
     def set_facts(self, facts: Mapping[str, FileFacts]) -> None:
-        stored = {video.id: video.facts for video in self.videos if video.id in facts}
-        columns = [*filter(is_fact, self._table.schema), *missing_fact_fields(self._table.schema)]
-        names = [column.name for column in columns]
-        values = {
-            video_id: {name: getattr(facts[video_id], name) for name in names}
-            for video_id, known in stored.items()
-            if any(getattr(facts[video_id], name) != getattr(known, name) for name in names)
-        }
-        if values:
-            self._table.add_columns(missing_fact_fields(self._table.schema))
-            self._table.set_columns(values_to_arrow(values, columns))
+        missing = missing_fact_fields(self._table.schema)
+        rows = facts_to_arrow(facts, self.videos, [*filter(is_fact, self._table.schema), *missing])
+        if len(rows):
+            self._table.add_columns(missing)
+            self._table.set_columns(rows)
 
     @override
     def check_metadata(self, values: Iterable[Mapping[str, MetadataValue]]) -> None:
@@ -322,9 +327,7 @@ class LanceIndex(VideoIndex):
         condition: Filter | None,
         group_windows: bool,
     ) -> list[list[SearchHit]]:
-        rows = None
-        if condition is not None:
-            rows = snapshot.rows_where(resolve_filter(condition, filter_fields(snapshot.table.schema)))
+        rows = None if condition is None else snapshot.rows_where(condition)
         if not len(snapshot):
             return [[] for _ in queries.texts]
         check_queries(queries, snapshot.dimensions, f"the index in {self.location}")

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FACT_FIELDS, RECORD_FIELDS, is_fact
 from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec, token_codec
 from video_colbert.index.metadata_columns import POOLED, TOKENS_SUFFIX
@@ -23,6 +24,8 @@ SCHEMA_VERSION = 3
 _PREFIX = "video_colbert."
 _CALIBRATION = f"{_PREFIX}calibration"
 _DIMENSION = f"{_PREFIX}dimension"
+# Metadata of a column can be changed, that of the table cannot.
+_NOTED_BY, _NOTES = "path", f"{_PREFIX}notes"
 # Versions that are read. In 2, columns do not name their dimension: there are one or two levels of the same.
 _READ_VERSIONS = ("2", str(SCHEMA_VERSION))
 _LEVEL_NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -179,6 +182,17 @@ def read_calibration(schema: pa.Schema) -> Calibration | None:
     fits = set(found) == set(known) and found["method"] in METHODS
     types = {field.name: field.type for field in dataclasses.fields(Calibration)}
     return Calibration(**found) if fits and known == types else None
+
+
+def notes_metadata(notes: IndexNotes) -> tuple[str, dict[str, str]]:
+    """The column that keeps the notes, and what it says of them."""
+    return _NOTED_BY, {_NOTES: notes.to_text()}
+
+
+def read_notes(schema: pa.Schema) -> IndexNotes:
+    """What an index notes of what was indexed into it."""
+    stored = (schema.field(_NOTED_BY).metadata or {}).get(_NOTES.encode(), b"")
+    return IndexNotes.from_text(stored.decode(errors="replace"))
 
 
 def vector_fields(dimensions: Mapping[str, int], codec: TokenCodec) -> list[pa.Field]:

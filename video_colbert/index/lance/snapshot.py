@@ -13,13 +13,14 @@ import torch
 from torch import Tensor
 
 from video_colbert.index.filter_rows import rows_where
+from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
 from video_colbert.index.lance.rows import level_bags_from_arrow, vectors_from_arrow
-from video_colbert.index.lance.schema import read_dimensions, tokens_column
+from video_colbert.index.lance.schema import read_dimensions, read_notes, tokens_column
 from video_colbert.index.lance.table_version import TableVersion
 from video_colbert.index.lance.token_codecs import TokenCodec
-from video_colbert.index.metadata_columns import POOLED, metadata_fields
+from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields
 from video_colbert.index.search.level_bags import LevelBags
 
 Place = tuple[str, float | None, float | None]
@@ -85,8 +86,14 @@ class IndexSnapshot:
         return [row["id"] for row in found if (row["path"], row["start"], row["end"]) in places]
 
     def rows_where(self, condition: Filter) -> Tensor:
-        """The rows of which a resolved condition holds, int64, increasing."""
-        return torch.from_numpy(np.flatnonzero(rows_where(condition, self.records)))
+        """The rows of which a condition holds, int64, increasing.
+
+        Raises:
+            FilterError: it asks for what the index does not have.
+        """
+        schema = self.table.schema
+        resolved = resolve_filter(condition, filter_fields(schema), read_notes(schema).folders)
+        return torch.from_numpy(np.flatnonzero(rows_where(resolved, self.records)))
 
     def token_bytes(self) -> int:
         """About the memory that all tokens take as float16, at most."""

@@ -14,6 +14,7 @@ from qdrant_client import QdrantClient, models
 
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FACT_FIELDS, RECORD_FIELDS
 from video_colbert.index.qdrant.errors import clear_errors
 from video_colbert.index.qdrant.layout import vector_configs, vector_placements
@@ -29,6 +30,7 @@ _OLDEST_SERVER = (1, 20)
 # Records or operations in one request.
 _PAGE = 500
 _COLUMN_PREFIX = "column:"
+_NOTES = "notes"
 _COLUMN_TYPES = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
 _PAYLOAD_INDEXES = {
     "string": models.PayloadSchemaType.KEYWORD,
@@ -49,6 +51,7 @@ class CollectionDescription:
         windows: how long videos are cut; None for videos as a whole.
         dimensions: numbers in a token, by level; empty until the first videos are stored.
         columns: what is known of each video: the columns of every index, and metadata.
+        notes: on what was indexed.
     """
 
     model: ModelReference
@@ -57,6 +60,7 @@ class CollectionDescription:
     windows: WindowSettings | None = None
     dimensions: Mapping[str, int] = dataclasses.field(default_factory=dict)
     columns: pa.Schema = pa.schema(RECORD_FIELDS)  # noqa: RUF009 (a schema cannot be changed)
+    notes: IndexNotes = dataclasses.field(default_factory=IndexNotes)
 
 
 class QdrantCollection:
@@ -209,6 +213,7 @@ class QdrantCollection:
             windows=None if metadata["windows"] is None else WindowSettings(**metadata["windows"]),
             dimensions=dict(metadata["dimensions"]),
             columns=pa.schema([*RECORD_FIELDS, *columns]),
+            notes=IndexNotes.from_text(metadata.get(_NOTES)),
         )
         for name, wanted in self.location.given.items():
             actual = getattr(description.options, name)
@@ -240,6 +245,10 @@ class QdrantCollection:
         if kinds:
             recorded = {f"{_COLUMN_PREFIX}{name}": kind for name, kind in kinds.items()}
             self.client.update_collection(self.name, metadata=recorded)
+
+    def set_notes(self, notes: IndexNotes) -> None:
+        """Keeps notes in place of those that are there."""
+        self.client.update_collection(self.name, metadata={_NOTES: notes.to_text()})
 
     def stored(self, points: Sequence[str]) -> set[str]:
         """Those of the points, by id, that are in the collection."""

@@ -15,6 +15,7 @@ from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
+from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.metadata_columns import filter_fields, new_metadata_fields
 from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, set_payload, upload_videos
@@ -170,6 +171,17 @@ class QdrantIndex(VideoIndex):
         with self._collection.operation():
             set_payload(self._collection, {video_id: {"copies": list(paths)} for video_id, paths in copies.items()})
 
+    @property
+    @override
+    def notes(self) -> IndexNotes:
+        with self._collection.operation():
+            return self._collection.describe().notes
+
+    @override
+    def set_notes(self, notes: IndexNotes) -> None:
+        with self._collection.operation():
+            self._collection.set_notes(notes)
+
     @override
     def set_facts(self, facts: Mapping[str, FileFacts]) -> None:
         with self._collection.operation():
@@ -214,7 +226,8 @@ class QdrantIndex(VideoIndex):
             allowed = None
             if condition is not None:
                 fields = filter_fields(self._description.columns)
-                allowed = to_qdrant_filter(resolve_filter(condition, fields), fields, self._collection)
+                resolved = resolve_filter(condition, fields, self._description.notes.folders)
+                allowed = to_qdrant_filter(resolved, fields, self._collection)
             if not self._description.dimensions:
                 return [[] for _ in queries.texts]
             check_queries(queries, self._description.dimensions, f"the index at {self.location}")

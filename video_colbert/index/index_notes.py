@@ -1,0 +1,66 @@
+"""Notes of an index on what was indexed into it: the folders, and files that turned out to be bad."""
+
+from __future__ import annotations
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from video_colbert.index.windows import Window
+
+
+@dataclass(frozen=True)
+class BadFile:
+    """A content that another run would find bad again: its bytes are responsible.
+
+    Attributes:
+        digest: SHA-256 of the content.
+        path: the file, or its URL.
+        reason: what is wrong with it.
+        windows: those that are bad; none where nothing of the file can be used.
+    """
+
+    digest: str
+    path: str
+    reason: str
+    windows: tuple[Window, ...] = ()
+
+
+@dataclass(frozen=True)
+class IndexNotes:
+    """What an index notes of what was indexed into it.
+
+    Attributes:
+        folders: absolute paths of the folders that were given, in which relative paths of a filter are looked for.
+        bad_files: contents that are left until somebody asks to try them again.
+    """
+
+    folders: tuple[str, ...] = ()
+    bad_files: tuple[BadFile, ...] = ()
+
+    def with_folders(self, folders: Iterable[str]) -> IndexNotes:
+        """The same with further folders."""
+        return replace(self, folders=tuple(dict.fromkeys((*self.folders, *folders))))
+
+    def to_text(self) -> str:
+        """The notes in few characters, for what an index says of itself."""
+        bad = [[each.digest, each.path, each.reason, each.windows] for each in self.bad_files]
+        written = json.dumps({"folders": self.folders, "bad_files": bad})
+        return base64.b85encode(zlib.compress(written.encode())).decode()
+
+    @classmethod
+    def from_text(cls, text: str | None) -> IndexNotes:
+        """Reads notes that `to_text` wrote; there are none in what is no such text, as of another release."""
+        if not text:
+            return cls()
+        try:
+            read = json.loads(zlib.decompress(base64.b85decode(text)))
+            bad = [
+                BadFile(str(digest), str(path), str(reason), tuple((start, end) for start, end in windows))
+                for digest, path, reason, windows in read["bad_files"]
+            ]
+            return cls(tuple(map(str, read["folders"])), tuple(bad))
+        except (ValueError, TypeError, KeyError, zlib.error, RecursionError):
+            return cls()

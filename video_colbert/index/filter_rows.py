@@ -33,7 +33,8 @@ def rows_where(condition: Filter, rows: pa.Table) -> npt.NDArray[np.bool_]:
     """
     if isinstance(condition, AllOf | AnyOf):
         holds = [rows_where(part, rows) for part in condition.parts]
-        return (np.logical_and if isinstance(condition, AllOf) else np.logical_or).reduce(holds)
+        together = np.logical_and if isinstance(condition, AllOf) else np.logical_or
+        return np.asarray(together.reduce(holds), np.bool_)
     if condition.column not in rows.column_names:
         is_null_check = isinstance(condition, NullCheck) and not condition.negated
         return np.full(len(rows), is_null_check)

@@ -223,7 +223,7 @@ def test_file_that_became_a_copy_of_another_is_not_found_by_its_old_content(
     index_videos(index, encoder, files)
     files[1].write_bytes(files[0].read_bytes())
     report = index_videos(index, encoder, files)
-    assert (report.duplicates, report.replaced) == ([str(files[1])], 1)
+    assert (report.duplicates, report.replaced) == ({str(files[1]): str(files[0])}, 1)
     assert sorted(video.path for video in index.videos) == [str(files[0]), str(files[2])]
 
 
@@ -324,7 +324,7 @@ def test_copy_stands_for_a_content_whose_first_file_is_gone_or_changed(
     first, second = files[:2]
     copies = [Path(shutil.copy(path, tmp_path / f"copy of {path.name}")) for path in (first, second)]
     report = index_videos(index, encoder, [*files, *copies])
-    assert report.duplicates == [str(path) for path in copies]
+    assert report.duplicates == {str(copies[0]): str(first), str(copies[1]): str(second)}
     digests = {video.path: video.digest for video in index.videos}
     write_clip(first, 77)
     report = index_videos(index, encoder, [first])
@@ -345,7 +345,7 @@ def test_further_files_of_a_content_that_does_not_decode_are_bad_too(
     report = index_videos(index, encoder, [bad, copy])
     assert [video.source for video in report.bad] == [str(bad), str(copy)]
     assert report.bad[0].reason == report.bad[1].reason
-    assert report.duplicates == []
+    assert report.duplicates == {}
 
 
 def test_file_whose_frames_are_years_apart_is_one_bad_file_and_whole_it_is_stored(

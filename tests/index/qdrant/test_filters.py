@@ -184,7 +184,10 @@ def test_metadata_that_is_set_later_is_found_and_what_is_unset_is_not(client: Qd
 @pytest.mark.parametrize(
     ("where", "message"),
     [
-        ("size > 3", "there is no column 'size' to filter by; there are colour (true or false), digest (text), dur"),
+        (
+            "weight > 3",
+            "there is no column 'weight' to filter by; there are colour (true or false), digest (text), dur",
+        ),
         ("year = 'late'", "column 'year' holds numbers, not 'late'"),
         ("year >", "the filter 'year >' is not understood"),
     ],

@@ -143,8 +143,8 @@ def test_an_index_exists_once_it_is_made_and_an_empty_one_finds_nothing(client: 
     assert index.search(make_queries(2)) == [[], []]
     assert index.remove(["x"]) == 0
     index.move({"x": "/y.mp4"})
-    with pytest.raises(FilterError, match="there is no column 'size'"):
-        index.search(make_queries(1), where="size > 1")
+    with pytest.raises(FilterError, match="there is no column 'weight'"):
+        index.search(make_queries(1), where="weight > 1")
 
 
 def test_an_index_that_was_opened_empty_finds_what_another_added(client: QdrantClient) -> None:

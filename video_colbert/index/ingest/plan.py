@@ -101,8 +101,8 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         source = source_name(task.source)
         path = public_name(source)
         if isinstance(outcome, BadVideo):
-            shown = {"source": outcome.source.replace(source, path), "reason": outcome.reason.replace(source, path)}
-            outcome = replace(outcome, **shown)
+            reason = outcome.reason.replace(source, path)
+            outcome = replace(outcome, source=outcome.source.replace(source, path), reason=reason)
         if isinstance(task, VideoClip):
             if isinstance(outcome, EncodedVideo | BadVideo):
                 yield from self._take_clip(path, (task.start, task.end), outcome)

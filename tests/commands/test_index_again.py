@@ -89,11 +89,12 @@ def test_what_may_pass_is_not_remembered(index: RunIndex, location: str) -> None
     code, out, _ = index("--max-pixels", "100")
     assert (code, "0 added, 2 bad; " in out) == (3, True)
     assert noted_names(location) == set()
-    code, out, _ = index("--timeout", "0.000001")
-    assert code == 3
+    # A file may be read within the time all the same.
+    index("--timeout", "0.000001")
     assert noted_names(location) == set()
-    code, out, _ = index()
-    assert (code, "2 added; " in out) == (0, True)
+    assert index()[0] == 0
+    with open_index(location) as opened:
+        assert len(opened) == 2
 
 
 def test_known_bad_files_are_not_decoded(index: RunIndex, videos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

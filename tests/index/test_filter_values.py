@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import math
 import random
+import time
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +15,8 @@ from tests.index.test_filters import COMPARISONS, holds
 from video_colbert.errors import FilterError
 from video_colbert.index import LanceIndex
 from video_colbert.index.filter_values import resolve_filter
-from video_colbert.index.filters import Comparison, Filter, Membership, parse_filter
+from video_colbert.index.filters import AnyOf, Comparison, Filter, Membership, parse_filter
+from video_colbert.index.indexed_video import FACT_FIELDS
 
 FIELDS = [
     pa.field("year", pa.int64()),
@@ -44,6 +47,50 @@ FIELDS = [
 def test_unknown_columns_and_values_of_another_type_are_named(text: str, message: str) -> None:
     with pytest.raises(FilterError, match=message):
         resolve_filter(parse_filter(text), FIELDS)
+
+
+MODIFIED = next(field for field in FACT_FIELDS if field.name == "modified")
+
+
+def test_times_are_of_this_machine_unless_they_say_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "America/New_York")
+    time.tzset()
+    try:
+        noon = datetime(2026, 11, 27, 12, tzinfo=UTC).timestamp()
+        for text, seconds in (
+            ("2026-11-27T07:00", noon),
+            ("2026-11-27 07:00:00.5", noon + 0.5),
+            ("2026-11-27", noon - 7 * 3600),
+            ("2026-11-27T12:00Z", noon),
+            ("2026-11-27T13:00+01:00", noon),
+            # Summer time.
+            ("2026-07-27T08:00", datetime(2026, 7, 27, 12, tzinfo=UTC).timestamp()),
+        ):
+            condition = resolve_filter(parse_filter(f"modified >= '{text}' or modified in ('{text}')"), [MODIFIED])
+            assert condition == AnyOf((Comparison("modified", ">=", seconds), Membership("modified", (seconds,))))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("modified > 5", "column 'modified' holds times, not 5; write one as '2026-11-27' or '2026-11-27T10:00'"),
+        ("modified in ('2026-11-27', 'yesterday')", "holds times, not 'yesterday'"),
+        ("modified > '0001-01-01'", "holds times, not '0001-01-01'"),
+        ("modified startswith '2026'", "column 'modified' holds times; startswith and like are for columns of text"),
+        ("year > 5", r"there are modified \(times\)"),
+    ],
+)
+def test_what_is_no_time_is_refused(text: str, message: str) -> None:
+    with pytest.raises(FilterError, match=message):
+        resolve_filter(parse_filter(text), [MODIFIED])
+
+
+def test_metadata_of_the_name_of_a_time_is_no_time() -> None:
+    condition = parse_filter("modified > 'm'")
+    assert resolve_filter(condition, [pa.field("modified", pa.string())]) == condition
 
 
 @pytest.mark.parametrize("column", ["year", "rating"])

@@ -42,9 +42,9 @@ def quoted(text: str) -> str:
 
 
 def make_library(generator: random.Random, working: Path) -> list[tuple[IndexedVideo, EncodedVideo]]:
-    """40 videos below the two folders, below the working directory, elsewhere and at URLs; any fact may be missing."""
+    """24 videos below the two folders, below the working directory, elsewhere and at URLs; any fact may be missing."""
     library = []
-    for number in range(40):
+    for number in range(24):
         kind = generator.choice(["holiday/2025", "holiday", "holidays", "work", "work/holiday", "wörk"])
         root = generator.choice([*FOLDERS, *FOLDERS, str(working), "/elsewhere", "https://host"])
         metadata: dict[str, MetadataValue] = {
@@ -147,7 +147,7 @@ def path_condition(generator: random.Random, working: Path) -> Condition:
     word = generator.choice(["startswith", "not startswith", "like", "not like", "=", "!=", "in", "not in"])
     is_positive = word in ("startswith", "like", "=", "in")
     name = generator.choice(["holiday/", "holiday", "hol", "work/", "/videos/hol", "https://host/", "/films/100%/"])
-    number = generator.randrange(40)
+    number = generator.randrange(24)
     if "startswith" in word:
         return f"path {word} {quoted(name)}", known(
             "path",

@@ -1,3 +1,4 @@
+import errno
 import functools
 import http.server
 import os
@@ -14,8 +15,9 @@ import torch
 from PIL import Image
 
 from tests.processing.made_videos import write_video
+from tests.video_files import write_bad_files
 from video_colbert.processing.video_decoding import decode_video
-from video_colbert.processing.video_sources import VideoDecodingError, channels_last_array, source_name
+from video_colbert.processing.video_sources import VideoDecodingError, channels_last_array, may_pass, source_name
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -178,6 +180,29 @@ def test_names_say_what_was_given(tmp_path: Path) -> None:
     assert source_name(b"abc") == "<3 bytes>"
     assert source_name({"path": "a.mp4", "bytes": b"abc"}) == "a.mp4"
     assert source_name(np.zeros((1, 2, 3, 3))) == "<array of shape (1, 2, 3, 3)>"
+
+
+def test_an_error_says_whether_another_time_or_other_settings_may_do(tmp_path: Path) -> None:
+    good = write_video(tmp_path / "good.mp4")
+    bad = write_bad_files(tmp_path)
+    for source, settings, passes in (
+        (tmp_path / "missing.mp4", {}, True),
+        ("ftp://host/a.mp4", {}, True),
+        ("http://127.0.0.1:9/a.mp4", {}, True),
+        (good, {"max_pixels": 10}, True),
+        (good, {"time_limit": -1.0}, True),
+        (bad["truncated"], {}, False),
+        (bad["text"], {}, False),
+        (bad["empty"], {}, False),
+        (bad["audio"], {}, False),
+        (good, {"start": 1e6}, False),
+    ):
+        with pytest.raises(VideoDecodingError) as raised:
+            decode_video(source, **settings)  # type: ignore[arg-type]
+        assert may_pass(raised.value) == passes, raised.value
+    assert may_pass(OSError(errno.ENOSPC, "No space left on device"))
+    assert not may_pass(OSError(errno.EINVAL, "Invalid argument"))
+    assert not may_pass(None)
 
 
 def test_the_error_passes_between_processes() -> None:

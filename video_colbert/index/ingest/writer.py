@@ -94,9 +94,11 @@ class IndexWriter:
         self.flush()
         replaced = [video.id for video in self._index.videos if self._is_replaced(video)]
         num_replaced = self._index.remove(replaced) if replaced else 0
-        self._record_copies()
-        self._record_facts()
-        return self._describe(), num_replaced
+        # A store may have to read all of them: once is enough.
+        videos = self._index.videos
+        self._record_copies(videos)
+        self._record_facts(videos)
+        return self._describe(videos), num_replaced
 
     def _record(self, event: Encoded) -> IndexedVideo:
         width, height = event.video.frame_size or (None, None)
@@ -131,23 +133,23 @@ class IndexWriter:
             return False
         return video.digest != content.digest or (video.start, video.end) not in content.windows
 
-    def _record_copies(self) -> None:
+    def _record_copies(self, videos: Sequence[IndexedVideo]) -> None:
         """Keeps with each content which other files were found to hold it, so that one of them can stand for it."""
         further: dict[str, list[str]] = {}
         for content in self._contents.values():
             further.setdefault(content.digest, []).append(content.path)
         copies: dict[str, list[str]] = {}
-        for video in self._index.videos:
+        for video in videos:
             known = [path for path in video.copies if self._holds(path, video.digest)]
             paths = [path for path in dict.fromkeys((*known, *further.get(video.digest, ()))) if path != video.path]
             if paths != list(video.copies):
                 copies[video.id] = paths
         self._index.set_copies(copies)
 
-    def _record_facts(self) -> None:
+    def _record_facts(self, videos: Sequence[IndexedVideo]) -> None:
         """Keeps what was seen of files that are in the index: their time may be another one now."""
         changed: dict[str, FileFacts] = {}
-        for video in self._index.videos:
+        for video in videos:
             content = self._contents.get(video.path)
             if content is not None and content.digest == video.digest:
                 seen = video.facts.updated(content.facts)
@@ -161,12 +163,12 @@ class IndexWriter:
         content = self._contents.get(path)
         return content is None or content.digest == digest
 
-    def _describe(self) -> list[str]:
+    def _describe(self, videos: Sequence[IndexedVideo]) -> list[str]:
         """Sets the metadata of what was in the index before; returns the files that had other values."""
         columns = list(dict.fromkeys(name for values in self._metadata.values() for name in values))
         changed = [
             video
-            for video in self._index.videos
+            for video in videos
             if video.path in self._metadata
             and any(video.metadata.get(name) != self._metadata[video.path].get(name) for name in columns)
         ]

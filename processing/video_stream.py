@@ -7,7 +7,7 @@ only the wanted frames are ever held in memory. Only damage that a wanted
 frame shows is an error.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -29,7 +29,7 @@ from .video_containers import (
 )
 from .video_packets import PacketIndex, index_packets, read_packets
 from .video_sources import VideoDecodingError
-from .whole_decoding import DecodedList, FramePicker, decode_in_order, list_frames
+from .whole_decoding import DecodedList, FramePicker, decode_in_order, decode_key_frames, list_frames
 
 FrameChooser = Callable[[np.ndarray, float], np.ndarray]
 FramePreparation = Callable[[np.ndarray], np.ndarray]
@@ -116,6 +116,11 @@ class OpenVideoFile:
         self._container.close()
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of its frames as the stream declares them."""
+        return self._size
+
+    @property
     def has_plain_pictures(self) -> bool:
         """Whether its pixels are square, opaque and of ordinary dynamic range, as far as its header says."""
         context = self._stream.codec_context
@@ -183,6 +188,23 @@ class OpenVideoFile:
             VideoDecodingError: As `frame_times`.
         """
         return self.frame_times()[1]
+
+    def key_frames(self, spacing: float) -> Iterator[tuple[float, VideoFrame]]:
+        """Decodes keyframes alone, which is cheap; how many there are is up to what made the file.
+
+        Args:
+            spacing: Seconds of video of which the last keyframe is decoded, where they hold several.
+
+        Yields:
+            Seconds since the start of the video at which a keyframe appears, and its picture as it is stored. One that
+            is damaged is passed over.
+
+        Raises:
+            VideoDecodingError: The file cannot be read, or it takes too long.
+        """
+        self._deadline.restart()
+        for pts, frame in decode_key_frames(self._file, self.name, self._max_pixels, self._deadline, spacing):
+            yield float(self._line.seconds(np.array([pts]))[0]), frame
 
     def _decode_by_index(
         self, index: PacketIndex, choose: FrameChooser, finished: Callable[[VideoFrame], np.ndarray]

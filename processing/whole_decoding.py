@@ -5,7 +5,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import av
+from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from .video_clock import ContinuedClock, PacketFacts
 from .video_containers import (
@@ -173,6 +176,56 @@ def decode_in_order(
                 yield count, frame
         except av.FFmpegError as error:
             yield count, error
+
+
+def decode_key_frames(
+    file: str | BinaryIO, name: str, max_pixels: int, deadline: Deadline, spacing: float
+) -> Iterator[tuple[int, VideoFrame]]:
+    """Decodes keyframes and nothing else; one that is damaged is passed over.
+
+    Args:
+        file: A local path, or a seekable binary file.
+        name: What errors call it.
+        max_pixels: The most pixels that a frame may have.
+        deadline: When to give up.
+        spacing: Seconds of video of which the last keyframe is decoded, where they hold several.
+
+    Yields:
+        The time of a keyframe on the continued clock, and its picture.
+
+    Raises:
+        VideoDecodingError: The file cannot be read, or it takes too long.
+    """
+    with decoding_errors(name), open_container(file, name, max_pixels) as container:
+        stream = main_video_stream(container, name, max_pixels)
+        clock = ContinuedClock(container, stream)
+        decoder = stream_decoder(stream)
+        ticks = max(round(spacing / float(stream.time_base or 1)), 1)
+        last: tuple[int, Packet[VideoStream]] | None = None
+        for packet in PacketReader(container, stream, deadline):
+            pts, dts = clock.continued(packet.pts, packet.dts, packet.duration)
+            time = dts if pts is None else pts
+            if time is None or not packet.is_keyframe or packet.is_corrupt or packet.is_discard:
+                continue
+            if last is not None and last[0] // ticks != time // ticks:
+                yield from _decoded_alone(decoder, *last)
+            last = time, packet
+        if last is not None:
+            yield from _decoded_alone(decoder, *last)
+
+
+def _decoded_alone(
+    decoder: VideoCodecContext, time: int, packet: "Packet[VideoStream]"
+) -> Iterator[tuple[int, VideoFrame]]:
+    """The picture of a keyframe, if it can be decoded; the decoder is left as it was."""
+    try:
+        # Without a packet, the decoder gives what it still holds.
+        frames = [*decoder.decode(packet), *decoder.decode(None)]
+    except av.FFmpegError:
+        frames = []
+    decoder.flush_buffers()
+    if frames and not frames[0].is_corrupt:
+        yield time, frames[0]
 
 
 def _lost_times(facts: list[PacketFacts], damaged: set[int], pts: list[int | None]) -> list[int]:

@@ -119,7 +119,7 @@ def test_windows_devices_and_manifest_are_taken(
     write_clip(tmp_path / "long.mp4", 5, frames=30)
     manifest = tmp_path / "list.jsonl"
     manifest.write_text(json.dumps({"video": "long.mp4", "genre": "news"}) + "\n")
-    options = ["--manifest", str(manifest), "--window-seconds", "3", "--window-overlap", "1", "--device", "cpu,cpu"]
+    options = ["--manifest", str(manifest), "--windows", "3", "--window-overlap", "1", "--device", "cpu,cpu"]
     assert main(["index", "--model", str(checkpoint_folder), "--index", str(tmp_path / "index"), *options]) == 0
     assert "1 added; " in capsys.readouterr().out
     stored = LanceIndex.open(tmp_path / "index").videos
@@ -130,8 +130,14 @@ def test_windows_devices_and_manifest_are_taken(
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--window-overlap", "1"], "--window-overlap needs --window-seconds"),
-        (["--window-seconds", "1", "--window-overlap", "1"], "windows of 1 s can overlap by 0 s to less than that"),
+        (["--window-overlap", "1"], "--window-overlap needs windows of a fixed length, such as --windows 20"),
+        (["--windows", "shots", "--window-overlap", "0"], "--window-overlap needs windows of a fixed length"),
+        (
+            ["--windows", "1", "--window-overlap", "1"],
+            "--windows: windows of 1 s can overlap by 0 s to less than that",
+        ),
+        (["--windows", "0"], "--windows: a window needs a positive number of seconds"),
+        (["--windows", "scenes"], "--windows is auto, shots, none or a number of seconds, not 'scenes'"),
         (["--metadata", "none.csv"], "none.csv cannot be read"),
         (["--manifest", "none.txt"], "none.txt cannot be read"),
     ],

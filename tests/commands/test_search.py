@@ -19,7 +19,7 @@ def index(tmp_path: Path, checkpoint_folder: Path, run_command: RunCommand) -> P
         lines.append(json.dumps({"video": str(path), "year": 2019 + seed, "genre": "it's" if seed == 1 else "news"}))
     (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
     folder = tmp_path / "index"
-    options = ("--window-seconds", "2", "--metadata", tmp_path / "metadata.jsonl")
+    options = ("--windows", "2", "--metadata", tmp_path / "metadata.jsonl")
     code, _, err = run_command("index", tmp_path / "videos", "--model", checkpoint_folder, "--index", folder, *options)
     assert code == 0, err
     return folder

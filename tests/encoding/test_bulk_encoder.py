@@ -15,11 +15,12 @@ from tests.encoding.decoding_stand_ins import TroubledEncoder
 from tests.video_files import write_clip
 from video_colbert.encoding.bulk_encoder import BulkEncoder, EncodingPlan, Outcome
 from video_colbert.encoding.clip_decoding import DecodedClip
-from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
+from video_colbert.encoding.decoding_process import ReadDigest, ReadScenes
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.media_files import FileState
 from video_colbert.encoding.pretrained import PretrainedPair, load_pretrained
+from video_colbert.encoding.scene_changes import VideoScenes
 from video_colbert.encoding.task_queue import Task
 from video_colbert.errors import EncodingError
 
@@ -181,8 +182,8 @@ def test_digest_and_duration_are_read_and_bad_files_named(
         ReadDigest(files[0]),
         ReadDigest(files[1], True),
         ReadDigest(str(text), True),
-        ReadDuration(files[0]),
-        ReadDuration(str(text)),
+        ReadScenes(files[0], None),
+        ReadScenes(str(text), 0.0),
         ReadDigest(missing),
     ]
     with BulkEncoder([encoder], workers=2) as bulk:
@@ -191,9 +192,9 @@ def test_digest_and_duration_are_read_and_bad_files_named(
         file = Path(str(task.source))
         digest = hashlib.sha256(file.read_bytes()).hexdigest()
         assert outcomes[task] == FileState(digest, file.stat().st_size, file.stat().st_mtime, size)
-    assert outcomes[ReadDuration(files[0])] == pytest.approx(5 / 4)
+    assert outcomes[ReadScenes(files[0], None)] == VideoScenes(5 / 4)
     assert outcomes[ReadDigest(missing)] == BadVideo(missing, "there is no such file")
-    assert isinstance(outcomes[ReadDuration(str(text))], BadVideo)
+    assert isinstance(outcomes[ReadScenes(str(text), 0.0)], BadVideo)
 
 
 def test_whatever_a_reader_raises_for_a_file_is_that_files(

@@ -106,6 +106,21 @@ def test_weights_conditions_and_windows_are_passed_on(
 
 
 @pytest.mark.parametrize("kind", ["folder", "qdrant"])
+@pytest.mark.parametrize("said", [None, "auto", "shots", "none"])
+def test_how_videos_are_cut_is_kept_and_not_changed_by_what_is_not_said(
+    kind: str, said: str | None, tmp_path: Path, encoder: VideoColBERTEncoder
+) -> None:
+    made = None if said == "none" else WindowSettings(kind="shots" if said == "shots" else "auto")
+    location = places(tmp_path)[kind]
+    for windows in (said, None, said or "auto"):
+        with open_index(location, encoder, windows=windows) as index:
+            assert index.info().windows == index.stored.windows == made
+    other = "none" if said == "shots" else "shots"
+    with pytest.raises(IndexStoreError, match=rf"was made with windows {said or 'auto'}, not {other}"):
+        open_index(location, encoder, windows=other)
+
+
+@pytest.mark.parametrize("kind", ["folder", "qdrant"])
 def test_windows_are_stored_and_used_again(
     kind: str, tmp_path: Path, videos: Path, encoder: VideoColBERTEncoder
 ) -> None:
@@ -119,7 +134,8 @@ def test_windows_are_stored_and_used_again(
         assert (len(report.added), len(report.present), report.replaced) == (1, 1, 0)
         assert len(index) == 4
         assert index.info().windows == WindowSettings(2.0, 0.5)
-        assert "windows of 2 s" in repr(index)
+        assert "2 videos in 4 windows" in repr(index)
+        assert "2 videos in 4 windows" in repr(index.info())
     with open_index(location, encoder, windows=WindowSettings(2.0, 0.5)):
         pass
     with pytest.raises(IndexStoreError, match=r"was made with windows 2 s overlapping by 0.5 s, not 3 s"):
@@ -135,7 +151,8 @@ def test_an_option_that_does_not_fit_what_is_stored_is_named(tmp_path: Path, enc
         ({"codec": "int4"}, "was made with codec int8, not int4"),
         ({"merge_similarity": 0.9}, "was made with merge_similarity None, not 0.9"),
         ({"num_frames": 5}, "was made with num_frames 4, not 5"),
-        ({"windows": 2.0}, "was made with windows None, not 2 s"),
+        ({"windows": "none"}, "was made with windows auto, not none"),
+        ({"windows": 2.0}, "was made with windows auto, not 2 s"),
         (
             {"shards": 2},
             "there is no option 'shards'; there are codec, merge_similarity, hold_tokens, storage_options",
@@ -147,6 +164,8 @@ def test_an_option_that_does_not_fit_what_is_stored_is_named(tmp_path: Path, enc
         open_index(f"qdrant+local://{tmp_path}/qdrant", encoder, codec="int8")
     with pytest.raises(ValueError, match="codec must be one of"):
         open_index(tmp_path / "other", encoder, codec="int2")
+    with pytest.raises(ValueError, match="windows are 'auto', 'shots', 'none' or a number of seconds, not 'scenes'"):
+        open_index(tmp_path / "other", encoder, windows="scenes")
 
 
 def test_options_of_a_collection_may_stand_beside_its_address(
@@ -228,8 +247,12 @@ def test_an_index_shows_itself_in_a_line_and_its_information_as_a_table(
     assert repr(index) == f"Index({str(tmp_path / 'index')!r}, 0 videos, {encoder.reference})"
     rows = dict(line.split(maxsplit=1) for line in repr(index.info()).splitlines())
     assert rows["location"] == str(tmp_path / "index")
-    assert (rows["frames"], rows["codec"], rows["videos"]) == ("6", "float16", "0")
-    assert rows["windows"] == "none, each video as a whole"
+    assert (rows["frames"], rows["codec"], rows["holds"]) == ("6", "float16", "0 videos")
+    assert rows["windows"] == "auto"
+    whole = open_index(tmp_path / "whole", encoder, windows="none").info()
+    assert (
+        dict(line.split(maxsplit=1) for line in repr(whole).splitlines())["windows"] == "none, each video as a whole"
+    )
 
 
 def test_importing_the_door_and_the_encoder_loads_no_torch() -> None:

@@ -14,7 +14,7 @@ from video_colbert.errors import IndexStoreError, MetadataError, ModelLoadError
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import BadVideo
     from video_colbert.encoding.encoder import VideoColBERTEncoder
-    from video_colbert.index import IndexingReport, VideoIndex, WindowSettings
+    from video_colbert.index import IndexInfo, IndexingReport, VideoIndex, WindowSettings
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
@@ -59,13 +59,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="give up a file that takes longer to read or decode (default: 600)",
     )
     parser.add_argument(
-        "--window-seconds",
-        type=_positive_seconds,
-        metavar="S",
-        help="a new index holds longer videos as windows of this length; by default each video as a whole",
+        "--windows",
+        metavar="auto|shots|SECONDS|none",
+        help="how a new index cuts long videos: one of more than a minute into windows of about 20 s that end at "
+        "scene changes, each at its shots, into windows of this length, or not at all (default: auto)",
     )
     parser.add_argument(
-        "--window-overlap", type=_seconds, default=0.0, metavar="O", help="seconds that windows share (default: 0)"
+        "--window-overlap", type=_seconds, metavar="SECONDS", help="that windows of a fixed length share (default: 0)"
     )
     parser.add_argument(
         "--metadata",
@@ -153,7 +153,7 @@ def run(arguments: argparse.Namespace) -> int:
     if index.stored.needs_calibration:
         # Once here, rather than in every process that searches.
         index.calibrate()
-    write_result(_summary(report, len(pruned), len(index), arguments.index))
+    write_result(_summary(report, len(pruned), index.info(), arguments.index))
     if report.duplicates:
         write_result("\n".join(["Of the same content as another:", *report.duplicate_lines()]))
     if report.gone:
@@ -194,17 +194,22 @@ def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], l
     return [str(path) for path in found.files], folders, found.bad_folders()
 
 
-def _windows(arguments: argparse.Namespace) -> WindowSettings | None:
+def _windows(arguments: argparse.Namespace) -> WindowSettings | str | None:
     from video_colbert.index import WindowSettings
 
-    if arguments.window_seconds is None:
-        if arguments.window_overlap:
-            raise IndexStoreError("--window-overlap needs --window-seconds")
-        return None
+    said, overlap = arguments.windows, arguments.window_overlap
+    if said in (None, "auto", "shots", "none"):
+        if overlap is not None:
+            raise IndexStoreError("--window-overlap needs windows of a fixed length, such as --windows 20")
+        return said if said is None else str(said)
     try:
-        return WindowSettings(arguments.window_seconds, arguments.window_overlap)
+        seconds = float(said)
+    except ValueError:
+        raise IndexStoreError(f"--windows is auto, shots, none or a number of seconds, not {said!r}") from None
+    try:
+        return WindowSettings(seconds, overlap or 0.0)
     except ValueError as error:
-        raise IndexStoreError(str(error)) from error
+        raise IndexStoreError(f"--windows: {error}") from error
 
 
 def _metadata(
@@ -302,9 +307,9 @@ def _positive_seconds(text: str) -> float:
     return number
 
 
-def _summary(report: IndexingReport, pruned: int, total: int, location: str) -> str:
+def _summary(report: IndexingReport, pruned: int, info: IndexInfo, location: str) -> str:
     counts = report.counts()
     if pruned:
         counts["pruned"] = pruned
     text = ", ".join(f"{number} {kind}" for kind, number in counts.items())
-    return f"{text}; the index in {location} holds {total} {'video' if total == 1 else 'videos'}."
+    return f"{text}; the index in {location} holds {info.counted()}."

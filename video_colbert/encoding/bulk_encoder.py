@@ -17,13 +17,14 @@ from video_colbert.encoding.decoding_process import (
     DecodeInto,
     Question,
     ReadDigest,
-    ReadDuration,
+    ReadScenes,
     decoded_clip,
     start_decoding,
 )
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.media_files import FileState
+from video_colbert.encoding.scene_changes import VideoScenes
 from video_colbert.encoding.shared_memory import SharedSlots
 from video_colbert.encoding.task_queue import Task, TaskQueue
 from video_colbert.processes.worker_pool import Failure, Finished, WorkerPool
@@ -33,8 +34,8 @@ DEFAULT_TIMEOUT_SECONDS = 600.0
 # Beside the batch that is being encoded, three are decoded ahead, for times when decoding is slower.
 _BATCHES_HELD = 4
 
-Outcome: TypeAlias = FileState | float | EncodedVideo | BadVideo
-"""Of a digest, of a duration, of a clip; of whatever is bad."""
+Outcome: TypeAlias = FileState | VideoScenes | EncodedVideo | BadVideo
+"""Of a digest, of scenes, of a clip; of whatever is bad."""
 
 EventT = TypeVar("EventT")
 EventT_co = TypeVar("EventT_co", covariant=True)
@@ -218,7 +219,7 @@ class BulkEncoder:
 def _events_of(steps: Iterable[Task | EventT], add_task: Callable[[Task], None] | None) -> Iterator[EventT]:
     """Yields the events among a plan's steps and adds the tasks, which are dropped where a run ends early."""
     for step in steps:
-        if not isinstance(step, ReadDigest | ReadDuration | VideoClip):
+        if not isinstance(step, ReadDigest | ReadScenes | VideoClip):
             yield step
         elif add_task is not None:
             add_task(step)

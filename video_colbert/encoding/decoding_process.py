@@ -17,6 +17,7 @@ import torch
 from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, VideoClip
 from video_colbert.encoding.media_files import FileState, open_media, read_state, state_of_empty
+from video_colbert.encoding.scene_changes import VideoScenes, find_scene_changes
 from video_colbert.encoding.shared_memory import SharedSlots
 from video_colbert.processing import OpenVideoFile, VideoDecodingError
 from video_colbert.processing.video_sources import may_pass
@@ -43,10 +44,16 @@ class ReadDigest:
 
 
 @dataclass(frozen=True)
-class ReadDuration:
-    """Asks for the length of a video; the answer is a number of seconds."""
+class ReadScenes:
+    """Asks for the length of a video and for where its scenes change; the answer is a `VideoScenes`.
+
+    Attributes:
+        source: path or URL of a file.
+        longer_than: seconds beyond which scene changes are looked for; None for not at all.
+    """
 
     source: str
+    longer_than: float | None
 
 
 @dataclass(frozen=True)
@@ -62,7 +69,7 @@ class DecodeInto:
     slot: int
 
 
-Question: TypeAlias = ReadDigest | ReadDuration | DecodeInto
+Question: TypeAlias = ReadDigest | ReadScenes | DecodeInto
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class ClipInSlot:
     frame_size: tuple[int, int] | None
 
 
-Answer: TypeAlias = FileState | float | ClipInSlot | BadVideo
+Answer: TypeAlias = FileState | VideoScenes | ClipInSlot | BadVideo
 
 
 def start_decoding(decoder: ClipDecoder, slots: SharedSlots) -> Callable[[Question], Answer]:
@@ -120,8 +127,8 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
                 return empty
             state = read_state(source, files.file(source))
             return replace(state, frame_size=_frame_size(files, source)) if question.with_frame_size else state
-        if isinstance(question, ReadDuration):
-            return _believed_duration(files.video(source))
+        if isinstance(question, ReadScenes):
+            return _scenes(files.video(source), question.longer_than)
         reads_open_videos = decoder.video_processor.backend == "pyav"
         decoded = decoder.decode(question.clip, (files.video if reads_open_videos else files.file)(source))
     except VideoDecodingError as error:
@@ -151,6 +158,13 @@ def _frame_size(files: _OpenFiles, source: str) -> tuple[int, int] | None:
         logger.debug("no frame of %s can be decoded", source, exc_info=True)
         return None
     return int(frame.shape[1]), int(frame.shape[0])
+
+
+def _scenes(video: OpenVideoFile, longer_than: float | None) -> VideoScenes:
+    duration = _believed_duration(video)
+    if longer_than is None or duration <= longer_than:
+        return VideoScenes(duration)
+    return VideoScenes(duration, find_scene_changes(video, duration))
 
 
 def _believed_duration(video: OpenVideoFile) -> float:

@@ -6,10 +6,10 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import TypeAlias
 
-from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
+from video_colbert.encoding.decoding_process import ReadDigest, ReadScenes
 from video_colbert.encoding.encoded import VideoClip
 
-Task: TypeAlias = ReadDigest | ReadDuration | VideoClip
+Task: TypeAlias = ReadDigest | ReadScenes | VideoClip
 
 
 class TaskQueue:

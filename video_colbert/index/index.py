@@ -25,7 +25,7 @@ from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.named_videos import find_named
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.video_index import VideoIndex
-from video_colbert.index.windows import WindowSettings
+from video_colbert.index.windows import WindowSettings, counted_videos
 
 
 @dataclass(frozen=True, repr=False)
@@ -39,7 +39,7 @@ class IndexInfo:
         windows: how long videos are cut; None for videos as a whole.
         options: what else it was made with, such as the codec of its tokens.
         num_videos: files and URLs.
-        num_entries: videos and windows that are scored, at least `num_videos`.
+        num_entries: windows, and videos that are whole, which are scored; at least `num_videos`.
     """
 
     location: str
@@ -50,6 +50,10 @@ class IndexInfo:
     num_videos: int
     num_entries: int
 
+    def counted(self) -> str:
+        """How much it holds, in words, such as "3 videos in 90 windows"."""
+        return counted_videos(self.num_videos, self.num_entries)
+
     def __repr__(self) -> str:
         rows = {
             "location": self.location,
@@ -57,8 +61,7 @@ class IndexInfo:
             "frames": "all" if self.num_frames is None else self.num_frames,
             "windows": "none, each video as a whole" if self.windows is None else self.windows,
             **self.options,
-            "videos": self.num_videos,
-            "entries": self.num_entries,
+            "holds": self.counted(),
         }
         width = max(map(len, rows))
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
@@ -89,12 +92,11 @@ class Index:
         self.encoder = encoder
 
     def __len__(self) -> int:
-        """The number of videos, or windows, that are stored."""
+        """The number of videos, those that are cut counted by their windows."""
         return len(self.stored)
 
     def __repr__(self) -> str:
-        kind = "videos" if self.stored.windows is None else f"windows of {self.stored.windows.seconds:g} s"
-        return f"Index({self.stored.location!r}, {len(self)} {kind}, {self.stored.model})"
+        return f"Index({self.stored.location!r}, {self.info().counted()}, {self.stored.model})"
 
     def __enter__(self) -> Index:
         return self

@@ -30,7 +30,7 @@ def open_index(
     encoder: VideoColBERTEncoder | None = None,
     *,
     num_frames: int | None = None,
-    windows: WindowSettings | float | None = None,
+    windows: WindowSettings | float | str | None = None,
     **options: Any,
 ) -> Index:
     """Opens an index, or makes one where there is none.
@@ -49,15 +49,16 @@ def open_index(
         encoder: the model that encodes files and texts. Without one, an index that exists can be searched with
             encoded queries, and videos can be removed.
         num_frames: frames sampled from each video of a new index; by default as many as the encoder's processor says.
-        windows: how a new index cuts long videos: `WindowSettings`, or the seconds of a window; by default it holds
-            each video as a whole. It is stored, and used with every `add`.
+        windows: how a new index cuts long videos: "auto" (the default; one of more than a minute becomes windows of
+            about 20 s that end at scene changes), "shots" (a window a shot), the seconds of a window, "none" for each
+            video as a whole, or `WindowSettings`. It is stored, and used with every `add`.
         **options: as above. Of an index that exists, those of making it must be what it was made with.
 
     Raises:
         ModelMismatchError: the index was made by another model or another revision than the encoder's.
         IndexStoreError: there is no index and no encoder to make one with, there is no such option, the index was
             made with something else than is asked for, or it cannot be read, written or reached.
-        ValueError: an option is out of range.
+        ValueError: an option is out of range, or `windows` is none of the above.
         EncodingError: `num_frames` is more than the model takes.
         MissingExtraError: it is a Qdrant collection, and the `qdrant` extra is not installed.
 
@@ -70,9 +71,9 @@ def open_index(
     from video_colbert.index.index import Index
     from video_colbert.index.search.scoring import check_interaction
     from video_colbert.index.video_index import check_model
-    from video_colbert.index.windows import WindowSettings
+    from video_colbert.index.windows import window_settings
 
-    settings = WindowSettings(float(windows)) if isinstance(windows, int | float) else windows
+    settings = window_settings("auto" if windows is None else windows)
     store = _Address.of(location, options)
     if not store.exists():
         if encoder is None:
@@ -87,8 +88,9 @@ def open_index(
     stored = store.open()
     if encoder is not None:
         check_model(stored, encoder.reference)
-    made_with = {"num_frames": stored.num_frames, "windows": stored.windows, **stored.options}
-    for name, value in {"num_frames": num_frames, "windows": settings, **store.making}.items():
+    made_with = {"num_frames": stored.num_frames, "windows": stored.windows or "none", **stored.options}
+    asked_windows = None if windows is None else settings or "none"
+    for name, value in {"num_frames": num_frames, "windows": asked_windows, **store.making}.items():
         if value is not None and value != made_with[name]:
             raise IndexStoreError(
                 f"the index in {stored.location} was made with {name} {made_with[name]}, not {value}; leave the "

@@ -3,14 +3,16 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from pathlib import Path
 
+import lancedb
 import pytest
 
 from tests.index.made_tokens import level_score_by_loops
 from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video
-from video_colbert.index import LanceIndex
+from video_colbert.index import LanceIndex, WindowSettings, open_index
 from video_colbert.index.lance.token_codecs import token_codec
 
 VIDEOS = {"1.mp4": 1, "6.mp4": 6, "3.mp4": 3, "4.mp4": 4}
@@ -46,6 +48,19 @@ def test_index_of_the_former_version_is_searched_as_before(former: tuple[Path, s
             {name: expected_scores(name, frames, codec)[query] for name, frames in VIDEOS.items()}, abs=1e-5
         )
         assert {tuple(hit.level_scores) for hit in hits} == {("frame", "video")}
+
+
+@pytest.mark.parametrize(
+    ("stored", "expected"), [(None, None), ({"seconds": 20.0, "overlap": 5.0}, WindowSettings(20.0, 5.0))]
+)
+def test_index_from_before_windows_had_kinds_is_cut_as_it_was(
+    stored: dict[str, float] | None, expected: WindowSettings | None, tmp_path: Path
+) -> None:
+    LanceIndex.create(tmp_path / "own", model=MODEL, num_frames=3)
+    schema = lancedb.connect(tmp_path / "own").open_table("videos").schema
+    metadata = schema.metadata | {b"video_colbert.windows": json.dumps(stored).encode()}
+    lancedb.connect(tmp_path / "former").create_table("videos", schema=schema.with_metadata(metadata))
+    assert open_index(tmp_path / "former").stored.windows == LanceIndex.open(tmp_path / "former").windows == expected
 
 
 def test_index_of_the_former_version_is_added_to_and_filtered(former: tuple[Path, str]) -> None:

@@ -414,6 +414,8 @@ FOREIGN_HEADERS: list[dict[bytes, bytes]] = [
     {b"windows": b"{}"},
     {b"windows": b"7"},
     {b"windows": b'{"length": 1}'},
+    {b"windows": b'{"kind": "scenes"}'},
+    {b"windows": b'{"kind": "auto", "seconds": 3}'},
     {b"schema_version": b"two"},
 ]
 

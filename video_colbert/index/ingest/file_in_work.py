@@ -30,6 +30,14 @@ class FileInWork:
     lasting: dict[Window, BadVideo] = field(default_factory=dict)
     may_pass: bool = False
 
+    def __post_init__(self) -> None:
+        self._total = self.remaining
+
+    @property
+    def share_done(self) -> float:
+        """How much of it is dealt with, from 0 to 1."""
+        return 1 - self.remaining / self._total
+
     def take(self, window: Window, outcome: EncodedVideo | BadVideo) -> None:
         """Takes what came of one of its windows."""
         self.remaining -= 1

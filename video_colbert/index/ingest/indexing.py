@@ -19,7 +19,7 @@ from video_colbert.index.ingest.stored_content import stored_contents
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.search.scoring import check_interaction
 from video_colbert.index.video_index import VideoIndex
-from video_colbert.progress import progress_bar
+from video_colbert.progress import RunProgress
 
 
 def index_videos(
@@ -86,12 +86,12 @@ def index_videos(
         IndexWriter(index, metadata, seconds_between_writes) as writer,
     ):
         try:
-            with progress_bar(total=len(names), desc="indexing", unit="file") as progress:
+            with RunProgress("indexing", len(names)) as progress:
                 for event in bulk.run(plan):
                     writer.take(event)
                     report.take(event)
                     memory.take(event)
-                    progress.update(plan.files_done - progress.n)
+                    progress.update(plan.work_done, _how_far(plan, len(names)))
         except BaseException:
             # On Ctrl-C and on errors too: what was encoded is kept.
             for event in bulk.stop(plan):
@@ -104,6 +104,11 @@ def index_videos(
     note_run(index, folders, memory)
     gone = find_gone(index, folders, present=names)
     return report.finish(names, described=described, replaced=replaced, gone=gone)
+
+
+def _how_far(plan: IngestPlan, files: int) -> str:
+    windows = f", {plan.windows_done}/{plan.windows_begun} windows" if plan.windows_begun else ""
+    return f"{plan.files_done}/{files} files{windows}"
 
 
 def note_run(index: VideoIndex, folders: Iterable[str | os.PathLike[str]], memory: BadMemory) -> None:

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.encoding.bulk_encoder import EncodingPlan, Outcome
-from video_colbert.encoding.decoding_process import ReadDigest, ReadDuration
+from video_colbert.encoding.decoding_process import ReadDigest, ReadScenes
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.media_files import FileState, is_remote, public_name
+from video_colbert.encoding.scene_changes import VideoScenes
 from video_colbert.encoding.task_queue import Task
 from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.ingest.bad_memory import KnownBadFiles
+from video_colbert.index.ingest.cutting import Cutter
 from video_colbert.index.ingest.events import (
     Bad,
     Duplicate,
@@ -28,7 +30,7 @@ from video_colbert.index.ingest.events import (
 )
 from video_colbert.index.ingest.file_in_work import FileInWork
 from video_colbert.index.ingest.stored_content import StoredContent
-from video_colbert.index.windows import TooManyWindowsError, Window, WindowSettings, video_windows
+from video_colbert.index.windows import Window, WindowSettings
 from video_colbert.processing.video_sources import source_name
 
 
@@ -48,6 +50,8 @@ class IngestPlan(EncodingPlan[IngestEvent]):
 
     Attributes:
         files_done: how many of the files are dealt with.
+        windows_begun: how many windows those files have that are, or were, encoded in several.
+        windows_done: how many of these are dealt with.
     """
 
     def __init__(
@@ -57,9 +61,9 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         windows: WindowSettings | None,
         known_bad: Mapping[str, BadFile] | None = None,
     ) -> None:
-        self.files_done = 0
+        self.files_done = self.windows_begun = self.windows_done = 0
         self._stored = stored
-        self._settings = windows
+        self._cutter = Cutter(windows)
         self._known_bad = KnownBadFiles(known_bad or {})
         self._addresses = {public_name(file): file for file in files}
         names = list(self._addresses)
@@ -85,9 +89,16 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         # The file that stands for a content.
         self._owners: dict[str, str] = {}
         self._in_work: dict[str, FileInWork] = {}
+        # Files of which only some windows are stored, while it is found out how they are cut.
+        self._incomplete: dict[str, StoredContent] = {}
         # Further files of each content that is being encoded, or of which nothing could be.
         self._duplicates: dict[str, list[str]] = {}
         self._bad_contents: dict[str, BadVideo] = {}
+
+    @property
+    def work_done(self) -> float:
+        """How many of the files are dealt with, those in work by the share of their windows."""
+        return self.files_done + sum(work.share_done for work in self._in_work.values())
 
     def next_task(self) -> Task | None:
         """As `EncodingPlan.next_task`: a file to be read."""
@@ -106,9 +117,9 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         if isinstance(task, VideoClip):
             if isinstance(outcome, EncodedVideo | BadVideo):
                 yield from self._take_clip(path, (task.start, task.end), outcome)
-        elif isinstance(task, ReadDuration):
-            if isinstance(outcome, float | BadVideo):
-                yield from self._take_duration(path, outcome)
+        elif isinstance(task, ReadScenes):
+            if isinstance(outcome, VideoScenes | BadVideo):
+                yield from self._take_scenes(path, outcome)
         elif isinstance(outcome, FileState | BadVideo):
             yield from self._take_state(path, outcome)
         while self._phases and not self._to_read and not self._num_reading:
@@ -201,7 +212,18 @@ class IngestPlan(EncodingPlan[IngestEvent]):
 
     def _complete(self, path: str, digest: str, stored: StoredContent) -> Iterator[Task | IngestEvent]:
         """Leaves what is stored of a file, and encodes the windows that are not."""
-        windows = self._windows(path, stored.duration)
+        windows = self._cutter.stored_windows(path, stored, self._known_bad.windows(digest))
+        if windows is not None:
+            yield from self._complete_windows(path, digest, stored, windows)
+        elif (question := self._cutter.question(self._address(path))) is not None:
+            # Until it is answered, what changed has to wait: it may take the place of what moves here.
+            self._num_reading += 1
+            self._incomplete[path] = stored
+            yield question
+
+    def _complete_windows(
+        self, path: str, digest: str, stored: StoredContent, windows: tuple[Window, ...] | BadVideo
+    ) -> Iterator[Task | IngestEvent]:
         if isinstance(windows, BadVideo):
             yield self._end_bad(path, windows)
             return
@@ -221,15 +243,19 @@ class IngestPlan(EncodingPlan[IngestEvent]):
 
     def _begin(self, path: str, digest: str) -> Iterator[Task | IngestEvent]:
         """Encodes a file of which nothing is stored."""
-        if self._settings is not None:
-            yield ReadDuration(self._address(path))
+        question = self._cutter.question(self._address(path))
+        if question is not None:
+            yield question
         else:
-            windows = tuple(video_windows(0.0, None))
-            yield from self._encode(self._content(path, digest, windows), windows)
+            yield from self._encode(self._content(path, digest, ((None, None),)), [(None, None)])
 
-    def _take_duration(self, path: str, outcome: float | BadVideo) -> Iterator[Task | IngestEvent]:
+    def _take_scenes(self, path: str, outcome: VideoScenes | BadVideo) -> Iterator[Task | IngestEvent]:
         digest = self._digests[path] or ""
-        windows = outcome if isinstance(outcome, BadVideo) else self._windows(path, outcome)
+        windows = outcome if isinstance(outcome, BadVideo) else self._cutter.windows(path, outcome)
+        if path in self._incomplete:
+            self._num_reading -= 1
+            yield from self._complete_windows(path, digest, self._incomplete.pop(path), windows)
+            return
         if isinstance(windows, tuple):
             yield from self._encode(self._content(path, digest, windows), windows)
             return
@@ -246,11 +272,13 @@ class IngestPlan(EncodingPlan[IngestEvent]):
             yield self._known_bad.in_windows(content)
         clips = [VideoClip(self._address(content.path), *window) for window in windows if window not in known_bad]
         self._in_work[content.path] = FileInWork(content, len(clips), has_good)
+        self.windows_begun += len(clips) if len(content.windows) > 1 else 0
         yield from clips
 
     def _take_clip(self, path: str, window: Window, outcome: EncodedVideo | BadVideo) -> Iterator[IngestEvent]:
         work = self._in_work[path]
         work.take(window, outcome)
+        self.windows_done += len(work.content.windows) > 1
         yield Bad(path, outcome) if isinstance(outcome, BadVideo) else Encoded(work.content, outcome)
         if not work.remaining:
             del self._in_work[path]
@@ -291,13 +319,6 @@ class IngestPlan(EncodingPlan[IngestEvent]):
     def _address(self, path: str) -> str:
         """Where a file is read: its path, or the URL that it was given by."""
         return self._addresses.get(path, path)
-
-    def _windows(self, path: str, duration: float) -> tuple[Window, ...] | BadVideo:
-        """The windows of a video, or why it is not cut."""
-        try:
-            return tuple(video_windows(duration, self._settings))
-        except TooManyWindowsError as error:
-            return BadVideo(path, str(error), is_lasting=True)
 
     def _still_holds(self, path: str, digest: str) -> bool | None:
         """Whether a file has this content; None where it would have to be read."""

@@ -31,7 +31,7 @@ from video_colbert.index.ingest.stored_content import StoredContent, stored_cont
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings
-from video_colbert.progress import progress_bar
+from video_colbert.progress import RunProgress
 
 # Files that are done again when their encoder is lost.
 _FILES_AT_A_TIME = 32
@@ -124,8 +124,9 @@ def index_videos_on_ray(
     report, owners = ReportBuilder(), dict[str, str]()
     with (
         IndexWriter(index, metadata, seconds_between_writes) as writer,
-        progress_bar(total=len(paths), desc="indexing", unit="file") as progress,
+        RunProgress("indexing", len(paths)) as progress,
     ):
+        files_done = windows_done = 0
         try:
             for row in encoded.iter_rows():
                 # Made by our own code in a process of this cluster.
@@ -134,7 +135,10 @@ def index_videos_on_ray(
                     writer.take(kept)
                     report.take(kept)
                     memory.take(kept)
-                progress.update(row["files_done"])
+                    windows_done += isinstance(kept, Encoded) and kept.video.clip.start is not None
+                files_done += row["files_done"]
+                windows = f", {windows_done} windows" if windows_done else ""
+                progress.update(files_done, f"{files_done}/{len(paths)} files{windows}")
         except BaseException:
             writer.flush()
             note_run(index, folders, memory)

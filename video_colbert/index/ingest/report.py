@@ -29,8 +29,8 @@ class IndexingReport:
         high_range: files of high dynamic range that were added with their colours as they are stored, and "PQ" or
             "HLG" for each.
         described: files that were in the index and have other metadata now.
-        clips: how many videos and windows were added.
-        replaced: how many videos and windows were removed because their file has other content or windows now.
+        clips: how many windows, and videos that are whole, were added.
+        replaced: how many were removed because their file has other content or windows now.
         left_out: number of files in folders that were left out, by suffix where they are no media files.
     """
 
@@ -54,9 +54,19 @@ class IndexingReport:
         return "\n".join(lines)
 
     def counts(self) -> dict[str, int]:
-        """The number of files by what became of them, in words; of kinds that there are none of, only "added"."""
+        """The number of files by what became of them, in words; of kinds that there are none of, only what was added.
+
+        Example:
+            >>> IndexingReport(added=["a.mp4", "b.mp4"], clips=2, present=["c.mp4"]).counts()
+            {'added': 2, 'already there': 1}
+            >>> IndexingReport(added=["a.mp4", "b.mp4"], clips=60)
+            2 videos in 60 windows added
+        """
+        added = "added"
+        if self.clips > len(self.added):
+            added = f"{'video' if len(self.added) == 1 else 'videos'} in {self.clips} windows added"
         kinds = {
-            "added": len(self.added),
+            added: len(self.added),
             "already there": len(self.present),
             "moved": len(self.moved),
             "of the same content as another": len(self.duplicates),
@@ -67,7 +77,7 @@ class IndexingReport:
             "known bad": len(self.known_bad),
             "gone": len(self.gone),
         }
-        return {kind: number for kind, number in kinds.items() if number or kind == "added"}
+        return {kind: number for kind, number in kinds.items() if number or kind == added}
 
     def bad_lines(self) -> list[str]:
         """A line for each bad file, with the reason."""

@@ -1,0 +1,138 @@
+"""Where the scenes of a video change, as far as its keyframes show it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation, VideoReformatter
+
+from video_colbert.processing import OpenVideoFile
+
+# Width and height of the pictures that are compared.
+_WIDTH, _HEIGHT = 32, 24
+# Where every frame is a keyframe, two a second are looked at.
+_SPACING_SECONDS = 0.5
+# So many pixels are decoded at most, those of 20,000 keyframes of 1920x1080: about three minutes of work.
+_MAX_PIXELS = 20_000 * 1920 * 1080
+_MAX_KEY_FRAMES = 20_000
+# Of 255.
+_COLOURS = 8.0
+_PIXEL = 24.0
+# Of all pixels.
+_CHANGED = 0.38
+# By so much exposure changes within a scene: a factor of contrast, and levels of brightness.
+_MOST_CONTRAST = 2.0
+_MOST_BRIGHTNESS = 60.0
+
+# From none to those that leave at least half of the pictures on each other.
+_SHIFTS = sorted(
+    (
+        (down, right)
+        for down in range(-_HEIGHT // 3, _HEIGHT // 3 + 1)
+        for right in range(-_WIDTH // 2, _WIDTH // 2 + 1)
+        if 2 * (_HEIGHT - abs(down)) * (_WIDTH - abs(right)) >= _HEIGHT * _WIDTH
+    ),
+    key=lambda shift: shift[0] ** 2 + shift[1] ** 2,
+)
+
+_Picture = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class VideoScenes:
+    """The length of a video, and where its scenes change.
+
+    Attributes:
+        duration: in seconds.
+        changes: seconds at which another scene begins, increasing; empty where they were not asked for.
+    """
+
+    duration: float
+    changes: tuple[float, ...] = ()
+
+
+def find_scene_changes(video: OpenVideoFile, duration: float) -> tuple[float, ...]:
+    """Finds the keyframes with which another scene begins.
+
+    Each keyframe is compared with the one before it, both shrunk to 32 x 24 pixels of brightness and two differences
+    of colours. What exposure and flicker may change within a scene, contrast by a factor of up to 2 and brightness by
+    up to 60 of 255 levels, is taken out. The scene changes where
+
+    - more than 38 % of the pixels differ by more than 24 levels, however one picture is shifted against the other by
+      up to half its width and a third of its height: things that move do not change as many, and where a camera pans,
+      the part that stays fits; and
+    - the colours differ, wherever they are: the values of all pixels in increasing order lie more than 8 levels apart.
+
+    Args:
+        video: the open video.
+        duration: in seconds; of a very long video, or a very large one, not every keyframe is looked at.
+
+    Returns:
+        Seconds, increasing, all of them within the video.
+
+    Raises:
+        VideoDecodingError: the file cannot be read, or it takes too long.
+    """
+    reformatter = VideoReformatter()
+    changes: list[float] = []
+    width, height = video.size
+    most = min(_MAX_KEY_FRAMES, _MAX_PIXELS / max(width * height, 1))
+    spacing = max(_SPACING_SECONDS, duration / most)
+    before: _Picture | None = None
+    for time, frame in video.key_frames(spacing):
+        picture = _small_picture(reformatter, frame)
+        is_later = max([0.0, *changes[-1:]]) < time < duration
+        if before is not None and is_later and is_other_scene(before, picture):
+            changes.append(time)
+        before = picture
+    return tuple(changes)
+
+
+def is_other_scene(before: _Picture, after: _Picture) -> bool:
+    """Whether two pictures are of different scenes, by the rule of `find_scene_changes`.
+
+    Args:
+        before: float32 [24, 32, 3], RGB from 0 to 255.
+        after: likewise.
+    """
+    before, after = _equally_exposed(_opponent_channels(before), _opponent_channels(after))
+    ordered = [np.sort(picture.reshape(-1, 3), axis=0) for picture in (before, after)]
+    colours = np.abs(ordered[0] - ordered[1]).mean(axis=0).sum()
+    return bool(colours > _COLOURS) and _least_share_changed(before, after) > _CHANGED
+
+
+def _small_picture(reformatter: VideoReformatter, frame: VideoFrame) -> _Picture:
+    small = reformatter.reformat(frame, _WIDTH, _HEIGHT, format="rgb24", interpolation=Interpolation.AREA, threads=1)
+    return small.to_ndarray().astype(np.float32)
+
+
+def _opponent_channels(picture: _Picture) -> _Picture:
+    """[24, 32, 3]: brightness, red against green, blue against both."""
+    red, green, blue = np.moveaxis(picture, -1, 0)
+    return np.stack([0.299 * red + 0.587 * green + 0.114 * blue, red - green, blue - (red + green) / 2], axis=-1)
+
+
+def _equally_exposed(before: _Picture, after: _Picture) -> tuple[_Picture, _Picture]:
+    """The pictures with the contrast of the flatter one and the brightness of the first, as far as one scene goes."""
+    # A little is added to the contrast, of which a picture of one colour has none.
+    contrast = (before[..., 0].std() + 4) / (after[..., 0].std() + 4)
+    contrast = float(np.clip(contrast, 1 / _MOST_CONTRAST, _MOST_CONTRAST))
+    before, after = before / max(contrast, 1.0), after * min(contrast, 1.0)
+    brightness = before[..., 0].mean() - after[..., 0].mean()
+    after[..., 0] += np.clip(brightness, -_MOST_BRIGHTNESS, _MOST_BRIGHTNESS)
+    return before, after
+
+
+def _least_share_changed(before: _Picture, after: _Picture) -> float:
+    """The share of pixels that differ, at the shift at which it is least; without shifts where these do not matter."""
+    least = 1.0
+    for down, right in _SHIFTS:
+        here = before[max(down, 0) : _HEIGHT + min(down, 0), max(right, 0) : _WIDTH + min(right, 0)]
+        there = after[max(-down, 0) : _HEIGHT + min(-down, 0), max(-right, 0) : _WIDTH + min(-right, 0)]
+        least = min(least, float((np.abs(here - there).max(axis=-1) > _PIXEL).mean()))
+        if least <= _CHANGED:
+            break
+    return least

@@ -1,0 +1,52 @@
+"""How the videos of an index are cut, found out from what is stored of them or from their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from video_colbert.encoding.decoding_process import ReadScenes
+from video_colbert.encoding.encoded import BadVideo
+from video_colbert.encoding.scene_changes import VideoScenes
+from video_colbert.index.ingest.stored_content import StoredContent
+from video_colbert.index.windows import TooManyWindowsError, Window, WindowSettings, are_complete, video_windows
+
+
+class Cutter:
+    """Cuts videos as an index says.
+
+    Args:
+        settings: how long videos are cut; None for not at all.
+    """
+
+    def __init__(self, settings: WindowSettings | None) -> None:
+        self._settings = settings
+        self._scenes_beyond = None if settings is None else settings.scenes_beyond
+
+    def question(self, address: str) -> ReadScenes | None:
+        """What has to be known of a file before it is cut; None where all are whole."""
+        return None if self._settings is None else ReadScenes(address, self._scenes_beyond)
+
+    def windows(self, path: str, scenes: VideoScenes) -> tuple[Window, ...] | BadVideo:
+        """The windows of a video, or why it is not cut."""
+        try:
+            return tuple(video_windows(scenes.duration, self._settings, scenes.changes))
+        except TooManyWindowsError as error:
+            return BadVideo(path, str(error), is_lasting=True)
+
+    def stored_windows(
+        self, path: str, stored: StoredContent, bad: Iterable[Window]
+    ) -> tuple[Window, ...] | BadVideo | None:
+        """The windows of a video of which some are stored, or why it is not cut.
+
+        Args:
+            path: the file's.
+            stored: what is stored of it.
+            bad: windows of it that cannot be.
+
+        Returns:
+            None where scene changes decide and some of it is neither stored nor bad: they have to be found again.
+        """
+        if self._scenes_beyond is None:
+            return self.windows(path, VideoScenes(stored.duration))
+        windows = tuple(dict.fromkeys((*stored.ids, *bad)))
+        return windows if are_complete(windows, stored.duration) else None

@@ -121,7 +121,8 @@ def test_windows_devices_and_manifest_are_taken(
     manifest.write_text(json.dumps({"video": "long.mp4", "genre": "news"}) + "\n")
     options = ["--manifest", str(manifest), "--windows", "3", "--window-overlap", "1", "--device", "cpu,cpu"]
     assert main(["index", "--model", str(checkpoint_folder), "--index", str(tmp_path / "index"), *options]) == 0
-    assert "1 added; " in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert printed == f"1 video in 4 windows added; the index in {tmp_path / 'index'} holds 1 video in 4 windows.\n"
     stored = LanceIndex.open(tmp_path / "index").videos
     assert sorted((video.start, video.end) for video in stored) == [(0.0, 3.0), (2.0, 5.0), (4.0, 7.0), (4.5, 7.5)]
     assert all(video.metadata == {"genre": "news"} for video in stored)

@@ -1,12 +1,13 @@
 """Small real video files, made on the spot."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 
 def drawn_frame(number: int, width: int = 64, height: int = 48) -> np.ndarray:
@@ -30,8 +31,12 @@ def write_video(
     presentation: Callable[[int], int] | None = None,
     rotation: int = 0,
     draw: Callable[[int], np.ndarray] = drawn_frame,
+    keyframes: Collection[int] = (),
 ) -> Path:
-    """Encodes frames with PyAV, the same bytes each time. `presentation` gives frame times in ticks of 1/1000 s."""
+    """Encodes frames with PyAV, the same bytes each time. `presentation` gives frame times in ticks of 1/1000 s.
+
+    `keyframes` are such at least; with libx264 that takes the option `forced-idr`.
+    """
     height, width, _ = draw(0).shape
     with av.open(str(path), "w", options={"fflags": "bitexact"}) as container:
         stream = container.add_stream(codec, rate=rate, options=options or {})
@@ -45,6 +50,8 @@ def write_video(
             stream.codec_context.time_base = Fraction(1, 1000)
         for number in range(num_frames):
             frame = av.VideoFrame.from_ndarray(draw(number), format="rgb24")
+            if number in keyframes:
+                frame.pict_type = PictureType.I
             if presentation is not None:
                 frame.pts = presentation(number)
                 frame.time_base = stream.codec_context.time_base

@@ -133,6 +133,24 @@ def test_a_run_that_is_interrupted_remembers_what_it_found(
     assert [bad.reason for bad in index.notes.bad_files] == ["does not decode"]
 
 
+def test_what_another_run_noted_meanwhile_stays(
+    tmp_path: Path, encoder: type[DamagedWindows], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = IndexInMemory(None)
+    (tmp_path / "a").write_text("1 bad")
+    other = BadFile("b" * 64, "https://host/b.mp4", "is empty (0 bytes)")
+    run = DamagedWindows.run
+
+    def meanwhile(self: DamagedWindows, plan: object) -> object:
+        yield from run(self, plan)  # type: ignore[arg-type]
+        index.set_notes(IndexNotes(("/elsewhere",), (other,)))
+
+    monkeypatch.setattr(DamagedWindows, "run", meanwhile)
+    run_index(index, [tmp_path / "a"])
+    own = BadFile(digest_of("1 bad"), str(tmp_path / "a"), "does not decode")
+    assert index.notes == IndexNotes(("/elsewhere",), (own, other))
+
+
 def test_notes_are_read_as_they_were_written_and_others_are_none() -> None:
     notes = IndexNotes(
         ("/videos", '/it\'s a "folder"/ü'),

@@ -71,10 +71,15 @@ class BadMemory:
                 clip = event.video.clip
                 self._encoded.setdefault(event.file.digest, set()).add((clip.start, clip.end))
 
-    def remaining(self) -> tuple[BadFile, ...]:
-        """What is to be remembered, after what was seen so far."""
-        files = (self._remaining(digest) for digest in {**self.files, **self._found})
-        return tuple(file for file in files if file is not None)
+    def remaining(self, noted: Iterable[BadFile] = ()) -> tuple[BadFile, ...]:
+        """What is to be remembered, after what was seen so far.
+
+        Args:
+            noted: what is remembered by now; what another run noted meanwhile stays.
+        """
+        own = {**self.files, **self._found}
+        files = [file for digest in own if (file := self._remaining(digest)) is not None]
+        return (*files, *(file for file in noted if file.digest not in own and file.digest not in self._encoded))
 
     def _remaining(self, digest: str) -> BadFile | None:
         known, found, encoded = self.files.get(digest), self._found.get(digest), self._encoded.get(digest, set())

@@ -119,7 +119,7 @@ def note_run(index: VideoIndex, folders: Iterable[str | os.PathLike[str]], memor
     """
     noted = index.notes
     notes = noted.with_folders(map(str, absolute_folders(folders)))
-    notes = replace(notes, bad_files=memory.remaining())
+    notes = replace(notes, bad_files=memory.remaining(noted.bad_files))
     if notes != noted:
         index.set_notes(notes)
 

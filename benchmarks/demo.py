@@ -136,7 +136,7 @@ def search_folder(encoder: VideoColBERTEncoder, videos: Path, queries: Sequence[
     report = index.add([videos])
     results = index.search(queries, top_k=3)
     for result in results:
-        print(f'\n"{result.query}"\n{result.as_table()}')
+        print(f'\n"{result.query}"\n{result.as_text()}')
     page = output / "search.html"
     write_search_page(page, results, title="Video-ColBERT demo")
     print(f"\nThe same with the clips: {page}")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from video_colbert.console import printable, write_notice, write_result
+from video_colbert.console import printable, write_notice, write_paths, write_result
 from video_colbert.errors import OutputError
 
 HOSTILE = "a\x1b[31m\x1b]0;title\x07\x9b2J\r\x7f\u202e\u2028\ud83d\udce9.mp4"
@@ -45,6 +45,21 @@ def test_any_text_can_be_written_to_any_console(
     assert r"\ud83d\udce9" in written
     assert ("猫" if encoding == "utf-8" else r"\u732b") in written
     assert ("ü" if encoding != "ascii" else r"\xfc") in written
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_paths_reach_a_pipe_exactly_and_a_terminal_harmlessly(
+    monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    content = io.BytesIO()
+    stream = io.TextIOWrapper(content, encoding=encoding, errors="strict", newline="\n")
+    monkeypatch.setattr(sys, "stdout", stream)
+    paths = ["/v/ü 猫.mp4", "/v/\x1b[31m.mp4", os.fsdecode(b"/v/\xff.mp4")]
+    write_paths(paths)
+    assert content.getvalue() == b"".join(os.fsencode(path) + b"\n" for path in paths)
+    monkeypatch.setattr(stream, "isatty", lambda: True)
+    write_paths(paths[1:2])
+    assert content.getvalue().endswith(b"\n/v/\\x1b[31m.mp4\n")
 
 
 class FailingStream(io.StringIO):

@@ -8,6 +8,7 @@ import logging
 import os
 import re
 import sys
+from collections.abc import Iterable
 from contextlib import suppress
 from enum import IntEnum
 from typing import TextIO
@@ -56,6 +57,28 @@ def write_result(text: str) -> None:
     try:
         _write(sys.stdout, text)
     except OSError as error:
+        raise OutputError(f"standard output cannot be written ({error.strerror})") from error
+
+
+def write_paths(paths: Iterable[str]) -> None:
+    """Writes paths, one a line: exactly as they are into a pipe or a file, as `write_result` does to a terminal.
+
+    Raises:
+        OutputError: as `write_result`.
+    """
+    if sys.stdout is None or sys.stdout.isatty():
+        write_result("\n".join(paths))
+        return
+    # Bytes, since a console's letters may not have all that a name can hold.
+    content = b"".join(os.fsencode(path) + b"\n" for path in paths)
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout)
+    except OSError as error:
+        _discard(sys.stdout)
         raise OutputError(f"standard output cannot be written ({error.strerror})") from error
 
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.video_files import write_clip
+from video_colbert.encoding.display import format_seconds
 from video_colbert.encoding.hits import Moment, MomentRange, SearchHit
 from video_colbert.encoding.search_hits import SearchHits
 
@@ -24,7 +25,8 @@ def hit(rank: int, video: str, score: float, **fields: object) -> SearchHit:
 def test_a_hit_is_one_line_of_score_file_window_and_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     line = '0.412 a.mp4 0:00.0-1:15.2 "dog" 0:01.2 "ball" 1:03.4'
-    found = hit(1, str(tmp_path / "a.mp4"), 0.4117)
+    moments = (Moment("A", 0.0, 0.2), Moment("dog", 1.2, 0.4), Moment("ball", 63.4, 0.3))
+    found = hit(1, str(tmp_path / "a.mp4"), 0.4117, moments=moments)
     assert str(found) == repr(found) == line
     assert str(hit(1, "https://x.org/a.mp4", 0.5, moments=())) == "0.500 https://x.org/a.mp4 0:00.0-1:15.2"
 
@@ -62,13 +64,50 @@ def test_dictionary_has_the_fields_that_programs_rely_on() -> None:
     }
 
 
-def test_table_has_a_column_for_each_level_and_shows_urls_whole() -> None:
-    hits = SearchHits("a dog", "m", [hit(1, "http://x.org/a.mp4", 0.7, level_scores={"frame": 0.3, "video": 0.4})])
-    head, row, moments = hits.as_table().splitlines()
-    assert head.split() == ["rank", "score", "frame", "video", "seconds", "file"]
-    assert row.split() == ["1", "0.7000", "0.3000", "0.4000", "0.0", "-", "75.2", "http://x.org/a.mp4"]
-    assert moments.strip() == "dog at 0:01.2, ball at 1:03.4"
-    assert SearchHits("x", "m").as_table() == "No hits."
+def test_text_gives_a_line_of_path_and_times_and_a_line_for_each_range() -> None:
+    moments = (Moment("a", 0.1, 0.1), Moment("dog", 1.2, 0.4), Moment("the", 63.4, 0.2), Moment("ball", 63.4, 0.3))
+    ranges = (
+        MomentRange(0.0, 0.2, ("a",)),
+        MomentRange(0.8, 1.6, ("dog",)),
+        MomentRange(62.96, 3661.0, ("the", "ball")),
+    )
+    levels = {"frame": 0.3, "video": 0.4}
+    hits = SearchHits(
+        "a dog, the ball",
+        "m",
+        [hit(1, "http://x.org/a.mp4", 0.7, level_scores=levels, moments=moments, ranges=ranges, end=3661.04)],
+    )
+    assert hits.as_text().splitlines() == [
+        " 1. http://x.org/a.mp4  0:00.0-1:01:01.0  score 0.700",
+        "    0:00.8-0:01.6  dog 0:01.2",
+        "    1:03.0-1:01:01.0  ball 1:03.4",
+    ]
+    assert hits.as_text(scores=True).splitlines()[0].endswith("  score 0.700 (frame 0.300, video 0.400)")
+    assert SearchHits("x", "m").as_text() == "No hits."
+
+
+@pytest.mark.parametrize("width", [40, 60, 80])
+def test_text_keeps_to_its_width_and_no_path_is_cut(width: int) -> None:
+    words = [f"word{number}" for number in range(30)]
+    moments = tuple(Moment(word, 100.0 * number, 0.5) for number, word in enumerate(words))
+    path = "/v/" + "long " * 20 + "name.mp4"
+    found = hit(1, path, 0.7, moments=moments, ranges=(MomentRange(0.0, 3600.0, tuple(words)),))
+    lines = SearchHits(" ".join(words), "m", [found]).as_text(scores=True, width=width).splitlines()
+    assert lines[0] == f" 1. {path}"
+    assert max(map(len, lines[1:])) <= width
+    assert re.findall(r"word\d+ [\d:.]+", "\n".join(lines)) == [
+        f"word{number} {format_seconds(100.0 * number)}" for number in range(30)
+    ]
+
+
+def test_json_has_times_to_the_millisecond_and_scores_to_six_decimals() -> None:
+    third = 1 / 3
+    moments, ranges = (Moment("dog", third, third),), (MomentRange(third, 2 * third, ("dog",)),)
+    found = hit(1, "a.mp4", third, start=third, end=2 * third, moments=moments, ranges=ranges).as_dict()
+    assert (found["start"], found["end"], found["score"]) == (0.333, 0.667, 0.333333)
+    assert found["level_scores"] == {"frame": 0.333333}
+    assert found["moments"] == [{"word": "dog", "time": 0.333, "similarity": 0.333333}]
+    assert found["ranges"] == [{"start": 0.333, "end": 0.667, "words": ["dog"]}]
 
 
 def test_a_notebook_shows_the_matched_frames(tmp_path: Path) -> None:

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from video_colbert.commands.level_weights import add_level_weights
 from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
 from video_colbert.commands.typed_text import typed_text
-from video_colbert.console import ExitCode, write_notice, write_result
+from video_colbert.console import ExitCode, write_notice, write_paths, write_result
 from video_colbert.errors import EncodingError
 
 if TYPE_CHECKING:
+    from video_colbert.encoding.search_hits import SearchHits
     from video_colbert.index import Calibration
 
 NAME = "search"
@@ -38,7 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_level_weights(parser)
     parser.add_argument("--top-k", type=positive_int, default=10, metavar="K", help="hits, at most (default: 10)")
-    parser.add_argument("--json", action="store_true", help="write one JSON object in place of a table")
+    parser.add_argument(
+        "--min-score", type=float, metavar="SCORE", help="only videos of at least this score (default: any)"
+    )
+    parser.add_argument("--scores", action="store_true", help="also the score of each level")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="write one JSON object in place of text")
+    form.add_argument("--paths-only", action="store_true", help="write the path of each hit and nothing else")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page that plays the hits")
 
 
@@ -74,15 +81,30 @@ def run(arguments: argparse.Namespace) -> int:
     if len(index) == 0:
         write_notice(f"The index in {arguments.index} is empty.")
     [hits] = index.search(
-        queries, top_k=arguments.top_k, where=arguments.where, group_windows=not arguments.all_windows
+        queries,
+        top_k=arguments.top_k,
+        where=arguments.where,
+        min_score=arguments.min_score,
+        group_windows=not arguments.all_windows,
     )
     if index.stored.calibration is not None:
         write_notice(_candidates(index.stored.calibration, arguments.top_k, len(index)))
-    write_result(json.dumps(hits.as_dict(), indent=2) if arguments.json else hits.as_table())
+    if arguments.json:
+        write_result(json.dumps(hits.as_dict(), indent=2))
+    elif arguments.paths_only:
+        write_paths(dict.fromkeys(hit.video for hit in hits))
+    else:
+        write_result(_shown(hits, arguments))
     if arguments.html is not None:
-        write_search_page(arguments.html, [hits])
+        write_search_page(arguments.html, [hits], is_zero_shot=encoder.is_zero_shot)
         write_notice(f"Wrote {arguments.html}.")
     return ExitCode.OK
+
+
+def _shown(hits: SearchHits, arguments: argparse.Namespace) -> str:
+    if not hits and arguments.min_score is not None:
+        return f"Nothing is that similar: no video has a score of {arguments.min_score:g} or more."
+    return hits.as_text(scores=arguments.scores)
 
 
 def _candidates(calibration: Calibration, top_k: int, num_videos: int) -> str:

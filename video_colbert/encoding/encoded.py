@@ -83,15 +83,18 @@ class QueryBags:
     Attributes:
         embeds: float32 [Nq, Lq, D] query tokens on the encoder's device, each of unit length.
         mask: bool [Nq, Lq], true on the tokens that count.
-        words: for each query its words and where their tokens stand among the Lq; the whole query as one word
-            where the encoder makes one pooled vector of it.
+        words: for each query its words and where their tokens stand among the Lq; of an encoder that makes one
+            pooled vector of a query, the query as one word, or its phrases and where they stand among the P.
         token_weights: float32 [Nq, Lq] weights of the query tokens, for a model that scores by them.
+        phrase_embeds: float32 [Nq, P, D] vectors of the phrases, where `words` are phrases that were encoded apart.
+            Moments are found by them; they count in no score.
     """
 
     embeds: Tensor
     mask: Tensor
     words: Sequence[Sequence[QueryWord]]
     token_weights: Tensor | None = None
+    phrase_embeds: Tensor | None = None
 
     @property
     def dimension(self) -> int:
@@ -101,13 +104,23 @@ class QueryBags:
     def select(self, rows: Sequence[int]) -> QueryBags:
         """The bags of some queries, in the order of `rows`."""
         chosen = list(rows)
-        weights = None if self.token_weights is None else self.token_weights[chosen]
-        return QueryBags(self.embeds[chosen], self.mask[chosen], [self.words[row] for row in chosen], weights)
+        return QueryBags(
+            self.embeds[chosen],
+            self.mask[chosen],
+            [self.words[row] for row in chosen],
+            None if self.token_weights is None else self.token_weights[chosen],
+            None if self.phrase_embeds is None else self.phrase_embeds[chosen],
+        )
 
     def to(self, device: torch.device | str) -> QueryBags:
         """The same with its tensors on a device."""
-        weights = None if self.token_weights is None else self.token_weights.to(device)
-        return replace(self, embeds=self.embeds.to(device), mask=self.mask.to(device), token_weights=weights)
+        return replace(
+            self,
+            embeds=self.embeds.to(device),
+            mask=self.mask.to(device),
+            token_weights=None if self.token_weights is None else self.token_weights.to(device),
+            phrase_embeds=None if self.phrase_embeds is None else self.phrase_embeds.to(device),
+        )
 
 
 @dataclass(frozen=True)

@@ -178,13 +178,17 @@ class VideoColBERTEncoder:
 
         return encode_clips(self.model, self.processor, self._loaded_from.name, batch)
 
-    def encode_queries(self, texts: str | Sequence[str], *, batch_size: int = 64) -> EncodedQueries:
+    def encode_queries(
+        self, texts: str | Sequence[str], *, batch_size: int = 64, phrases: bool = True
+    ) -> EncodedQueries:
         """Encodes queries.
 
         Args:
             texts: the queries; or one, which makes a batch of one.
             batch_size: queries that go through the model together. On a CPU it is always the same number, so that
                 no result depends on it.
+            phrases: whether a model that makes one vector of a query encodes the query's phrases too, by which
+                moments are found; scores do not depend on it.
 
         Raises:
             ValueError: no query, or a batch size below 1.
@@ -192,12 +196,14 @@ class VideoColBERTEncoder:
             EncodingError: the model gives vectors that are not finite.
         """
         from video_colbert.encoding.inputs import as_texts
-        from video_colbert.encoding.model_passes import encode_texts
+        from video_colbert.encoding.model_passes import encode_queries
 
         queries = as_texts(texts)
         if not queries or batch_size < 1:
             raise ValueError(f"needs a query and a batch size of at least 1, got {len(queries)} and {batch_size}")
-        return encode_texts(self.model, self.processor, self._loaded_from.name, queries, batch_size)
+        return encode_queries(
+            self.model, self.processor, self._loaded_from.name, queries, batch_size, phrases=phrases
+        )
 
     def similarity(self, queries: str | Sequence[str] | EncodedQueries, videos: EncodedOrNot) -> Tensor:
         """Scores queries against videos.

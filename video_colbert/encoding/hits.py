@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,18 +15,21 @@ from torch import Tensor
 from video_colbert.console import printable
 from video_colbert.encoding.display import format_seconds, short_name
 from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.encoding.phrases import is_function_word
 
 # A frame belongs to a word's range while the similarity has fallen by no more than this share of the way from the
 # word's largest similarity to its smallest.
 _NEAR_MAXIMUM = 0.25
+_TIME_DECIMALS = 3
+_SCORE_DECIMALS = 6
 
 
 @dataclass(frozen=True)
 class Moment:
-    """Where in a video one word of the query matched best.
+    """Where in a video one word of the query matched best, or one phrase.
 
     Attributes:
-        word: the word; the whole query for a model that makes one pooled vector of it.
+        word: the word; a phrase of the query for a model that makes one pooled vector of a text.
         time: when the frame appears, in seconds from the start of the video.
         similarity: similarity of the word to that frame, summed over the tokens of the word.
     """
@@ -84,20 +87,44 @@ class SearchHit:
     is_gone: bool = False
 
     def __repr__(self) -> str:
-        moments = "".join(f' "{printable(moment.word)}" {format_seconds(moment.time)}' for moment in self.moments)
+        moments = "".join(f' "{printable(each.word)}" {format_seconds(each.time)}' for each in self.telling_moments)
         window = f"{format_seconds(self.start)}-{format_seconds(self.end)}"
         return f"{self.score:.3f} {short_name(self.video)} {window}{moments}"
+
+    @property
+    def telling_moments(self) -> tuple[Moment, ...]:
+        """The moments that people are shown: without those of function words, such as "a" and "of"."""
+        return tuple(moment for moment in self.moments if not is_function_word(moment.word))
 
     def as_dict(self) -> dict[str, Any]:
         """What `search --json` writes of a hit; programs rely on these names.
 
+        Times are given to the millisecond, scores to six decimals.
         `sources` is for levels that are made of text: what was read or heard. Levels of pictures have none.
         """
         return {
-            **{name: getattr(self, name) for name in ("rank", "video", "start", "end", "score")},
-            "level_scores": dict(self.level_scores),
-            "ranges": [{**asdict(part), "words": list(part.words)} for part in self.ranges],
-            "moments": [asdict(moment) for moment in self.moments],
+            "rank": self.rank,
+            "video": self.video,
+            "start": round(self.start, _TIME_DECIMALS),
+            "end": round(self.end, _TIME_DECIMALS),
+            "score": round(self.score, _SCORE_DECIMALS),
+            "level_scores": {level: round(score, _SCORE_DECIMALS) for level, score in self.level_scores.items()},
+            "ranges": [
+                {
+                    "start": round(part.start, _TIME_DECIMALS),
+                    "end": round(part.end, _TIME_DECIMALS),
+                    "words": list(part.words),
+                }
+                for part in self.ranges
+            ],
+            "moments": [
+                {
+                    "word": moment.word,
+                    "time": round(moment.time, _TIME_DECIMALS),
+                    "similarity": round(moment.similarity, _SCORE_DECIMALS),
+                }
+                for moment in self.moments
+            ],
             "sources": [],
             "gone": self.is_gone,
         }
@@ -188,7 +215,8 @@ def _similarities_of_words(
     if "frame" not in queries.encoder_of_level:
         return []
     bags = queries.bags_of("frame")
-    similarities = (bags.embeds[query].cpu().float() @ frame_embeds.float().T).numpy()
+    of_words = bags.embeds if bags.phrase_embeds is None else bags.phrase_embeds
+    similarities = (of_words[query].cpu().float() @ frame_embeds.float().T).numpy()
     return [
         (word.word, similarities[list(word.token_positions)].sum(axis=0))
         for word in bags.words[query]

@@ -9,9 +9,11 @@ from torch import Tensor
 
 from video_colbert.encoding.clip_decoding import DecodedClip, clip_name
 from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, QueryBags
+from video_colbert.encoding.phrases import split_phrases
 from video_colbert.errors import EncodingError
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import QueryWord, VideoColBERTProcessor
+from video_colbert.processing.query_tokens import TokenizedQueries
 
 # On a processor, matrix products of other shapes round otherwise, by about 1e-7, which is enough to swap two nearly
 # equal videos. There the model always sees the same shapes, whatever the batch size: one clip, and so many queries.
@@ -69,9 +71,14 @@ def encode_clips(
     return results
 
 
-@torch.inference_mode()
-def encode_texts(
-    model: VideoColBERTModel, processor: VideoColBERTProcessor, name: str, texts: Sequence[str], batch_size: int
+def encode_queries(
+    model: VideoColBERTModel,
+    processor: VideoColBERTProcessor,
+    name: str,
+    texts: Sequence[str],
+    batch_size: int,
+    *,
+    phrases: bool = True,
 ) -> EncodedQueries:
     """Encodes queries.
 
@@ -82,20 +89,81 @@ def encode_texts(
         texts: at least one query.
         batch_size: queries that go through the model together. On a CPU it is always the same number, so that no
             result depends on it.
+        phrases: whether a model that makes one vector of a query encodes the query's phrases too.
 
     Raises:
         EncodingError: the model gives vectors that are not finite.
     """
     tokenized = processor.tokenize_queries(texts)
+    embeds, mask, weights = _encode_texts(model, processor, name, tokenized, batch_size)
+    words: Sequence[Sequence[QueryWord]] = tokenized.words
+    phrase_embeds = None
+    if model.config.query_representation == "pooled":
+        words = [[QueryWord(word=text, token_positions=[0])] for text in texts]
+        # Of one vector for all frames there is no moment.
+        if phrases and model.config.video_representation == "tokens":
+            words, phrase_embeds = _encode_phrases(model, processor, name, texts, embeds, batch_size)
+    return EncodedQueries.of_one_encoder(
+        list(texts),
+        QueryBags(embeds, mask, words, weights, phrase_embeds),
+        ("frame", "video") if "video" in model.config.score_levels else ("frame",),
+        score_levels=tuple(model.config.score_levels),
+        truncated=tokenized.truncated,
+        interaction=model.config.interaction,
+    )
+
+
+def _encode_phrases(
+    model: VideoColBERTModel,
+    processor: VideoColBERTProcessor,
+    name: str,
+    texts: Sequence[str],
+    embeds: Tensor,
+    batch_size: int,
+) -> tuple[list[list[QueryWord]], Tensor]:
+    """The phrases of each query, and [Nq, P, D] their vectors, padded with zeros.
+
+    Args:
+        model: the model.
+        processor: its processor.
+        name: the model's name, for messages.
+        texts: the queries.
+        embeds: [Nq, 1, D] their vectors.
+        batch_size: as `encode_queries`.
+    """
+    of_queries = [split_phrases(text) for text in texts]
+    # A query that is one phrase is encoded already.
+    vectors = {text: embeds[row, 0] for row, text in enumerate(texts)}
+    new = list(dict.fromkeys(phrase for phrases in of_queries for phrase in phrases if phrase not in vectors))
+    if new:
+        of_new, _, _ = _encode_texts(model, processor, name, processor.tokenize_queries(new), batch_size)
+        vectors |= {phrase: of_new[row, 0] for row, phrase in enumerate(new)}
+    padded = torch.nn.utils.rnn.pad_sequence(
+        [torch.stack([vectors[phrase] for phrase in phrases]) for phrases in of_queries], batch_first=True
+    )
+    words = [[QueryWord(phrase, [row]) for row, phrase in enumerate(phrases)] for phrases in of_queries]
+    return words, padded
+
+
+@torch.inference_mode()
+def _encode_texts(
+    model: VideoColBERTModel,
+    processor: VideoColBERTProcessor,
+    name: str,
+    tokenized: TokenizedQueries,
+    batch_size: int,
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Query tokens [N, Lq, D], which of them count, and their weights, on the model's device."""
     inputs = processor.process_queries(tokenized).to(model.device)
+    number = len(tokenized.windows)
     is_cpu = model.device.type == "cpu"
     if is_cpu:
-        batch_size = min(_CPU_QUERIES, len(texts))
+        batch_size = min(_CPU_QUERIES, number)
     embeds, masks, weights = [], [], []
-    for start in range(0, len(texts), batch_size):
-        rows = torch.arange(start, min(start + batch_size, len(texts)))
+    for start in range(0, number, batch_size):
+        rows = torch.arange(start, min(start + batch_size, number))
         if is_cpu:
-            # The last ones are filled up with the first query.
+            # The last ones are filled up with the first text.
             rows = torch.cat([rows, torch.zeros(batch_size - len(rows), dtype=torch.long)])
         query = model.get_text_features(inputs["input_ids"][rows], inputs["attention_mask"][rows], return_dict=True)
         if not torch.isfinite(query.query_embeds[query.query_mask.bool()]).all():
@@ -104,21 +172,7 @@ def encode_texts(
         masks.append(query.query_mask.bool())
         if query.query_weights is not None:
             weights.append(query.query_weights.float())
-    is_pooled = model.config.query_representation == "pooled"
-    bags = QueryBags(
-        torch.cat(embeds)[: len(texts)],
-        torch.cat(masks)[: len(texts)],
-        [[QueryWord(word=text, token_positions=[0])] for text in texts] if is_pooled else tokenized.words,
-        torch.cat(weights)[: len(texts)] if weights else None,
-    )
-    return EncodedQueries.of_one_encoder(
-        list(texts),
-        bags,
-        ("frame", "video") if "video" in model.config.score_levels else ("frame",),
-        score_levels=tuple(model.config.score_levels),
-        truncated=tokenized.truncated,
-        interaction=model.config.interaction,
-    )
+    return torch.cat(embeds)[:number], torch.cat(masks)[:number], torch.cat(weights)[:number] if weights else None
 
 
 def _unpadded(embeds: Tensor, mask: Tensor) -> list[Tensor]:

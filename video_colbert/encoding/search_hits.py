@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, SupportsIndex, overload
 
+from video_colbert.console import printable
 from video_colbert.encoding.display import format_seconds, frame_picture, link_to, short_name
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
-from video_colbert.encoding.hits import SearchHit, find_moments, find_ranges
+from video_colbert.encoding.hits import Moment, MomentRange, SearchHit, find_moments, find_ranges
 from video_colbert.encoding.level_scores import level_scores, pad_levels
 from video_colbert.encoding.media_files import is_remote
 from video_colbert.processing import VideoDecodingError
 from video_colbert.processing.video_sources import source_name
+
+# Where the lines of a hit below its first begin.
+_INDENT = 4
 
 
 class SearchHits(list[SearchHit]):
@@ -70,23 +74,27 @@ class SearchHits(list[SearchHit]):
         """Query, model and hits, ready for JSON."""
         return {"query": self.query, "model": self.model, "hits": [hit.as_dict() for hit in self]}
 
-    def as_table(self) -> str:
-        """A table of rank, scores, window, file and matched moments, for a terminal."""
+    def as_text(self, *, scores: bool = False, width: int = 80) -> str:
+        """The hits as a terminal shows them: path, from when to when, and each matched range with its moments.
+
+        Words that only hold a sentence together ("a", "of") are left out.
+
+        Args:
+            scores: whether the score of each level is given too.
+            width: columns of a line, at most; only a path, which is always whole, may be longer.
+
+        Example:
+            >>> moments = (Moment("a", 0.0, 0.1), Moment("dog", 1.2, 0.4), Moment("ball", 3.4, 0.3))
+            >>> ranges = (MomentRange(0.8, 1.6, ("a", "dog")), MomentRange(3.0, 3.8, ("ball",)))
+            >>> hit = SearchHit(1, "a.mp4", 0.0, 9.5, 0.412, {"frame": 0.412}, moments, ranges)
+            >>> print(SearchHits("a dog, a ball", "my_model", [hit]).as_text(scores=True))
+             1. a.mp4  0:00.0-0:09.5  score 0.412 (frame 0.412)
+                0:00.8-0:01.6  dog 0:01.2
+                0:03.0-0:03.8  ball 0:03.4
+        """
         if not self:
             return "No hits."
-        levels = list(dict.fromkeys(level for hit in self for level in hit.level_scores))
-        head = "".join(f"  {name:>7}" for name in ("score", *levels))
-        lines = [f"{'rank':>4}{head}  {'seconds':>15}  file"]
-        for hit in self:
-            found = [f"{hit.level_scores[level]:.4f}" if level in hit.level_scores else "-" for level in levels]
-            scores = f"  {hit.score:>7.4f}" + "".join(
-                f"  {score:>{max(7, len(level))}}" for level, score in zip(levels, found, strict=True)
-            )
-            window = f"{hit.start:.1f} - {hit.end:.1f}"
-            lines.append(f"{hit.rank:>4}{scores}  {window:>15}  {short_name(hit.video)}")
-            moments = ", ".join(f"{moment.word} at {format_seconds(moment.time)}" for moment in hit.moments)
-            lines.append(f"{'':>6}{moments}")
-        return "\n".join(lines)
+        return "\n".join(line for hit in self for line in _hit_lines(hit, scores=scores, width=width))
 
 
 def rank_videos(query: EncodedQueries, videos: Sequence[EncodedVideo], model: str) -> SearchHits:
@@ -120,6 +128,41 @@ def rank_videos(query: EncodedQueries, videos: Sequence[EncodedVideo], model: st
     return SearchHits(query.texts[0], model, hits)
 
 
+def _hit_lines(hit: SearchHit, *, scores: bool, width: int) -> Iterator[str]:
+    """The lines of one hit."""
+    number = f"{hit.rank:>2}."
+    name = f"{number} {short_name(hit.video)}"
+    facts = f"{format_seconds(hit.start)}-{format_seconds(hit.end)}  score {hit.score:.3f}"
+    if scores:
+        facts += f" ({', '.join(f'{level} {score:.3f}' for level, score in hit.level_scores.items())})"
+    if len(name) + 2 + len(facts) <= width:
+        yield f"{name}  {facts}"
+    else:
+        yield name
+        yield f"{'':{_INDENT}}{facts}"
+    moments = {moment.word: moment for moment in hit.telling_moments}
+    for part in hit.ranges:
+        shown = [moments[word] for word in dict.fromkeys(part.words) if word in moments]
+        if shown:
+            yield from _range_lines(part, shown, width)
+
+
+def _range_lines(part: MomentRange, moments: Sequence[Moment], width: int) -> Iterator[str]:
+    """The lines of one range, which break between its moments."""
+    head = f"{'':{_INDENT}}{format_seconds(part.start)}-{format_seconds(part.end)}"
+    line = head
+    for number, moment in enumerate(moments):
+        text = f"{printable(moment.word)} {format_seconds(moment.time)}"
+        if number == 0:
+            line += f"  {text}"
+        elif len(line) + 2 + len(text) <= width - 1:
+            line += f", {text}"
+        else:
+            yield f"{line},"
+            line = f"{'':{len(head)}}  {text}"
+    yield line
+
+
 def _name_html(hit: SearchHit) -> str:
     name = html.escape(short_name(hit.video))
     return f'<a href="{html.escape(link_to(hit.video, Path()))}">{name}</a>' if is_remote(hit.video) else name
@@ -127,8 +170,9 @@ def _name_html(hit: SearchHit) -> str:
 
 def _pictures_html(hit: SearchHit) -> str:
     """The frames of a hit, each with its words; the middle one for a hit without moments."""
-    words: dict[float, list[str]] = {} if hit.moments else {(hit.start + hit.end) / 2: []}
-    for moment in hit.moments:
+    shown = hit.telling_moments
+    words: dict[float, list[str]] = {} if shown else {(hit.start + hit.end) / 2: []}
+    for moment in shown:
         words.setdefault(moment.time, []).append(moment.word)
     figures = []
     for time, of_frame in sorted(words.items()):

@@ -105,7 +105,7 @@ class EmbeddingCache:
                 return read_queries(path).to(self._encoder.model.device)
             except DamagedFileError as error:
                 logger.warning("%s is damaged (%s) and is made anew", path, error)
-        queries = self._encoder.encode_queries(texts, batch_size=batch_size)
+        queries = self._encoder.encode_queries(texts, batch_size=batch_size, phrases=False)
         write_queries(path, queries)
         return queries
 

@@ -131,12 +131,15 @@ def encode_split(
     if not captions:
         reasons = f"; the first bad one is {bad[0].source}: {bad[0].reason}" if bad else ", and none has a caption"
         raise ValueError(f"there is nothing to evaluate: of {len(rows)} videos, {len(good)} were encoded{reasons}")
+    texts = [text for _, text in captions]
+    if cache is None:
+        queries = encoder.encode_queries(texts, batch_size=batch_size, phrases=False)
+    else:
+        queries = cache.encode_queries(texts, batch_size=batch_size)
     return EncodedSplit(
         video_ids=[row["video_id"] for row, _ in good],
         levels=pad_levels([video for _, video in good]),
-        queries=(encoder if cache is None else cache).encode_queries(
-            [text for _, text in captions], batch_size=batch_size
-        ),
+        queries=queries,
         positives=[number for number, _ in captions],
         bad=bad,
         num_expected_videos=len(rows),

@@ -219,6 +219,7 @@ class Index:
         top_k: int = 10,
         where: Filter | str | None = None,
         level_weights: Mapping[str, float] | None = None,
+        min_score: float | None = None,
         group_windows: bool = True,
     ) -> SearchHits: ...
 
@@ -230,6 +231,7 @@ class Index:
         top_k: int = 10,
         where: Filter | str | None = None,
         level_weights: Mapping[str, float] | None = None,
+        min_score: float | None = None,
         group_windows: bool = True,
     ) -> list[SearchHits]: ...
 
@@ -240,6 +242,7 @@ class Index:
         top_k: int = 10,
         where: Filter | str | None = None,
         level_weights: Mapping[str, float] | None = None,
+        min_score: float | None = None,
         group_windows: bool = True,
     ) -> SearchHits | list[SearchHits]:
         """Finds the videos that fit a text best.
@@ -249,6 +252,7 @@ class Index:
             top_k: hits a query, at most.
             where: a condition that hits must satisfy, such as "year >= 2020 and genre = 'news'".
             level_weights: weight of each level in the score, such as `{"video": 0.5}`; 1 where none is given.
+            min_score: the score that a hit has at least; by default any.
             group_windows: of the windows of one video, give the best only.
 
         Returns:
@@ -280,7 +284,11 @@ class Index:
             queries = queries.with_level_weights(level_weights)
         found = self.stored.search(queries, top_k=top_k, where=where, group_windows=group_windows)
         hits = [
-            SearchHits(text, self.stored.model.name, of_text)
+            SearchHits(
+                text,
+                self.stored.model.name,
+                [hit for hit in of_text if min_score is None or hit.score >= min_score],
+            )
             for text, of_text in zip(queries.texts, found, strict=True)
         ]
         return hits[0] if isinstance(query, str) else hits

@@ -40,7 +40,15 @@ document.addEventListener("click", (event) => {
 """
 
 
-def write_search_page(path: Path, results: Sequence[SearchHits], *, title: str = "Search results") -> None:
+_ZERO_SHOT_NOTE = (
+    "This model compares texts with single pictures, so a moment is that of a phrase. A checkpoint trained on clips finds "
+    "the moment of each word, and tells what moves, and what comes first."
+)
+
+
+def write_search_page(
+    path: Path, results: Sequence[SearchHits], *, title: str = "Search results", is_zero_shot: bool = False
+) -> None:
     """Writes one HTML file that shows the hits of each query.
 
     Style and script are in the page; the videos stay where they are and are linked by relative path, so the page
@@ -50,17 +58,20 @@ def write_search_page(path: Path, results: Sequence[SearchHits], *, title: str =
         path: the file to write; its folder is made if need be.
         results: queries with their hits.
         title: heading of the page.
+        is_zero_shot: whether the model is a CLIP or SigLIP checkpoint that was never trained on clips; the page says
+            what another one would add.
 
     Raises:
         OSError: the file cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     sections = "\n".join(_section(result, path.parent) for result in results)
+    note = f'<p class="scores">{_ZERO_SHOT_NOTE}</p>\n' if is_zero_shot else ""
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{html.escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{html.escape(title)}</h1>\n{sections}\n<script>{_SCRIPT}</script>\n</body>\n</html>\n"
+        f"<h1>{html.escape(title)}</h1>\n{note}{sections}\n<script>{_SCRIPT}</script>\n</body>\n</html>\n"
     )
     write_whole(path, page)
 
@@ -80,10 +91,10 @@ def _hit(hit: SearchHit, folder: Path) -> str:
     moments = "\n".join(
         f'<button type="button" data-time="{moment.time:.3f}" title="similarity {moment.similarity:.3f}">'
         f"{html.escape(moment.word)} {format_seconds(moment.time)}</button>"
-        for moment in hit.moments
+        for moment in hit.telling_moments
     )
     return (
         f'<li>\n<video controls muted preload="metadata" src="{html.escape(link_to(hit.video, folder))}"></video>\n'
         f'<p class="file">{hit.rank}. {html.escape(Path(hit.video).name)}</p>\n'
-        f'<p class="scores">{hit.score:.4f} = {levels} · {hit.start:.1f} to {hit.end:.1f} s</p>\n{moments}\n</li>'
+        f'<p class="scores">{hit.score:.4f} = {levels} · {format_seconds(hit.start)} to {format_seconds(hit.end)}</p>\n{moments}\n</li>'
     )

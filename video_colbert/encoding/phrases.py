@@ -1,0 +1,76 @@
+"""The phrases of a query: what a model that makes one vector of a text is asked about apart.
+
+Function words (articles, prepositions, pronouns, auxiliaries and the like, a closed class) say how things belong
+together and are seen nowhere.
+"""
+
+from __future__ import annotations
+
+import re
+
+# English. In other languages no such word is met, and long runs are taken word by word.
+_FUNCTION_WORDS = frozenset(
+    """
+    a an the this that these those some any each every either neither both all no not none nor another other such
+    of in on at by for with without within into onto from to toward towards over under above below between among
+    across through during before after behind beside besides beneath beyond near around along against about as like
+    off out up down upon via per than until till since while
+    and or but so if because although though whether where when whenever wherever why how then once again also too
+    i me my mine we us our ours you your yours he him his she her hers it its they them their theirs
+    myself yourself himself herself itself ourselves themselves who whom whose which what there here one ones
+    am is are was were be been being do does did doing done has have had having can could will would shall should
+    may might must gets getting got
+    very just only more most much many few several
+    """.split()
+)
+# Letters and digits; what stands between two of them (man's, T-shirt) does not end a word.
+_WORD = re.compile(r"\w+(?:['’\-]\w+)*")  # noqa: RUF001 # the typographic apostrophe is meant
+# A noun with what is said of it is seldom longer; a longer run is of a language whose function words are not known.
+_MAX_WORDS = 4
+
+
+def is_function_word(word: str) -> bool:
+    """Whether a word says only how others belong together.
+
+    Example:
+        >>> [word for word in "a dog catches The ball".split() if not is_function_word(word)]
+        ['dog', 'catches', 'ball']
+    """
+    return word.lower() in _FUNCTION_WORDS
+
+
+def split_phrases(text: str) -> list[str]:
+    """The phrases of a text: its runs of words between function words and punctuation, as they are written.
+
+    A run of more than four words is none; its words stand alone, which is the rule of languages other than English.
+
+    Args:
+        text: a query.
+
+    Returns:
+        The phrases in their order, each once; the whole text where it has none.
+
+    Example:
+        >>> split_phrases("a red circle on the table, then a dog")
+        ['red circle', 'table', 'dog']
+        >>> split_phrases("ein roter Kreis bewegt sich nach links")[:3]
+        ['ein', 'roter', 'Kreis']
+    """
+    runs: list[list[re.Match[str]]] = []
+    end = -1
+    for word in _WORD.finditer(text):
+        is_next = bool(runs) and end >= 0 and not text[end : word.start()].strip()
+        end = word.end()
+        if is_function_word(word.group()):
+            end = -1
+        elif is_next:
+            runs[-1].append(word)
+        else:
+            runs.append([word])
+    phrases = []
+    for run in runs:
+        if len(run) > _MAX_WORDS:
+            phrases += [word.group() for word in run]
+        else:
+            phrases.append(text[run[0].start() : run[-1].end()])
+    return list(dict.fromkeys(phrases)) or [text]

@@ -8,8 +8,12 @@ import numpy as np
 from .frame_sampling import FRAME_SAMPLINGS, FrameSampling
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodedVideo, DecodingBackend, decode_video
+from .video_settings import is_rate, is_whole
 from .video_sources import ChannelOrder, VideoSource
 from .video_stream import FramePreparation, OpenVideoFile
+
+# More of a video go through no model; the padding of a config that asks for very many would fill all memory.
+_MAX_FRAMES = 10_000
 
 
 @dataclass(frozen=True)
@@ -46,15 +50,22 @@ class DecodingSettings:
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     def __post_init__(self) -> None:
-        if self.num_frames is not None and self.num_frames < 1:
-            raise ValueError(f"num_frames is {self.num_frames}; it must be at least 1, or None for all frames")
+        if self.num_frames is not None and not (is_whole(self.num_frames) and 1 <= self.num_frames <= _MAX_FRAMES):
+            raise ValueError(
+                f"num_frames is {self.num_frames!r}; it must be a whole number from 1 to {_MAX_FRAMES}, or None for all "
+                "frames"
+            )
         if self.sampling not in FRAME_SAMPLINGS:
             raise ValueError(f"sampling is {self.sampling!r}; it must be one of {', '.join(FRAME_SAMPLINGS)}")
         if self.backend not in get_args(DecodingBackend):
             raise ValueError(f"backend is {self.backend!r}; it must be one of {', '.join(get_args(DecodingBackend))}")
-        if not isinstance(self.max_pixels, int) or self.max_pixels < 1:
-            raise ValueError(f"max_pixels is {self.max_pixels}; it must be a whole number from 1")
-        if self.fps is not None and self.sampling != "fps":
+        if not is_whole(self.max_pixels) or self.max_pixels < 1:
+            raise ValueError(f"max_pixels is {self.max_pixels!r}; it must be a whole number from 1")
+        for name in ("fps", "source_fps"):
+            value = getattr(self, name)
+            if not (value is None and name == "fps") and not is_rate(value):
+                raise ValueError(f"{name} is {value!r}; it must be a positive number of frames a second")
+        if (self.fps is None) != (self.sampling != "fps"):
             raise ValueError(f"fps is {self.fps}, but sampling is {self.sampling!r}; fps belongs to sampling='fps'")
 
     def decode(

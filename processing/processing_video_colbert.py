@@ -28,7 +28,7 @@ from .query_tokens import QueryWord, TokenizedQueries, caption_list, sentence_wi
 from .retrieval_scores import RetrievalScoresMixin
 from .video_batches import Video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
-from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs
+from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs, is_whole
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
         do_lower_case: Whether captions are lower-cased, as those were that SigLIP 2 was trained on.
 
     Raises:
-        ValueError: `query_length` leaves no room for a word, or there is no token to pad with.
+        ValueError: `query_length` leaves no room for a word, no token pads, or a value is of the wrong type.
 
     Example:
         >>> processor = VideoColBERTProcessor.from_backbone("openai/clip-vit-base-patch32", num_frames=4)
@@ -83,15 +83,19 @@ class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
         super().__init__(video_processor, tokenizer)
         if query_windows not in (None, "sentences"):
             raise ValueError(f"query_windows is {query_windows!r}; it must be None or 'sentences'")
+        if not isinstance(do_lower_case, bool):
+            raise ValueError(f"do_lower_case is {do_lower_case!r}; it must be true or false")
         shortest = len(tokenize(tokenizer, [""])[0].ids) + _CHARACTER_TOKENS
-        if query_length < shortest:
+        if not is_whole(query_length) or query_length < shortest:
             raise ValueError(
-                f"query_length is {query_length}; with this tokenizer's special tokens it must be at least {shortest}"
+                f"query_length is {query_length!r}; with this tokenizer's special tokens it must be at least {shortest}"
             )
         if query_pad_token_id is None:
             query_pad_token_id = tokenizer.pad_token_id
         if query_pad_token_id is None:
             raise ValueError("the tokenizer has no pad token: pass query_pad_token_id")
+        if not is_whole(query_pad_token_id) or not 0 <= query_pad_token_id < len(tokenizer):
+            raise ValueError(f"query_pad_token_id is {query_pad_token_id!r}; it must be a token of {len(tokenizer)}")
         self.query_length = query_length
         self.query_windows = query_windows
         self.query_pad_token_id = query_pad_token_id

@@ -17,11 +17,18 @@ from .frame_sampling import FrameSampling
 from .video_batches import Video, VideoMetadata, described, for_each, padded, video_list
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodingBackend
-from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs, replaced_settings, size_by_name
+from .video_settings import (
+    INTERPOLATION_MODES,
+    SETTINGS_ADVICE,
+    VideoColBERTVideosKwargs,
+    check_pixel_settings,
+    is_whole,
+    replaced_settings,
+    size_by_name,
+    three_numbers,
+)
 from .video_sources import ChannelOrder
 
-# PIL's numbers for its filters, which image processors' configs hold, and torch's names of the same filters.
-_INTERPOLATION_MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
 # What the library stores in a processor's config beside the processor's own fields.
 _LIBRARY_FIELDS = ("auto_map", "processor_class", "image_processor_type", "video_processor_type")
 
@@ -100,14 +107,14 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         self.source_fps = source_fps
         self.do_resize = do_resize
         self.size = size_by_name(224 if size is None else size, "size")
-        self.resample = int(resample)
+        self.resample = int(resample) if is_whole(resample) else resample
         self.do_center_crop = do_center_crop
         self.crop_size = size_by_name(224 if crop_size is None else crop_size, "crop_size")
         self.do_rescale = do_rescale
         self.rescale_factor = rescale_factor
         self.do_normalize = do_normalize
-        self.image_mean = list(image_mean)
-        self.image_std = list(image_std)
+        self.image_mean = three_numbers(image_mean, "image_mean")
+        self.image_std = three_numbers(image_std, "image_std")
         self.backend = backend
         self.tone_map = tone_map
         self.max_pixels = max_pixels
@@ -183,13 +190,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
 
     def _validate(self) -> None:
         _ = self.decoding  # raises its own errors
-        if self.resample not in _INTERPOLATION_MODES:
-            raise ValueError(f"resample is {self.resample}; it must be 0 (nearest), 2 (bilinear) or 3 (bicubic)")
-        if len(self.image_mean) != 3 or len(self.image_std) != 3 or 0 in self.image_std:
-            raise ValueError(
-                f"image_mean is {self.image_mean} and image_std {self.image_std}; "
-                "each holds three numbers, and a standard deviation is not 0"
-            )
+        check_pixel_settings({name: getattr(self, name) for name in _FIELDS})
 
     def preprocess(
         self,
@@ -288,7 +289,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         if self.do_resize:
             target = self._resized(pixels.shape[2], pixels.shape[3])
             if target != tuple(pixels.shape[2:]):
-                mode = _INTERPOLATION_MODES[self.resample]
+                mode = INTERPOLATION_MODES[self.resample]
                 pixels = F.interpolate(pixels, size=target, mode=mode, antialias=mode != "nearest-exact")
         if self.do_center_crop:
             height, width = self.crop_size["height"], self.crop_size["width"]

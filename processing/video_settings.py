@@ -1,6 +1,7 @@
 """The settings of a video processor by their names, and what becomes of them where others are given."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict
 
 from .frame_sampling import FrameSampling
@@ -67,6 +68,71 @@ def replaced_settings(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[
     return {**own, **given}
 
 
+# PIL's numbers for its filters, which image processors' configs hold, and torch's names of the same filters.
+INTERPOLATION_MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
+
+_FLAGS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "tone_map")
+# Image towers take up to about 1,000 pixels; a config that asks for very many would fill all memory.
+_MAX_EDGE = 4096
+
+
+def check_pixel_settings(settings: Mapping[str, Any]) -> None:
+    """Checks what is done to frames once they are decoded.
+
+    Args:
+        settings: All settings of a video processor, by name.
+
+    Raises:
+        ValueError: One is of the wrong type or out of range.
+    """
+    for name in _FLAGS:
+        if not isinstance(settings[name], bool):
+            raise ValueError(f"{name} is {settings[name]!r}; it must be true or false")
+    resample = settings["resample"]
+    if not is_whole(resample) or resample not in INTERPOLATION_MODES:
+        raise ValueError(f"resample is {resample!r}; it must be 0 (nearest), 2 (bilinear) or 3 (bicubic)")
+    for name in ("size", "crop_size"):
+        if not all(is_whole(edge) and 1 <= edge <= _MAX_EDGE for edge in settings[name].values()):
+            raise ValueError(f"{name} is {settings[name]}; each edge must be a whole number from 1 to {_MAX_EDGE}")
+    if not _is_number(settings["rescale_factor"]) or settings["rescale_factor"] == 0:
+        raise ValueError(f"rescale_factor is {settings['rescale_factor']!r}; it must be a finite number other than 0")
+    if 0 in settings["image_std"]:
+        raise ValueError(f"image_std is {settings['image_std']}; a standard deviation is not 0")
+
+
+def is_whole(value: object) -> bool:
+    """Whether a value is a whole number; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_rate(value: object) -> bool:
+    """Whether a value is a positive number of something a second."""
+    return _is_number(value) and value > 0  # type: ignore[operator] # a number by then
+
+
+def three_numbers(values: Iterable[float], field: str) -> list[float]:
+    """Lists a number for each of R, G, B.
+
+    Args:
+        values: The numbers.
+        field: Name of the setting.
+
+    Raises:
+        ValueError: They are not three finite numbers.
+    """
+    numbers = list(values) if isinstance(values, Iterable) else [values]
+    if len(numbers) != 3 or not all(map(_is_number, numbers)):
+        raise ValueError(f"{field} is {values!r}; it must hold three numbers, of R, G and B")
+    return numbers
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return not isinstance(value, bool | str) and math.isfinite(value)  # type: ignore[arg-type] # what it asks
+    except (TypeError, OverflowError):
+        return False
+
+
 def size_by_name(size: int | Mapping[str, int], field: str) -> dict[str, int]:
     """Names the parts of a size, as image processors do.
 
@@ -82,7 +148,8 @@ def size_by_name(size: int | Mapping[str, int], field: str) -> dict[str, int]:
     """
     if isinstance(size, int):
         return {"shortest_edge": size} if field == "size" else {"height": size, "width": size}
-    if set(size) != {"height", "width"} and not (field == "size" and set(size) == {"shortest_edge"}):
+    names = set(size) if isinstance(size, Mapping) else set()
+    if names != {"height", "width"} and not (field == "size" and names == {"shortest_edge"}):
         right = "shortest_edge, or height and width" if field == "size" else "height and width"
-        raise ValueError(f"{field} is {dict(size)}; it must hold {right}")
+        raise ValueError(f"{field} is {size!r}; it must hold {right}")
     return dict(size)

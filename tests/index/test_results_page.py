@@ -70,6 +70,16 @@ def test_text_of_users_is_escaped(tmp_path: Path) -> None:
     assert page.texts.count(attack) >= 2
 
 
+def test_zero_shot_page_says_what_a_trained_model_adds_and_hides_function_words(tmp_path: Path) -> None:
+    path = tmp_path / "page.html"
+    write_search_page(path, [result(tmp_path / "a.mp4", word="the")])
+    assert "trained on clips" not in path.read_text()
+    assert "<button" not in path.read_text()
+    write_search_page(path, [result(tmp_path / "a.mp4")], is_zero_shot=True)
+    assert "A checkpoint trained on clips finds the moment of each word" in path.read_text()
+    assert path.read_text().count("<button") == 1
+
+
 def test_page_needs_nothing_from_the_network(tmp_path: Path) -> None:
     write_search_page(tmp_path / "page.html", [result(tmp_path / "a.mp4"), SearchHits("nothing", "m")])
     text = (tmp_path / "page.html").read_text()

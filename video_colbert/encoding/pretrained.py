@@ -158,6 +158,7 @@ def load_model_files(files: ModelFiles, *, dtype: DType = "float32") -> Pretrain
                     trust_remote_code=False,
                 )
                 processor = VideoColBERTProcessor.from_pretrained(files.folder, trust_remote_code=False)
+        _check_fit(model, processor)
     # Whatever a damaged file makes a parser raise: it does not load, and the reason says which part.
     except Exception as error:
         raise ModelLoadError(f"model {files.name!r} cannot be loaded: {_first_line(error)}") from error
@@ -225,6 +226,25 @@ def _device(name: str | None) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise ModelLoadError(f"device {name!r} cannot be used: {_first_line(error)}") from error
     return device
+
+
+def _check_fit(model: VideoColBERTModel, processor: VideoColBERTProcessor) -> None:
+    """Checks that a processor makes what a model's towers take.
+
+    Raises:
+        ValueError: its queries have more tokens than the text tower has positions, or its frames another size than
+            the image tower's.
+    """
+    positions = model.config.text_config.max_position_embeddings
+    if processor.query_length > positions:
+        raise ValueError(
+            f"its processor makes queries of {processor.query_length} tokens, and its text tower takes {positions}"
+        )
+    video = processor.video_processor
+    size = video.crop_size if video.do_center_crop else video.size
+    side = model.config.vision_config.image_size
+    if size != {"height": side, "width": side}:
+        raise ValueError(f"its processor makes frames of {size}, and its image tower takes {side} by {side}")
 
 
 def _differences(loading: dict[str, Any], model: VideoColBERTModel) -> list[str]:

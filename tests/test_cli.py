@@ -91,7 +91,7 @@ def test_text_shows_rank_file_times_and_moments(
     assert sorted(re.findall(r"(\w+) 0:0\d\.\d(?!-)", " ".join(ranges))) == ["circle", "red"]
     assert "<video" in (tmp_path / "page.html").read_text()
     code, out, _ = run(capsys, "search", "a red circle", "--index", "index", "--scores")
-    assert len(re.findall(r"score \S+ \(frame \S+, video \S+\)", out)) == 2
+    assert len(re.findall(r"score \S+ \(frame \S+, video \S+\)", out)) == 3
 
 
 def test_paths_alone_can_be_piped_and_what_scores_too_little_is_left_out(

@@ -48,9 +48,7 @@ def test_any_text_can_be_written_to_any_console(
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_paths_reach_a_pipe_exactly_and_a_terminal_harmlessly(
-    monkeypatch: pytest.MonkeyPatch, encoding: str
-) -> None:
+def test_paths_reach_a_pipe_exactly_and_a_terminal_harmlessly(monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     content = io.BytesIO()
     stream = io.TextIOWrapper(content, encoding=encoding, errors="strict", newline="\n")
     monkeypatch.setattr(sys, "stdout", stream)

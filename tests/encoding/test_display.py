@@ -5,13 +5,14 @@ import pytest
 from video_colbert.encoding.display import format_seconds, short_name
 
 
-def test_seconds_carry_into_minutes() -> None:
-    assert [format_seconds(value) for value in (0, 9.96, 59.96, 61.24, 3600)] == [
+def test_seconds_carry_into_minutes_and_minutes_into_hours() -> None:
+    assert [format_seconds(value) for value in (0, 9.96, 59.96, 61.24, 3599.96, 36610.5)] == [
         "0:00.0",
         "0:10.0",
         "1:00.0",
         "1:01.2",
-        "60:00.0",
+        "1:00:00.0",
+        "10:10:10.5",
     ]
 
 

@@ -86,7 +86,7 @@ def test_text_gives_a_line_of_path_and_times_and_a_line_for_each_range() -> None
     assert SearchHits("x", "m").as_text() == "No hits."
 
 
-@pytest.mark.parametrize("width", [40, 60, 80])
+@pytest.mark.parametrize("width", [50, 80, 120])
 def test_text_keeps_to_its_width_and_no_path_is_cut(width: int) -> None:
     words = [f"word{number}" for number in range(30)]
     moments = tuple(Moment(word, 100.0 * number, 0.5) for number, word in enumerate(words))

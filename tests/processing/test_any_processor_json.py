@@ -19,9 +19,15 @@ from video_colbert.processing import VideoColBERTProcessor
 FRAMES = np.arange(5 * 40 * 48 * 3, dtype=np.uint8).reshape(5, 40, 48, 3)
 NUMBERS = st.integers() | st.integers(-1, 40) | st.floats() | st.floats(-2, 2)
 VALUES = st.recursive(
-    st.none() | st.booleans() | NUMBERS | st.sampled_from(["fps", "uniform", "pyav", "sentences", "nan", "3"]) | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["height", "width", "shortest_edge", "x"]), inner, max_size=2),
+    st.none()
+    | st.booleans()
+    | NUMBERS
+    | st.sampled_from(["fps", "uniform", "pyav", "sentences", "nan", "3"])
+    | st.text(max_size=8),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["height", "width", "shortest_edge", "x"]), inner, max_size=2)
+    ),
     max_leaves=4,
 )
 

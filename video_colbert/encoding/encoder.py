@@ -201,9 +201,7 @@ class VideoColBERTEncoder:
         queries = as_texts(texts)
         if not queries or batch_size < 1:
             raise ValueError(f"needs a query and a batch size of at least 1, got {len(queries)} and {batch_size}")
-        return encode_queries(
-            self.model, self.processor, self._loaded_from.name, queries, batch_size, phrases=phrases
-        )
+        return encode_queries(self.model, self.processor, self._loaded_from.name, queries, batch_size, phrases=phrases)
 
     def similarity(self, queries: str | Sequence[str] | EncodedQueries, videos: EncodedOrNot) -> Tensor:
         """Scores queries against videos.

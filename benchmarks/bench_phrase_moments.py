@@ -17,7 +17,7 @@ from pretrained_backbone import BackboneSettings, pretrain_backbone
 from video_colbert import VideoColBERTEncoder
 from video_colbert.dataset_builders.shapes.graded_shapes import GradedShapesConfig, plan_task_clips
 from video_colbert.dataset_builders.shapes.graded_shapes_clips import TaskClip, generate_task_clip
-from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.encoding.encoded import BadVideo, EncodedQueries
 from video_colbert.encoding.hits import find_moments
 
 CONFIG = GradedShapesConfig(num_train={}, num_galleries={"order": 24})
@@ -43,6 +43,8 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
 def halves_of(encoder: VideoColBERTEncoder, clip: TaskClip) -> tuple[list[bool], bool]:
     """Whether each phrase's moment lies in the half that shows its event, and the whole caption's in the first."""
     [video] = encoder.encode_videos(generate_task_clip(clip))
+    if isinstance(video, BadVideo):
+        raise ValueError(video.reason)
     middle = video.duration / 2
     times = tuple(video.timestamps.tolist())
 

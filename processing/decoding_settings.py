@@ -52,8 +52,8 @@ class DecodingSettings:
     def __post_init__(self) -> None:
         if self.num_frames is not None and not (is_whole(self.num_frames) and 1 <= self.num_frames <= _MAX_FRAMES):
             raise ValueError(
-                f"num_frames is {self.num_frames!r}; it must be a whole number from 1 to {_MAX_FRAMES}, or None for all "
-                "frames"
+                f"num_frames is {self.num_frames!r}; it must be a whole number from 1 to {_MAX_FRAMES}, or None for "
+                "all frames"
             )
         if self.sampling not in FRAME_SAMPLINGS:
             raise ValueError(f"sampling is {self.sampling!r}; it must be one of {', '.join(FRAME_SAMPLINGS)}")

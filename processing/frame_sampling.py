@@ -11,6 +11,8 @@ FRAME_SAMPLINGS: tuple[FrameSampling, ...] = ("uniform", "segment_random", "fps"
 # Timestamps are rounded to the container's clock (1 ms in webm): a time that misses its frame by less than that still
 # means it.
 _ROUNDING_SECONDS = 1e-3
+# No two frames are so near that a faster clock would tell more of them apart.
+_MAX_FPS = 1e6
 
 
 def sampling_generator(seed: int, epoch: int, video_id: str) -> np.random.Generator:
@@ -82,9 +84,16 @@ def fps_indices(timestamps: np.ndarray, fps: float, num_frames: int | None) -> n
         raise ValueError(f"fps is {fps}; it must be a positive number of frames a second")
     if len(timestamps) == 0:
         return np.zeros(0, dtype=np.int64)
-    num_ticks = int((timestamps[-1] - timestamps[0] + _ROUNDING_SECONDS) * fps) + 1
-    ticks = timestamps[0] + np.arange(num_ticks) / fps
-    indices = np.unique(np.searchsorted(timestamps, ticks + _ROUNDING_SECONDS, side="right") - 1)
+    # Counted by frame and not by tick, of which a leap in the times, or a wild number, would make any number.
+    rate = min(fps, _MAX_FPS)
+    first_tick = np.ceil((timestamps - timestamps[0] - _ROUNDING_SECONDS) * rate)
+    # Times that lie on a tick may be rounded to either side of it.
+    first_tick -= timestamps[0] + (first_tick - 1) / rate + _ROUNDING_SECONDS >= timestamps
+    first_tick += timestamps[0] + first_tick / rate + _ROUNDING_SECONDS < timestamps
+    first_tick = np.maximum(first_tick, 0.0)
+    last_tick = np.floor((timestamps[-1] - timestamps[0] + _ROUNDING_SECONDS) * rate)
+    # Of a frame that is on show at a tick, the first comes before the first of the next frame.
+    indices = np.flatnonzero(np.append(first_tick[1:], last_tick + 1) > first_tick)
     return np.take(indices, uniform_indices(len(indices), num_frames))
 
 

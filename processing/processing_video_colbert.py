@@ -86,9 +86,9 @@ class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
         if not isinstance(do_lower_case, bool):
             raise ValueError(f"do_lower_case is {do_lower_case!r}; it must be true or false")
         shortest = len(tokenize(tokenizer, [""])[0].ids) + _CHARACTER_TOKENS
-        if not is_whole(query_length) or query_length < shortest:
+        if not is_whole(query_length) or not shortest <= query_length <= 2**16:
             raise ValueError(
-                f"query_length is {query_length!r}; with this tokenizer's special tokens it must be at least {shortest}"
+                f"query_length is {query_length!r}; it must be a whole number from {shortest} to 65536"
             )
         if query_pad_token_id is None:
             query_pad_token_id = tokenizer.pad_token_id

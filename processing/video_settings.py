@@ -74,6 +74,8 @@ INTERPOLATION_MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
 _FLAGS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "tone_map")
 # Image towers take up to about 1,000 pixels; a config that asks for very many would fill all memory.
 _MAX_EDGE = 4096
+# Of all frames of a video together, 1.6 GB of float32: 2,600 frames of 224 by 224.
+_MAX_PIXELS_OF_A_VIDEO = 2**27
 
 
 def check_pixel_settings(settings: Mapping[str, Any]) -> None:
@@ -94,6 +96,13 @@ def check_pixel_settings(settings: Mapping[str, Any]) -> None:
     for name in ("size", "crop_size"):
         if not all(is_whole(edge) and 1 <= edge <= _MAX_EDGE for edge in settings[name].values()):
             raise ValueError(f"{name} is {settings[name]}; each edge must be a whole number from 1 to {_MAX_EDGE}")
+    size = settings["crop_size"] if settings["do_center_crop"] else settings["size"]
+    pixels = (settings["num_frames"] or 1) * max(size.values()) * min(size.values())
+    if pixels > _MAX_PIXELS_OF_A_VIDEO:
+        raise ValueError(
+            f"num_frames is {settings['num_frames']} and frames are {size}; all frames of a video must have at most "
+            f"{_MAX_PIXELS_OF_A_VIDEO} pixels together"
+        )
     if not _is_number(settings["rescale_factor"]) or settings["rescale_factor"] == 0:
         raise ValueError(f"rescale_factor is {settings['rescale_factor']!r}; it must be a finite number other than 0")
     if 0 in settings["image_std"]:

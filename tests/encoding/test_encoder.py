@@ -295,22 +295,20 @@ def test_phrases_of_a_zero_shot_query_point_where_they_match_and_change_no_score
     encoder = VideoColBERTEncoder.from_pretrained(clip_backbone_folder)
     texts = ["a red circle and a blue square", "blue square"]
     queries = encoder.encode_queries(texts)
-    assert torch.equal(
-        queries.bags_of("frame").embeds, encoder.encode_queries(texts, phrases=False).bags_of("frame").embeds
-    )
+    alone = encoder.encode_queries(texts, phrases=False).bags_of("frame")
+    assert torch.equal(queries.bags_of("frame").embeds, alone.embeds)
+    assert alone.phrase_embeds is None
     [video] = good(list(encoder.encode_videos(clips[0])))
     [hit] = encoder.rerank(texts[0], [video])
     assert [moment.word for moment in hit.moments] == ["red circle", "blue square"]
     for moment in hit.moments:
-        alone = encoder.encode_queries(moment.word).bags_of("frame").embeds[0, 0]
-        similarities = video.embeds["frame"] @ alone
+        similarities = video.embeds["frame"] @ encoder.encode_queries(moment.word).bags_of("frame").embeds[0, 0]
         assert moment.time == float(video.timestamps[int(similarities.argmax())])
         assert moment.similarity == pytest.approx(float(similarities.max()), abs=1e-5)
     assert [word.word for word in queries.select([1]).bags_of("frame").words[0]] == ["blue square"]
     of_second = queries.select([1]).to("cpu").bags_of("frame").phrase_embeds
     assert of_second is not None
     torch.testing.assert_close(of_second[0, 0], queries.bags_of("frame").embeds[1, 0], atol=1e-5, rtol=0)
-    assert encoder.encode_queries(texts, phrases=False).bags_of("frame").phrase_embeds is None
 
 
 def test_trained_checkpoint_is_not_zero_shot(encoder: VideoColBERTEncoder) -> None:

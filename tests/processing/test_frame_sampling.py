@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,22 @@ def test_fps_with_uneven_frame_times_matches_a_search_tick_by_tick() -> None:
     ticks = np.arange(timestamps[0], timestamps[-1], 1 / 3)
     expected = sorted({int(np.flatnonzero(timestamps <= tick + 1e-3)[-1]) for tick in ticks})
     assert fps_indices(timestamps, 3.0, None).tolist() == expected
+
+
+def test_fps_counts_by_frame_as_a_clock_would_tick_by_tick_and_takes_no_memory_for_ticks() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(300):
+        number, start = int(generator.integers(1, 40)), round(float(generator.uniform(0, 3)), 3)
+        uneven = np.sort(generator.uniform(0, 5, number)) + start
+        # Rounded to a clock of milliseconds, as in webm: many frames lie on a tick.
+        even = np.round(np.arange(number) / generator.choice([24, 29.97]) + start, 3)
+        for timestamps, fps in itertools.product((uneven, even), (0.3, 1, 7.5, 24, 60)):
+            ticks = timestamps[0] + np.arange(int((timestamps[-1] - timestamps[0] + 1e-3) * fps) + 1) / fps
+            expected = sorted({int(np.flatnonzero(timestamps <= tick + 1e-3)[-1]) for tick in ticks})
+            assert fps_indices(timestamps, fps, None).tolist() == expected
+    # Two frames ten years apart, and a rate without end.
+    assert fps_indices(np.array([0.0, 0.5, 3e8]), 60.0, None).tolist() == [0, 1, 2]
+    assert fps_indices(np.array([0.0, 0.5, 1.0]), 1e300, None).tolist() == [0, 1, 2]
 
 
 def test_fps_is_thinned_evenly_to_the_most_frames() -> None:

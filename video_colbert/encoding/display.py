@@ -21,7 +21,7 @@ _INSTANT = 1e-4
 
 
 def format_seconds(seconds: float) -> str:
-    """Seconds as minutes and seconds with one decimal, such as 1:02.5; from an hour on with hours, such as 1:01:02.5."""
+    """Seconds as minutes and seconds with one decimal, such as 1:02.5; from an hour on with hours, 1:01:02.5."""
     minutes, rest = divmod(round(seconds, 1), 60)
     hours, minutes = divmod(int(minutes), 60)
     return f"{hours}:{minutes:02}:{rest:04.1f}" if hours else f"{minutes}:{rest:04.1f}"

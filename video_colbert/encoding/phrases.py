@@ -9,20 +9,19 @@ from __future__ import annotations
 import re
 
 # English. In other languages no such word is met, and long runs are taken word by word.
-_FUNCTION_WORDS = frozenset(
-    """
+_ENGLISH = """
     a an the this that these those some any each every either neither both all no not none nor another other such
     of in on at by for with without within into onto from to toward towards over under above below between among
     across through during before after behind beside besides beneath beyond near around along against about as like
-    off out up down upon via per than until till since while
-    and or but so if because although though whether where when whenever wherever why how then once again also too
+    upon via per than until till since while
+    and or but so if because although though whether where when whenever wherever why how then also too
     i me my mine we us our ours you your yours he him his she her hers it its they them their theirs
     myself yourself himself herself itself ourselves themselves who whom whose which what there here one ones
     am is are was were be been being do does did doing done has have had having can could will would shall should
     may might must gets getting got
     very just only more most much many few several
-    """.split()
-)
+"""
+_FUNCTION_WORDS = frozenset(_ENGLISH.split())
 # Letters and digits; what stands between two of them (man's, T-shirt) does not end a word.
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*")  # noqa: RUF001 # the typographic apostrophe is meant
 # A noun with what is said of it is seldom longer; a longer run is of a language whose function words are not known.

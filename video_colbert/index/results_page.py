@@ -41,8 +41,8 @@ document.addEventListener("click", (event) => {
 
 
 _ZERO_SHOT_NOTE = (
-    "This model compares texts with single pictures, so a moment is that of a phrase. A checkpoint trained on clips finds "
-    "the moment of each word, and tells what moves, and what comes first."
+    "This model compares texts with single pictures, so a moment is that of a phrase. A checkpoint trained on clips "
+    "finds the moment of each word, and tells what moves, and what comes first."
 )
 
 
@@ -88,6 +88,7 @@ def _section(result: SearchHits, folder: Path) -> str:
 
 def _hit(hit: SearchHit, folder: Path) -> str:
     levels = " · ".join(f"{html.escape(level)} {score:.4f}" for level, score in hit.level_scores.items())
+    window = f"{format_seconds(hit.start)} to {format_seconds(hit.end)}"
     moments = "\n".join(
         f'<button type="button" data-time="{moment.time:.3f}" title="similarity {moment.similarity:.3f}">'
         f"{html.escape(moment.word)} {format_seconds(moment.time)}</button>"
@@ -96,5 +97,5 @@ def _hit(hit: SearchHit, folder: Path) -> str:
     return (
         f'<li>\n<video controls muted preload="metadata" src="{html.escape(link_to(hit.video, folder))}"></video>\n'
         f'<p class="file">{hit.rank}. {html.escape(Path(hit.video).name)}</p>\n'
-        f'<p class="scores">{hit.score:.4f} = {levels} · {format_seconds(hit.start)} to {format_seconds(hit.end)}</p>\n{moments}\n</li>'
+        f'<p class="scores">{hit.score:.4f} = {levels} · {window}</p>\n{moments}\n</li>'
     )

@@ -83,6 +83,8 @@ def test_text_gives_a_line_of_path_and_times_and_a_line_for_each_range() -> None
         "    1:03.0-1:01:01.0  ball 1:03.4",
     ]
     assert hits.as_text(scores=True).splitlines()[0].endswith("  score 0.700 (frame 0.300, video 0.400)")
+    gone = SearchHits("x", "m", [hit(1, "/v/a.mp4", 0.7, is_gone=True)])
+    assert gone.as_text().splitlines()[0] == " 1. /v/a.mp4  0:00.0-1:15.2  score 0.700  file is gone"
     assert SearchHits("x", "m").as_text() == "No hits."
 
 

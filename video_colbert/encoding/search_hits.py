@@ -135,6 +135,8 @@ def _hit_lines(hit: SearchHit, *, scores: bool, width: int) -> Iterator[str]:
     facts = f"{format_seconds(hit.start)}-{format_seconds(hit.end)}  score {hit.score:.3f}"
     if scores:
         facts += f" ({', '.join(f'{level} {score:.3f}' for level, score in hit.level_scores.items())})"
+    if hit.is_gone:
+        facts += "  file is gone"
     if len(name) + 2 + len(facts) <= width:
         yield f"{name}  {facts}"
     else:

@@ -22,7 +22,7 @@ def test_settings_decide_the_frames() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_frames": 0}, "num_frames is 0; it must be at least 1"),
+        ({"num_frames": 0}, "num_frames is 0; it must be a whole number from 1"),
         ({"sampling": "every"}, "sampling is 'every'; it must be one of uniform"),
         ({"backend": "opencv"}, "backend is 'opencv'; it must be one of pyav"),
         ({"fps": 2.0}, "fps is 2.0, but sampling is 'uniform'"),

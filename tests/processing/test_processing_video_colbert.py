@@ -151,7 +151,7 @@ def test_bad_arguments_are_named(clip_tokenizer: PreTrainedTokenizerBase, tmp_pa
         processor.process_queries([3])  # type: ignore[list-item]
     with pytest.raises(VideoDecodingError, match="no such file"):
         processor(videos=tmp_path / "gone.mp4")
-    with pytest.raises(ValueError, match="at least 7"):
+    with pytest.raises(ValueError, match="from 7 to 65536"):
         make_processor(clip_tokenizer, query_length=6)
     with pytest.raises(ValueError, match="None or 'sentences'"):
         make_processor(clip_tokenizer, query_windows="words")

@@ -87,9 +87,7 @@ class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
             raise ValueError(f"do_lower_case is {do_lower_case!r}; it must be true or false")
         shortest = len(tokenize(tokenizer, [""])[0].ids) + _CHARACTER_TOKENS
         if not is_whole(query_length) or not shortest <= query_length <= 2**16:
-            raise ValueError(
-                f"query_length is {query_length!r}; it must be a whole number from {shortest} to 65536"
-            )
+            raise ValueError(f"query_length is {query_length!r}; it must be a whole number from {shortest} to 65536")
         if query_pad_token_id is None:
             query_pad_token_id = tokenizer.pad_token_id
         if query_pad_token_id is None:

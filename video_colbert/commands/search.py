@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         VideoColBERTError: the model, the index, the condition or the weights of levels cannot be used.
     """
-    from video_colbert.encoding.model_files import is_in_cache
+    from video_colbert.encoding.stored_model.model_files import is_in_cache
     from video_colbert.index import open_index
     from video_colbert.index.results_page import write_search_page
     from video_colbert.index.video_index import check_model

@@ -16,8 +16,8 @@ import torch
 from transformers import PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
-from video_colbert.encoding.model_files import ModelFiles, check_tokenizer_files, find_model_files
-from video_colbert.encoding.weight_files import check_weight_files
+from video_colbert.encoding.stored_model.model_files import ModelFiles, check_tokenizer_files, find_model_files
+from video_colbert.encoding.stored_model.weight_files import check_weight_files
 from video_colbert.errors import HubError, ModelLoadError
 from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 from video_colbert.modeling_video_colbert.towers_video_colbert import tower_family

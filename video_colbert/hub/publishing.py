@@ -11,8 +11,8 @@ from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi
 from huggingface_hub.errors import RepositoryNotFoundError
 from huggingface_hub.hf_api import ModelInfo
 
-from video_colbert.encoding.model_files import find_model_files
 from video_colbert.encoding.pretrained import load_model_files
+from video_colbert.encoding.stored_model.model_files import find_model_files
 from video_colbert.errors import CheckpointError, HubError
 from video_colbert.hub.checkpoint_files import (
     CONFIG_FILE,

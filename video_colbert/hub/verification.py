@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from video_colbert.encoding.model_files import find_model_files
 from video_colbert.encoding.pretrained import load_model_files
+from video_colbert.encoding.stored_model.model_files import find_model_files
 from video_colbert.errors import CheckpointError, ModelLoadError
 from video_colbert.hub.self_test import SELF_TEST_FILES, SelfTest
 

@@ -15,8 +15,8 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.model_files import find_model_files, folder_digest, is_in_cache
 from video_colbert.encoding.pretrained import load_pretrained
+from video_colbert.encoding.stored_model.model_files import find_model_files, folder_digest, is_in_cache
 from video_colbert.errors import EncodingError, ModelLoadError
 from video_colbert.hub.self_test import TENSOR_FILE
 

@@ -18,7 +18,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined] # isort: skip
 
 from video_colbert.encoding.media_files import content_digest
-from video_colbert.encoding.weight_files import check_weight_files, weight_file_names
+from video_colbert.encoding.stored_model.weight_files import check_weight_files, weight_file_names
 from video_colbert.errors import ModelLoadError
 from video_colbert.hub_errors import hub_errors
 

@@ -200,6 +200,20 @@ def test_a_condition_that_cannot_be_answered_is_refused(
     assert message in str(raised.value)
 
 
+def test_a_list_of_points_that_no_request_takes_is_refused(
+    both: tuple[QdrantIndex, LanceIndex], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.index.qdrant.filters._MOST_POINTS", 10)
+    with pytest.raises(FilterError, match="no terms for the condition on genre, which holds of 16 videos, and takes"):
+        both[0].search(make_queries(1), where="genre like '%s' and duration > 0")
+    [hits] = both[0].search(make_queries(1), top_k=60, where="genre like '%s' and year = 2001")
+    assert {hit.video for hit in hits} == {
+        video.path
+        for video, _ in make_library()
+        if video.metadata.get("genre") == "news" and video.metadata.get("year") == 2001
+    }
+
+
 def test_large_whole_numbers_are_compared_exactly(client: QdrantClient) -> None:
     numbers = [2**53, 2**53 + 1, 2**53 + 2, -(2**63), 2**63 - 1]
     index = QdrantIndex.create(URI, model=MODEL, num_frames=12, client=client)

@@ -13,6 +13,7 @@ from typing import Any
 import pyarrow as pa
 from qdrant_client import models
 
+from video_colbert.errors import FilterError
 from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filters import (
     AllOf,
@@ -31,6 +32,8 @@ from video_colbert.index.qdrant.points import METADATA, metadata_key
 
 # Qdrant's ranges are of float64, which tells whole numbers apart up to here.
 _LARGEST_BOUND = 2**53
+# Points that a condition names: 40 bytes each, and a server refuses requests over 32 MB.
+_MOST_POINTS = 500_000
 _RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
 
 
@@ -41,6 +44,9 @@ def to_qdrant_filter(condition: Filter, fields: Sequence[pa.Field], collection: 
         condition: `resolve_filter` it first, which lets only known columns and their types pass.
         fields: the columns of the collection.
         collection: whose payloads are read where Qdrant has no terms for a condition.
+
+    Raises:
+        FilterError: such a condition holds of more videos than a request can name.
     """
     return _Translation(fields, collection).translated(condition)
 
@@ -95,8 +101,14 @@ class _Translation:
                 described = payload if self._is_beside_metadata(name) else payload.get(METADATA) or {}
                 column.append(described.get(name))
         rows = pa.table({name: pa.array(column, self._fields[name].type) for name, column in values.items()})
-        found = zip(points, rows_where(condition, rows), strict=True)
-        return models.HasIdCondition(has_id=[point for point, holds in found if holds])
+        found = [point for point, holds in zip(points, rows_where(condition, rows), strict=True) if holds]
+        if len(found) > _MOST_POINTS:
+            raise FilterError(
+                f"a Qdrant index has no terms for the condition on {' and '.join(sorted(columns))}, which holds of "
+                f"{len(found)} videos, and takes a list of at most {_MOST_POINTS}; join it by `and` with a comparison "
+                "of numbers or times, or with ="
+            )
+        return models.HasIdCondition(has_id=found)
 
     def _is_beside_metadata(self, column: str) -> bool:
         return column in _RECORD_NAMES or is_fact(self._fields[column])

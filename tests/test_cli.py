@@ -224,11 +224,11 @@ def test_user_mistakes_give_one_sentence_and_exit_code_1(
         ),
         (
             ("index", videos, "--model", checkpoint_folder, "--index", index, "--num-frames", "3"),
-            "was made with num_frames 6, not 3",
+            "was made with --num-frames 6, not 3",
         ),
         (
             ("index", videos, "--model", checkpoint_folder, "--index", missing, "--num-frames", "99"),
-            "num_frames is 99",
+            "--num-frames is 99",
         ),
     ]
     for arguments, message in mistakes:

@@ -1,7 +1,8 @@
 """The README, run from top to bottom: its Python blocks as they stand, its commands with what is at hand here.
 
-A Hub checkpoint is a tiny local one, `me` a user of the Hub's stand-in, `s3://` and `qdrant://` lead to stand-ins too.
-Left out are the lines that set up an environment, which are checked for what they name.
+CLIP is a tiny model on the stand-in for the Hub, of which `me` is a user; `s3://` and `qdrant://` lead to others. Left
+out are the lines that set up an environment, which are checked for what they name. The examples of each command's help
+are run likewise.
 """
 
 import contextlib
@@ -25,6 +26,8 @@ from tests.hub.clients import HubClient
 from tests.hub_stand_in import HubStandIn
 from tests.index.qdrant.qdrant_server import serve
 from tests.video_files import write_clip
+from video_colbert.cli import COMMANDS, main
+from video_colbert.commands.arguments.model_arguments import DEFAULT_MODEL
 
 REPOSITORY = Path(__file__).parents[1]
 README = (REPOSITORY / "README.md").read_text()
@@ -82,13 +85,11 @@ def workplace(
 
 
 @pytest.fixture
-def names(
-    hub: HubStandIn, clip_backbone_folder: Path, checkpoint_folder: Path, workplace: Path
-) -> Iterator[dict[str, str]]:
+def names(hub: HubStandIn, clip_backbone_folder: Path, checkpoint_folder: Path) -> Iterator[dict[str, str]]:
     """What stands here for what the README names."""
+    hub.host(DEFAULT_MODEL, clip_backbone_folder)
     with serve() as qdrant:
         yield {
-            "openai/clip-vit-base-patch32": str(clip_backbone_folder),
             "CHECKPOINT": str(checkpoint_folder),
             "me/": f"{hub.owner}/",
             "qdrant://host:6333/": f"qdrant://127.0.0.1:{qdrant.port}/",
@@ -110,7 +111,13 @@ def client(hub: HubStandIn, workplace: Path, names: dict[str, str]) -> Iterator[
         aws_access_key_id="id",
         aws_secret_access_key="secret",  # noqa: S106 # of a stand-in
     ).create_bucket(Bucket="bucket")
-    settings = {**hub.settings(workplace / "home"), **keys, "AWS_ENDPOINT_URL": address, "AWS_ALLOW_HTTP": "true"}
+    settings = {
+        **hub.settings(workplace / "home"),
+        **keys,
+        "AWS_ENDPOINT_URL": address,
+        "AWS_ALLOW_HTTP": "true",
+        "VIDEO_COLBERT_CACHE": str(workplace / "cache"),
+    }
     client = HubClient({**settings, "OMP_NUM_THREADS": "1"})
     client(os.chdir, workplace)
     yield client
@@ -131,8 +138,8 @@ def run_python(code: str) -> None:
 
 def train(arguments: list[str]) -> int:
     """Runs in the client's process."""
-    from train import train as run
     from video_colbert.training.arguments import parse_arguments
+    from video_colbert.training.training_run import train as run
 
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         return run(parse_arguments(arguments))
@@ -140,13 +147,14 @@ def train(arguments: list[str]) -> int:
 
 def run_command(words: list[str], names: dict[str, str], client: HubClient) -> None:
     match words:
+        case ["video-colbert", "train", *arguments]:
+            assert client(train, [*arguments, *TINY_RUN]) == 0
         case ["video-colbert", *arguments]:
             code, _, notices = client.command_line(*(replaced(word, names) for word in arguments))
             assert code == 0, f"{shlex.join(words)}: {notices}"
         case ["accelerate", "launch", "--quiet", "train.py", *arguments]:
             recipes = [str(REPOSITORY / word) if word.startswith("recipes/") else word for word in arguments]
-            backbone = f"--backbone={names['openai/clip-vit-base-patch32']}"
-            assert client(train, [*recipes, backbone, *TINY_RUN]) == 0
+            assert client(train, [*recipes, *TINY_RUN]) == 0
         case ["python", "train.py", "--help"]:
             done = subprocess.run([sys.executable, "train.py", "--help"], cwd=REPOSITORY, capture_output=True)
             assert done.returncode == 0
@@ -170,11 +178,28 @@ def needs_ray(words: list[str]) -> bool:
 def test_every_block_runs(workplace: Path, names: dict[str, str], client: HubClient) -> None:
     for block in BLOCKS:
         if block.language == "python":
-            run_python(replaced(block.text, names))
+            client(run_python, replaced(block.text, names))
         elif block.language == "bash":
             for words in commands(block):
                 if not needs_ray(words):
                     run_command(words, names, client)
+
+
+def test_the_examples_of_every_help_run(workplace: Path, names: dict[str, str], client: HubClient) -> None:
+    for command in COMMANDS:
+        for example in command.EXAMPLES:
+            # Of a line that a shell runs, the command in it.
+            [found] = re.findall(r"video-colbert [^|)]+", example)
+            run_command(shlex.split(found), names, client)
+
+
+def test_every_help_shows_its_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in COMMANDS:
+        with pytest.raises(SystemExit, match="0"):
+            main([command.NAME, "--help"])
+        shown = " ".join(capsys.readouterr().out.split())
+        assert command.EXAMPLES
+        assert all(example in shown for example in command.EXAMPLES)
 
 
 def test_every_command_in_the_text_is_understood() -> None:

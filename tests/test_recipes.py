@@ -11,7 +11,6 @@ from accelerate import Accelerator
 from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.state import AcceleratorState
 
-import train
 from tests.dataset_builders.small_benchmarks import WRITERS, write_activitynet
 from tests.tiny_models import random_batch, tiny_backbone
 from tests.video_files import write_clip
@@ -21,6 +20,7 @@ from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import merged_recipes, parse_arguments
 from video_colbert.training.contrastive_step import contrastive_step
 from video_colbert.training.optimization import build_optimizer
+from video_colbert.training.training_run import train
 
 RECIPES = Path(__file__).parents[1] / "recipes"
 DATA = sorted((RECIPES / "data").glob("*.yaml"))
@@ -101,7 +101,7 @@ def test_recipe_passes_its_dry_run(
         "allow_missing": "false",
     }
     command_line = [f"--{name}={value}" for name, value in overrides.items()]
-    assert train.train(parse_arguments(["--recipe", str(data), str(backbone), *command_line])) == 0
+    assert train(parse_arguments(["--recipe", str(data), str(backbone), *command_line])) == 0
     config = VideoColBERTModel.from_pretrained(tmp_path / "best").config
     expected = merged_recipes([data, backbone])["config_overrides"]
     assert {name: getattr(config, name) for name in expected} == expected
@@ -157,7 +157,7 @@ def test_whole_run_of_a_peer_trains_selects_and_saves_it(
         # The tiny text tower is wider than its joint space.
         '--config_overrides={"temporal_init": "random"}',
     ]
-    assert train.train(parse_arguments(["--recipe", *map(str, recipes), *command_line])) == 0
+    assert train(parse_arguments(["--recipe", *map(str, recipes), *command_line])) == 0
     model = VideoColBERTModel.from_pretrained(tmp_path / "best")
     assert model.config.interaction == "weighted_token_wise"
     assert set(model.token_weights) == {"query", "video"}

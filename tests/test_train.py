@@ -19,7 +19,6 @@ from accelerate.state import AcceleratorState
 from accelerate.tracking import LOGGER_TYPE_TO_CLASS, GeneralTracker
 from safetensors.torch import load_file
 
-import train
 from tests.hub.clients import HubClient
 from tests.hub_stand_in import HubStandIn
 from tests.video_files import write_clip
@@ -27,10 +26,12 @@ from video_colbert.hub import read_evaluation_results, verify_checkpoint
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training import contrastive_step as contrastive_step_module
+from video_colbert.training import training_run
 from video_colbert.training.arguments import parse_arguments
 from video_colbert.training.contrastive_step import StepLoss
 from video_colbert.training.monitoring import TrainingStoppedError
 from video_colbert.training.run_state.checkpoints import ResumeError, checkpoints
+from video_colbert.training.training_run import run_command_line, train
 
 REPOSITORY = Path(__file__).parents[1]
 NUM_CLIPS = 48
@@ -118,7 +119,7 @@ def wait_until(condition: Callable[[], bool], process: subprocess.Popen[str]) ->
 
 
 def run_here(command_line: list[str]) -> int:
-    return train.train(parse_arguments(command_line))
+    return train(parse_arguments(command_line))
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
@@ -380,7 +381,7 @@ def test_loss_or_gradient_that_is_not_finite_stops_the_run_with_ids(
         next(model.parameters()).grad.fill_(float("inf"))
         return losses
 
-    monkeypatch.setattr(train, "contrastive_step", spoiled_step)
+    monkeypatch.setattr(training_run, "contrastive_step", spoiled_step)
     with pytest.raises(TrainingStoppedError) as caught:
         run_here(arguments())
     assert "at step 1" in str(caught.value)
@@ -404,21 +405,19 @@ def test_loss_or_gradient_that_is_not_finite_stops_the_run_with_ids(
 )
 def test_mistake_gives_one_sentence_and_exit_code_1(
     arguments: Arguments,
-    monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
     overrides: dict[str, object],
     message: str,
 ) -> None:
-    monkeypatch.setattr(sys, "argv", ["train.py", *arguments(**overrides)])
-    assert train.main() == 1
-    [record] = [record for record in caplog.records if record.name == "train"]
+    assert run_command_line(arguments(**overrides)) == 1
+    [record] = [record for record in caplog.records if record.name == "video_colbert.training.training_run"]
     assert message in record.getMessage()
     assert record.exc_info is None
 
 
 def run_in_client(command_line: list[str]) -> int:
     torch.set_num_threads(1)
-    return train.train(parse_arguments(command_line))
+    return train(parse_arguments(command_line))
 
 
 def test_push_publishes_the_best_model_which_verifies(

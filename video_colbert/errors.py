@@ -21,6 +21,10 @@ class IndexStoreError(VideoColBERTError):
     """An index is missing, damaged, or cannot be written."""
 
 
+class FolderLostError(IndexStoreError):
+    """A folder is there, and none of the files that an index knows in it; what is stored of them stays."""
+
+
 class ModelMismatchError(IndexStoreError):
     """An index holds vectors of another model than the one asked for."""
 

@@ -204,4 +204,4 @@ def test_weights_of_levels_are_in_the_sum_and_are_told(
         assert results["sum", direction]["level_weights"] == {"frame": 1.0, "video": 0.0}
     code, _, err = run_command(*command, "--level-weights", "speech=1")
     assert code == 1
-    assert "level_weights names 'speech'; the model scores by frame, video" in err
+    assert "--level-weights names 'speech'; the model scores by frame, video" in err

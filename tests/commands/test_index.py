@@ -100,9 +100,9 @@ def test_codec_and_merging_are_those_of_the_index_for_good(
     assert (index.codec, index.merge_similarity) == ("int4", 0.9)
     assert main(command) == 0
     assert main([*command, "--codec", "float16"]) == 1
-    assert "was made with codec int4, not float16" in capsys.readouterr().err
+    assert "was made with --codec int4, not float16" in capsys.readouterr().err
     assert main([*command[:-1], str(tmp_path / "other"), "--merge-similarity", "2"]) == 1
-    assert "merge_similarity must be above 0 and at most 1, got 2.0" in capsys.readouterr().err
+    assert "--merge-similarity must be above 0 and at most 1, got 2.0" in capsys.readouterr().err
 
 
 def test_a_large_index_is_calibrated_once_when_it_is_made(
@@ -250,7 +250,7 @@ def test_a_file_of_too_many_pixels_is_listed(
     tmp_path: Path, videos: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main([*command, "--max-pixels", "100"]) == 3
-    assert "more than the limit of 100 pixels (max_pixels)" in capsys.readouterr().out
+    assert "more than the limit of 100 pixels (--max-pixels)" in capsys.readouterr().out
     # The limit is none of what decides a vector: the index takes the same model's vectors without it.
     assert main(command) == 0
     assert len(LanceIndex.open(tmp_path / "index")) == 3

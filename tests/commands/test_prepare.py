@@ -73,7 +73,7 @@ def test_videos_without_annotations_are_checked_and_that_is_said(tmp_path: Path,
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("msrvtt", "--data-dir", "{data}/none"), "no such data_dir: "),
+        (("msrvtt", "--data-dir", "{data}/none"), "no such --data-dir: "),
         (
             ("msrvtt", "--data-dir", "{data}", "--protocol", "1k-B"),
             "unknown protocol '1k-B' of msrvtt; there are 1k-A",

@@ -107,5 +107,5 @@ def test_weight_of_a_level_that_the_model_does_not_have_is_one_sentence(run_comm
     code, out, err = run_command("search", "x", "--index", index, "--level-weights", "speech=1")
     assert (code, out) == (1, "")
     assert err.strip().splitlines()[-1] == (
-        "video-colbert: level_weights names 'speech'; the model scores by frame, video"
+        "video-colbert: --level-weights names 'speech'; the model scores by frame, video"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.hub_stand_in.endpoints import HubRequestHandler
-from tests.hub_stand_in.storage import Repository, Storage
+from tests.hub_stand_in.storage import Repository, Storage, StoredFile
 from tests.hub_stand_in.traffic import Faults, LoggedRequest
 
 OWNER, OWNER_TOKEN = "tester", "hf_tester"
@@ -91,6 +91,18 @@ class HubStandIn:
 
     def repository(self, repo_id: str, kind: str = "model") -> Repository:
         return self.storage.repositories[kind, repo_id]
+
+    def host(self, repo_id: str, folder: Path) -> Repository:
+        """Puts a folder's files into a repository of another owner, public, as one more commit of it."""
+        repository = self.storage.repositories.get(("model", repo_id))
+        if repository is None:
+            repository = self.storage.create("model", repo_id, False, repo_id.split("/")[0])
+        files = {
+            file.name: StoredFile(content := file.read_bytes(), StoredFile.would_be_large(file.name, len(content)))
+            for file in sorted(folder.iterdir())
+        }
+        repository.add_commit("main", files, f"commit {len(repository.commits)}")
+        return repository
 
     def drop_next_download(self, file_name: str, after_bytes: int) -> None:
         """Breaks the connection of the next download of a file when so many bytes of it are sent."""

@@ -116,7 +116,7 @@ def test_how_videos_are_cut_is_kept_and_not_changed_by_what_is_not_said(
         with open_index(location, encoder, windows=windows) as index:
             assert index.info().windows == index.stored.windows == made
     other = "none" if said == "shots" else "shots"
-    with pytest.raises(IndexStoreError, match=rf"was made with windows {said or 'auto'}, not {other}"):
+    with pytest.raises(IndexStoreError, match=rf"was made with windows={said or 'auto'}, not {other}"):
         open_index(location, encoder, windows=other)
 
 
@@ -138,7 +138,7 @@ def test_windows_are_stored_and_used_again(
         assert "2 videos in 4 windows" in repr(index.info())
     with open_index(location, encoder, windows=WindowSettings(2.0, 0.5)):
         pass
-    with pytest.raises(IndexStoreError, match=r"was made with windows 2 s overlapping by 0.5 s, not 3 s"):
+    with pytest.raises(IndexStoreError, match=r"was made with windows=2 s overlapping by 0.5 s, not 3 s"):
         open_index(location, encoder, windows=3.0)
 
 
@@ -148,11 +148,11 @@ def test_an_option_that_does_not_fit_what_is_stored_is_named(tmp_path: Path, enc
     assert index.info().num_frames == 4
     open_index(tmp_path / "index", encoder, codec="int8", hold_tokens=True)
     for options, message in (
-        ({"codec": "int4"}, "was made with codec int8, not int4"),
-        ({"merge_similarity": 0.9}, "was made with merge_similarity None, not 0.9"),
-        ({"num_frames": 5}, "was made with num_frames 4, not 5"),
-        ({"windows": "none"}, "was made with windows auto, not none"),
-        ({"windows": 2.0}, "was made with windows auto, not 2 s"),
+        ({"codec": "int4"}, "was made with codec=int8, not int4"),
+        ({"merge_similarity": 0.9}, "was made with merge_similarity=None, not 0.9"),
+        ({"num_frames": 5}, "was made with num_frames=4, not 5"),
+        ({"windows": "none"}, "was made with windows=auto, not none"),
+        ({"windows": 2.0}, "was made with windows=auto, not 2 s"),
         (
             {"shards": 2},
             "there is no option 'shards'; there are codec, merge_similarity, hold_tokens, storage_options",

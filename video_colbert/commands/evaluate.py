@@ -8,9 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from video_colbert.commands.dataset_arguments import BENCHMARKS, add_allow_missing, add_data_arguments, dataset_errors
-from video_colbert.commands.level_weights import add_level_weights
-from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
+from video_colbert.commands.arguments.dataset_arguments import (
+    BENCHMARKS,
+    add_allow_missing,
+    add_data_arguments,
+    dataset_errors,
+)
+from video_colbert.commands.arguments.level_weights import add_level_weights
+from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder
+from video_colbert.commands.arguments.numbers import positive_int
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import DatasetError
 from video_colbert.evaluation.dataset_rows import MOVING_SHAPES, VIDEO_FOLDER, load_rows
@@ -21,6 +27,7 @@ if TYPE_CHECKING:
 
 NAME = "evaluate"
 HELP = "evaluate a model on a benchmark, or on any folder of videos with captions"
+EXAMPLES = ("video-colbert evaluate --model CHECKPOINT --dataset msrvtt --data-dir MSRVTT --report report",)
 
 # `metrics.Ties`, which is not imported before it is needed.
 TIES = ("expected", "optimistic", "pessimistic", "clip4clip", "clip4clip_multi_sentence")

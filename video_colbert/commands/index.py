@@ -7,7 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
+from video_colbert.commands.arguments.decoding_arguments import add_decoding_arguments
+from video_colbert.commands.arguments.flag_names import name_flags
+from video_colbert.commands.arguments.index_arguments import add_index_argument
+from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder, with_model_of
+from video_colbert.commands.arguments.numbers import positive_int, seconds
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import IndexStoreError, MetadataError, ModelLoadError
 
@@ -18,6 +22,7 @@ if TYPE_CHECKING:
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
+EXAMPLES = ("video-colbert index my_videos --index my_index",)
 
 # Names that a notice lists before it only counts.
 _LISTED = 10
@@ -26,78 +31,72 @@ _LISTED = 10
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("videos", nargs="*", metavar="VIDEO", help="video files, and folders of them at any depth")
-    parser.add_argument(
-        "--index",
-        required=True,
-        metavar="DIR",
-        help="folder or address (s3://..., qdrant://...) of the index; made if need be",
+    add_index_argument(parser, text="folder or address (s3://..., qdrant://...) of the index; made if need be")
+    add_model_arguments(parser, batch_size=8, model_required=False)
+    _add_making_arguments(parser.add_argument_group("a new index", "what it is made with, which stays so for good"))
+    content = parser.add_argument_group("the videos")
+    content.add_argument(
+        "--manifest",
+        metavar="FILE",
+        help="list of further videos: a path or URL a line, or JSON lines as of --metadata; may be in object storage",
     )
-    add_model_arguments(parser, batch_size=8)
-    parser.add_argument(
-        "--num-frames",
-        type=positive_int,
-        metavar="N",
-        help="frames sampled from each video; by default the number that the index has, or the model was made for",
-    )
-    parser.add_argument(
-        "--codec",
-        choices=("float16", "int8", "int4"),
-        help="how a new index stores tokens; the smaller ones lose a little of each score (default: float16)",
-    )
-    parser.add_argument(
-        "--merge-similarity",
-        type=float,
-        metavar="COSINE",
-        help="a new index merges tokens of neighbouring frames that are at least this similar; by default none",
-    )
-    parser.add_argument("--workers", type=positive_int, metavar="N", help="decoding processes (default: one a core)")
-    parser.add_argument(
-        "--timeout",
-        type=_positive_seconds,
-        default=600.0,
-        metavar="SECONDS",
-        help="give up a file that takes longer to read or decode (default: 600)",
-    )
-    parser.add_argument(
-        "--windows",
-        metavar="auto|shots|SECONDS|none",
-        help="how a new index cuts long videos: one of more than a minute into windows of about 20 s that end at "
-        "scene changes, each at its shots, into windows of this length, or not at all (default: auto)",
-    )
-    parser.add_argument(
-        "--window-overlap", type=_seconds, metavar="SECONDS", help="that windows of a fixed length share (default: 0)"
-    )
-    parser.add_argument(
+    content.add_argument(
         "--metadata",
         type=Path,
         metavar="FILE",
         help="JSON lines or CSV with a column `video`; searches can filter by its other columns",
     )
-    parser.add_argument("--retry-bad", action="store_true", help="try again the files that an earlier run found bad")
-    parser.add_argument(
+    content.add_argument("--retry-bad", action="store_true", help="try again the files that an earlier run found bad")
+    content.add_argument(
         "--prune", action="store_true", help="remove videos from the index that are gone from the given folders"
     )
-    parser.add_argument(
+    content.add_argument(
         "--prune-all",
         action="store_true",
         help="as --prune, also where a folder has lost all of its videos, as the place of an unmounted disk has",
     )
-    parser.add_argument(
-        "--manifest",
-        metavar="FILE",
-        help="list of further videos: a path or URL a line, or JSON lines as of --metadata; may be in object storage",
-    )
-    parser.add_argument(
+    add_decoding_arguments(parser.add_argument_group("decoding"), timeout=600)
+    ray = parser.add_argument_group("a cluster")
+    ray.add_argument(
         "--ray",
         metavar="ADDRESS",
         help="encode on the machines of a Ray cluster (extra `ray`), to which paths must mean the same files; `auto` "
         "for the running one",
     )
-    parser.add_argument(
+    ray.add_argument(
         "--encoders",
         type=positive_int,
         metavar="N",
         help="with --ray, how many models encode (default: one for each GPU, or else for each machine)",
+    )
+
+
+def _add_making_arguments(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
+        "--num-frames",
+        type=positive_int,
+        metavar="N",
+        help="frames sampled from each video or window (default: the number that the model was made for)",
+    )
+    group.add_argument(
+        "--windows",
+        metavar="auto|shots|SECONDS|none",
+        help="how long videos are cut: one of more than a minute into windows of about 20 s that end at scene "
+        "changes, each at its shots, into windows of this length, or not at all (default: auto)",
+    )
+    group.add_argument(
+        "--window-overlap", type=seconds, metavar="SECONDS", help="that windows of a fixed length share (default: 0)"
+    )
+    group.add_argument(
+        "--codec",
+        choices=("float16", "int8", "int4"),
+        help="how tokens are stored; the smaller ones lose a little of each score (default: float16)",
+    )
+    group.add_argument(
+        "--merge-similarity",
+        type=float,
+        metavar="COSINE",
+        help="merge tokens of neighbouring frames that are at least this similar (default: none)",
     )
 
 
@@ -115,6 +114,7 @@ def run(arguments: argparse.Namespace) -> int:
         start_worker_server("video_colbert.encoding.decoding_process")
     from video_colbert.index import index_videos, open_index, prune_videos
 
+    arguments = _with_model(arguments)
     files, folders, unreadable = _find_files(arguments)
     windows = _windows(arguments)
     metadata = _metadata(arguments, files, folders)
@@ -164,9 +164,20 @@ def run(arguments: argparse.Namespace) -> int:
         title = f"Of high dynamic range, taken as stored ({len(report.high_range)}; --tone-map maps them):"
         write_result("\n".join([title, *report.high_range_lines()]))
     if report.bad:
-        write_result("\n".join([f"Bad files ({len(report.bad)}):", *report.bad_lines()]))
+        lines = [name_flags(line, vars(arguments)) for line in report.bad_lines()]
+        write_result("\n".join([f"Bad files ({len(report.bad)}):", *lines]))
         return ExitCode.SOME_BAD
     return ExitCode.OK
+
+
+def _with_model(arguments: argparse.Namespace) -> argparse.Namespace:
+    """The arguments with the model of the index where they name none."""
+    from video_colbert.index import index_exists, open_index
+
+    if arguments.model is not None or not index_exists(arguments.index):
+        return with_model_of(arguments, None)
+    with open_index(arguments.index) as index:
+        return with_model_of(arguments, index.stored)
 
 
 def _prunes(arguments: argparse.Namespace) -> bool:
@@ -203,11 +214,11 @@ def _windows(arguments: argparse.Namespace) -> WindowSettings | str | None:
             raise IndexStoreError("--window-overlap needs windows of a fixed length, such as --windows 20")
         return said if said is None else str(said)
     try:
-        seconds = float(said)
+        length = float(said)
     except ValueError:
         raise IndexStoreError(f"--windows is auto, shots, none or a number of seconds, not {said!r}") from None
     try:
-        return WindowSettings(seconds, overlap or 0.0)
+        return WindowSettings(length, overlap or 0.0)
     except ValueError as error:
         raise IndexStoreError(f"--windows: {error}") from error
 
@@ -278,33 +289,6 @@ def _index_on_ray(
         folders=list(map(str, folders)),
         retry_bad=arguments.retry_bad,
     )
-
-
-def _seconds(text: str) -> float:
-    """Reads a number of seconds from 0.
-
-    Raises:
-        argparse.ArgumentTypeError: the text is none.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return number
-
-
-def _positive_seconds(text: str) -> float:
-    """Reads a number of seconds above 0.
-
-    Raises:
-        argparse.ArgumentTypeError: the text is none.
-    """
-    number = _seconds(text)
-    if not number:
-        raise argparse.ArgumentTypeError("must be more than 0 seconds")
-    return number
 
 
 def _summary(report: IndexingReport, pruned: int, info: IndexInfo, location: str) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from video_colbert.commands.dataset_arguments import BENCHMARKS, add_data_arguments, dataset_errors
-from video_colbert.commands.model_arguments import positive_int
+from video_colbert.commands.arguments.dataset_arguments import BENCHMARKS, add_data_arguments, dataset_errors
+from video_colbert.commands.arguments.decoding_arguments import add_decoding_arguments
+from video_colbert.commands.arguments.numbers import positive_int
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import DatasetError
 from video_colbert.evaluation.dataset_rows import VIDEO_FOLDER
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "prepare"
 HELP = "check that every video of a data set decodes, and re-encode them if asked"
+EXAMPLES = ("video-colbert prepare msrvtt --data-dir MSRVTT",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,14 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--short-side", type=positive_int, metavar="PIXELS", help="shorter side of the copies; none is enlarged"
     )
     parser.add_argument("--fps", type=float, help="frames a second of the copies; none is given more than it has")
-    parser.add_argument("--workers", type=positive_int, metavar="N", help="decoding processes (default: one a core)")
-    parser.add_argument(
-        "--timeout",
-        type=positive_int,
-        default=3600,
-        metavar="SECONDS",
-        help="give up a video that takes longer, until the next run (default: 3600)",
-    )
+    add_decoding_arguments(parser, timeout=3600)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import argparse
 
+from video_colbert.commands.arguments.hub_arguments import add_private, add_repository, add_token
 from video_colbert.console import ExitCode, write_notice, write_result
 
 NAME = "publish"
 HELP = "publish a checkpoint on the Hugging Face Hub"
+EXAMPLES = ("video-colbert publish CHECKPOINT me/my-model",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", help="folder where model and processor are saved")
-    parser.add_argument("repo_id", metavar="REPO_ID", help="repository on the Hub; made if there is none")
-    parser.add_argument("--private", action="store_true", help="make the repository private")
+    add_repository(parser)
+    add_private(parser)
     parser.add_argument("--revision", help="branch to commit to, made if there is none (default: main)")
     choice = parser.add_mutually_exclusive_group()
     choice.add_argument("--create-pr", action="store_true", help="open a pull request instead of committing")
     choice.add_argument("--tag", help="tag to put on the commit, such as v1.0")
-    parser.add_argument("--token", help="Hub token (default: HF_TOKEN, or the one of `hf auth login`)")
+    add_token(parser)
     parser.add_argument("--license", default="apache-2.0", help="licence of the weights (default: apache-2.0)")
 
 

@@ -7,22 +7,24 @@ from __future__ import annotations
 
 import argparse
 
-from video_colbert.commands.dataset_arguments import (
+from video_colbert.commands.arguments.dataset_arguments import (
     BENCHMARKS,
     add_allow_missing,
     add_data_arguments,
     dataset_errors,
 )
+from video_colbert.commands.arguments.hub_arguments import add_private, add_repository, add_token
 from video_colbert.console import ExitCode, write_result
 
 NAME = "publish-dataset"
 HELP = "publish a benchmark's annotations as a data set on the Hugging Face Hub"
+EXAMPLES = ("video-colbert publish-dataset msrvtt me/msrvtt-1k-A --data-dir MSRVTT --split test",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("dataset", choices=BENCHMARKS, metavar="DATASET", help=", ".join(BENCHMARKS))
-    parser.add_argument("repo_id", metavar="REPO_ID", help="repository on the Hub; made if there is none")
+    add_repository(parser)
     add_data_arguments(parser)
     parser.add_argument(
         "--split",
@@ -38,8 +40,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="upload the video files too. They belong to the people who made them, and a public repository passes "
         "them on to everyone: do this only with videos whose licence allows it, or with --private for yourself",
     )
-    parser.add_argument("--private", action="store_true", help="make the repository private")
-    parser.add_argument("--token", help="Hub token (default: HF_TOKEN, or the one of `hf auth login`)")
+    add_private(parser)
+    add_token(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -1,85 +1,157 @@
-"""Finds videos in an index by text, and says which frame each word matched."""
+"""Finds videos by text, in an index or in folders, and says when each word or phrase is seen.
+
+Without TEXT, a prompt takes a query a line and loads the model once; queries may be piped in too. With --in, an index
+in the cache folder (VIDEO_COLBERT_CACHE, else XDG_CACHE_HOME/video-colbert, else ~/.cache/video-colbert) is made of
+the folders or brought up to date before the search: files that are new, changed, moved or gone.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from video_colbert.commands.level_weights import add_level_weights
-from video_colbert.commands.model_arguments import add_model_arguments, load_encoder, positive_int
-from video_colbert.commands.typed_text import typed_text
+from video_colbert.commands.arguments.flag_names import name_flags
+from video_colbert.commands.arguments.index_arguments import add_index_argument, add_where, where_grammar
+from video_colbert.commands.arguments.level_weights import add_level_weights
+from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder, with_model_of
+from video_colbert.commands.arguments.numbers import positive_int
+from video_colbert.commands.arguments.typed_text import typed_text
+from video_colbert.commands.typed_queries import typed_queries
+from video_colbert.commands.user_cache import cache_folder
 from video_colbert.console import ExitCode, write_notice, write_paths, write_result
-from video_colbert.errors import EncodingError
+from video_colbert.errors import EncodingError, IndexStoreError, VideoColBERTError
 
 if TYPE_CHECKING:
+    from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.encoding.search_hits import SearchHits
-    from video_colbert.index import Calibration
+    from video_colbert.index import Calibration, Index
 
 NAME = "search"
-HELP = "find videos in an index by text"
+HELP = "find videos by text, in an index or in folders"
+EXAMPLES = (
+    "video-colbert search a dog catches a ball --in my_videos",
+    "video-colbert search a dog catches a ball --index my_index --where 'duration > 1' --top-k 3",
+    "video-colbert search --index my_index",
+)
+NOTES = where_grammar()
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("query", type=typed_text, metavar="TEXT", help="what to look for")
     parser.add_argument(
-        "--index", required=True, metavar="DIR", help="folder or address (s3://..., qdrant://...) of the index"
-    )
-    add_model_arguments(parser, batch_size=64, model_required=False)
-    parser.add_argument(
-        "--where",
+        "words",
+        nargs="*",
         type=typed_text,
-        metavar="CONDITION",
-        help="only videos of which this holds, such as \"year >= 2020 and genre = 'news'\"",
+        metavar="TEXT",
+        help="what to look for, in as many words as it takes; without any, a prompt",
     )
-    parser.add_argument(
-        "--all-windows", action="store_true", help="of a long video, give every window rather than the best only"
+    where = parser.add_argument_group("where to search")
+    place = where.add_mutually_exclusive_group()
+    add_index_argument(place, is_required=False)
+    place.add_argument(
+        "--in",
+        dest="folders",
+        nargs="+",
+        action="extend",
+        metavar="FOLDER",
+        help="search the videos of these folders, at any depth; `--in .` for the one you are in. The first time they "
+        "are indexed, and later what is new",
     )
-    add_level_weights(parser)
-    parser.add_argument("--top-k", type=positive_int, default=10, metavar="K", help="hits, at most (default: 10)")
-    parser.add_argument(
+    where.add_argument(
+        "--prune-all",
+        action="store_true",
+        help="with --in, also forget the videos of a folder that has lost all of them, as the place of an unmounted "
+        "disk has; those of a file that is gone are forgotten anyway",
+    )
+    add_where(where)
+    hits = parser.add_argument_group("hits")
+    hits.add_argument("--top-k", type=positive_int, default=10, metavar="K", help="hits, at most (default: 10)")
+    hits.add_argument(
         "--min-score", type=float, metavar="SCORE", help="only videos of at least this score (default: any)"
     )
-    parser.add_argument("--scores", action="store_true", help="also the score of each level")
-    form = parser.add_mutually_exclusive_group()
-    form.add_argument("--json", action="store_true", help="write one JSON object in place of text")
+    hits.add_argument(
+        "--all-windows", action="store_true", help="of a long video, give every window rather than the best only"
+    )
+    add_level_weights(hits)
+    hits.add_argument("--scores", action="store_true", help="also the score of each level")
+    form = hits.add_mutually_exclusive_group()
+    form.add_argument(
+        "--json", action="store_true", help="write one JSON object in place of text; one a line at a prompt"
+    )
     form.add_argument("--paths-only", action="store_true", help="write the path of each hit and nothing else")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page that plays the hits")
+    hits.add_argument("--html", type=Path, metavar="FILE", help="also write a page that plays the hits")
+    add_model_arguments(parser, batch_size=8, model_required=False)
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Searches and writes the hits.
+    """Searches and writes the hits; returns 3 if files of --in were bad.
 
     Raises:
         VideoColBERTError: the model, the index, the condition or the weights of levels cannot be used.
+        FileNotFoundError: a folder of --in is not there, or there is no video in any.
     """
-    from video_colbert.encoding.stored_model.model_files import is_in_cache
+    index, encoder, code = _open(arguments)
+    if len(index) == 0:
+        write_notice(f"The index in {index.location} is empty.")
+    if arguments.words:
+        hits = _search(index, encoder, " ".join(arguments.words), arguments)
+        _write(hits, arguments)
+        _write_page([hits], encoder, arguments)
+        return code
+    return max(code, _answer_typed_queries(index, encoder, arguments))
+
+
+def _open(arguments: argparse.Namespace) -> tuple[Index, VideoColBERTEncoder, ExitCode]:
+    """The index with the encoder of its model, and 3 if files were bad on the way."""
     from video_colbert.index import open_index
-    from video_colbert.index.results_page import write_search_page
     from video_colbert.index.video_index import check_model
 
+    if arguments.folders is not None:
+        from video_colbert.commands.folder_index import open_folder_index
+
+        found = open_folder_index(arguments)
+        return found.index, found.encoder, ExitCode.SOME_BAD if found.bad else ExitCode.OK
+    if arguments.index is None:
+        raise IndexStoreError(
+            "say where to search: --in FOLDER, such as `--in .` for the folder you are in, or --index DIR for an "
+            "index that `video-colbert index` made"
+        )
     # Opened first, since that takes no time and says which model to load.
     index = open_index(arguments.index)
-    made_by = index.stored.model
-    revision = None if Path(made_by.name).is_dir() else made_by.commit
-    if arguments.model is None and revision is not None:
-        if not is_in_cache(made_by.name, arguments.revision or revision):
-            write_notice(f"The index names the model {made_by}; it is loaded from the Hub.")
-        encoder = load_encoder(arguments, model=made_by.name, revision=revision)
-    else:
-        encoder = load_encoder(arguments, model=made_by.name)
+    encoder = load_encoder(with_model_of(arguments, index.stored))
     check_model(index.stored, encoder.reference)
-    queries = encoder.encode_queries([arguments.query], batch_size=arguments.batch_size)
+    return index, encoder, ExitCode.OK
+
+
+def _answer_typed_queries(index: Index, encoder: VideoColBERTEncoder, arguments: argparse.Namespace) -> ExitCode:
+    """Searches for what is typed, a line at a time; returns 1 if one of the queries could not be searched for."""
+    answered: list[SearchHits] = []
+    code = ExitCode.OK
+    for text in typed_queries(cache_folder() / "history"):
+        try:
+            hits = _search(index, encoder, text, arguments)
+            _write(hits, arguments, is_one_of_many=True)
+            answered.append(hits)
+            _write_page(answered, encoder, arguments)
+        except KeyboardInterrupt:
+            write_notice("This search was cancelled.")
+        except VideoColBERTError as error:
+            write_notice(f"video-colbert: {name_flags(str(error), vars(arguments))}")
+            code = ExitCode.FAILED
+    return code
+
+
+def _search(index: Index, encoder: VideoColBERTEncoder, text: str, arguments: argparse.Namespace) -> SearchHits:
+    queries = encoder.encode_queries([text], batch_size=arguments.batch_size)
     try:
         queries = queries.with_level_weights(arguments.level_weights)
     except ValueError as error:
         raise EncodingError(str(error)) from error
     if queries.truncated:
         write_notice("The query is longer than the model's text tower holds; its end was cut off.")
-    if len(index) == 0:
-        write_notice(f"The index in {arguments.index} is empty.")
     [hits] = index.search(
         queries,
         top_k=arguments.top_k,
@@ -89,22 +161,31 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if index.stored.calibration is not None:
         write_notice(_candidates(index.stored.calibration, arguments.top_k, len(index)))
+    return hits
+
+
+def _write(hits: SearchHits, arguments: argparse.Namespace, *, is_one_of_many: bool = False) -> None:
     if arguments.json:
-        write_result(json.dumps(hits.as_dict(), indent=2))
+        write_result(json.dumps(hits.as_dict(), indent=None if is_one_of_many else 2))
     elif arguments.paths_only:
         write_paths(dict.fromkeys(hit.video for hit in hits))
     else:
-        write_result(_shown(hits, arguments))
-    if arguments.html is not None:
-        write_search_page(arguments.html, [hits], is_zero_shot=encoder.is_zero_shot)
-        write_notice(f"Wrote {arguments.html}.")
-    return ExitCode.OK
+        shown = _shown(hits, arguments)
+        write_result(f"{hits.query}\n{shown}\n" if is_one_of_many else shown)
 
 
 def _shown(hits: SearchHits, arguments: argparse.Namespace) -> str:
     if not hits and arguments.min_score is not None:
         return f"Nothing is that similar: no video has a score of {arguments.min_score:g} or more."
     return hits.as_text(scores=arguments.scores)
+
+
+def _write_page(answered: Iterable[SearchHits], encoder: VideoColBERTEncoder, arguments: argparse.Namespace) -> None:
+    if arguments.html is not None:
+        from video_colbert.index.results_page import write_search_page
+
+        write_search_page(arguments.html, list(answered), is_zero_shot=encoder.is_zero_shot)
+        write_notice(f"Wrote {arguments.html}.")
 
 
 def _candidates(calibration: Calibration, top_k: int, num_videos: int) -> str:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 
+from video_colbert.commands.arguments.hub_arguments import add_token
 from video_colbert.console import ExitCode, write_result
 
 NAME = "verify"
 HELP = "check that a checkpoint gives the scores it was published with"
+EXAMPLES = ("video-colbert verify me/my-model",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     parser.add_argument("checkpoint", metavar="REPO_ID", help="Hub id or local folder of a Video-ColBERT checkpoint")
     parser.add_argument("--revision", help="branch, tag or commit on the Hub (default: main)")
-    parser.add_argument("--token", help="Hub token (default: HF_TOKEN, or the one of `hf auth login`)")
+    add_token(parser)
     # No --dtype: the expected scores are those of float32.
     parser.add_argument(
         "--device", default="cpu", help="torch device (default: cpu, which the tolerances are made for)"

@@ -10,7 +10,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +67,8 @@ class EmbeddingCache:
             return None
         settings = self._encoder.processor.video_processor.to_dict()
         key = {"content": content, "start": clip.start, "end": clip.end, "video_processor": settings}
-        return self._videos / f"{_digest_of(key)}.safetensors"
+        # The content stands first, so that what there is of a video can be found.
+        return self._videos / f"{content}-{_digest_of(key)[:32]}.safetensors"
 
     def read_video(self, path: Path | None, clip: VideoClip) -> EncodedVideo | None:
         """The tokens of a clip; None if they are not there, or damaged, which is logged."""
@@ -108,6 +109,28 @@ class EmbeddingCache:
         queries = self._encoder.encode_queries(texts, batch_size=batch_size, phrases=False)
         write_queries(path, queries)
         return queries
+
+
+def forget_embeddings(directory: str | os.PathLike[str], contents: Iterable[str]) -> int:
+    """Deletes the tokens of videos, of whichever model and settings.
+
+    Args:
+        directory: folder of the cache.
+        contents: SHA-256 of the videos' files, in hexadecimal.
+
+    Returns:
+        How many entries were deleted.
+
+    Raises:
+        OSError: there is no such folder, or a file cannot be deleted.
+    """
+    wanted = frozenset(contents)
+    if not Path(directory).is_dir():
+        raise FileNotFoundError(f"there is no folder {os.fspath(directory)} of cached embeddings")
+    found = [file for file in Path(directory).glob("*/videos/*-*") if file.name.partition("-")[0] in wanted]
+    for file in found:
+        file.unlink()
+    return len(found)
 
 
 def _digest_of(value: Mapping[str, Any]) -> str:

@@ -6,7 +6,8 @@ from video_colbert.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from video_colbert.index.filters import Filter, parse_filter
-    from video_colbert.index.index import Index, IndexInfo
+    from video_colbert.index.index import Index
+    from video_colbert.index.index_info import IndexInfo
     from video_colbert.index.indexed_video import IndexedVideo
     from video_colbert.index.ingest.indexing import index_videos
     from video_colbert.index.ingest.media_folders import FoundFiles, find_video_files
@@ -28,7 +29,7 @@ _MODULES = {
     "Filter": "filters",
     "FoundFiles": "ingest.media_folders",
     "Index": "index",
-    "IndexInfo": "index",
+    "IndexInfo": "index_info",
     "IndexedVideo": "indexed_video",
     "IndexingReport": "ingest.report",
     "LanceIndex": "lance.lance_index",

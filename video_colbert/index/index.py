@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import overload
@@ -17,6 +16,7 @@ from video_colbert.encoding.media_files import is_remote
 from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.errors import IndexStoreError, MetadataError
 from video_colbert.index.filters import Filter
+from video_colbert.index.index_info import IndexInfo, describe_index
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.indexing import index_videos
 from video_colbert.index.ingest.media_folders import FoundFiles, find_video_files
@@ -25,46 +25,6 @@ from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.named_videos import find_named
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.video_index import VideoIndex
-from video_colbert.index.windows import WindowSettings, counted_videos
-
-
-@dataclass(frozen=True, repr=False)
-class IndexInfo:
-    """What an index is, shown as a short table.
-
-    Attributes:
-        location: folder or address.
-        model: the model that made it, and its revision.
-        num_frames: frames sampled from each video; None for as many as there are.
-        windows: how long videos are cut; None for videos as a whole.
-        options: what else it was made with, such as the codec of its tokens.
-        num_videos: files and URLs.
-        num_entries: windows, and videos that are whole, which are scored; at least `num_videos`.
-    """
-
-    location: str
-    model: str
-    num_frames: int | None
-    windows: WindowSettings | None
-    options: Mapping[str, object]
-    num_videos: int
-    num_entries: int
-
-    def counted(self) -> str:
-        """How much it holds, in words, such as "3 videos in 90 windows"."""
-        return counted_videos(self.num_videos, self.num_entries)
-
-    def __repr__(self) -> str:
-        rows = {
-            "location": self.location,
-            "model": self.model,
-            "frames": "all" if self.num_frames is None else self.num_frames,
-            "windows": "none, each video as a whole" if self.windows is None else self.windows,
-            **self.options,
-            "holds": self.counted(),
-        }
-        width = max(map(len, rows))
-        return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
 
 class Index:
@@ -118,16 +78,7 @@ class Index:
 
     def info(self) -> IndexInfo:
         """What the index is, what it was made with and how much it holds."""
-        videos = self.stored.videos
-        return IndexInfo(
-            location=self.stored.location,
-            model=str(self.stored.model),
-            num_frames=self.stored.num_frames,
-            windows=self.stored.windows,
-            options=self.stored.options,
-            num_videos=len({video.path for video in videos}),
-            num_entries=len(videos),
-        )
+        return describe_index(self.stored)
 
     def add(
         self,
@@ -210,6 +161,24 @@ class Index:
         """
         names = as_list(videos, (str, os.PathLike), "videos", "a path, URL or id")
         return self.stored.remove(find_named(self.stored.videos, map(os.fspath, names), self.stored.location))
+
+    def forget(self, videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Sequence[str]:
+        """Removes videos with all their windows, and what the index keeps of them beside: earlier versions and files.
+
+        The files themselves stay, and `add` takes them again. No other process may use the index meanwhile.
+
+        Args:
+            videos: as of `remove`.
+
+        Returns:
+            What may still hold something of them, out of this package's reach, in words.
+
+        Raises:
+            IndexStoreError: as `remove`.
+            TypeError: likewise.
+        """
+        names = as_list(videos, (str, os.PathLike), "videos", "a path, URL or id")
+        return self.stored.forget(find_named(self.stored.videos, map(os.fspath, names), self.stored.location))
 
     @overload
     def search(  # type: ignore[overload-overlap] # a text is a sequence of texts to the checker

@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.indexed_video import COPIES_FIELD, FACT_FIELDS, RECORD_FIELDS, MetadataValue, is_fact
+from video_colbert.index.indexed_video import COPIES_FIELD, FACT_FIELDS, RECORD_FIELDS, MetadataValue, is_fact, is_time
 
 TOKENS_SUFFIX = "_tokens"
 """What the name of the column of a level's tokens ends in, behind the level's name."""
@@ -48,6 +48,11 @@ def filter_fields(schema: pa.Schema) -> list[pa.Field]:
     What an index has no column of yet is there without values.
     """
     return [*(column for column in schema if not is_list(column.type)), *missing_fact_fields(schema)]
+
+
+def columns_in_words(schema: pa.Schema) -> dict[str, str]:
+    """The columns that a search can filter by, and what each holds, such as "whole numbers"."""
+    return {column.name: "times" if is_time(column) else _type_name(column.type) for column in filter_fields(schema)}
 
 
 def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, MetadataValue]]) -> list[pa.Field]:

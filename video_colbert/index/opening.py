@@ -93,7 +93,7 @@ def open_index(
     for name, value in {"num_frames": num_frames, "windows": asked_windows, **store.making}.items():
         if value is not None and value != made_with[name]:
             raise IndexStoreError(
-                f"the index in {stored.location} was made with {name} {made_with[name]}, not {value}; leave the "
+                f"the index in {stored.location} was made with {name}={made_with[name]}, not {value}; leave the "
                 "option out, or choose another index"
             )
     return Index(stored, encoder)

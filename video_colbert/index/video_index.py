@@ -47,6 +47,28 @@ class VideoIndex(Protocol):
         """What is known of each stored video, or window, as of the latest commit."""
         ...
 
+    def videos_where(self, condition: Filter | str) -> tuple[IndexedVideo, ...]:
+        """Those of `videos` of which a condition holds.
+
+        Args:
+            condition: as of `search`.
+
+        Raises:
+            FilterError: as `search`.
+            IndexStoreError: likewise.
+        """
+        ...
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """What `search` can filter by: by column, in words what it holds."""
+        ...
+
+    @property
+    def num_bytes(self) -> int | None:
+        """What the index takes where it is stored, earlier versions included; None where that is not known."""
+        ...
+
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
         """Stores videos; when this returns they are stored for good.
 
@@ -118,6 +140,20 @@ class VideoIndex(Protocol):
 
         Returns:
             How many of them were stored.
+
+        Raises:
+            IndexStoreError: the index cannot be written or reached.
+        """
+        ...
+
+    def forget(self, ids: Collection[str]) -> Sequence[str]:
+        """Removes videos, and what this store keeps of them beside: earlier versions and files.
+
+        Args:
+            ids: of the videos; those that are not stored are passed over.
+
+        Returns:
+            What may still hold something of them, out of this package's reach, in words.
 
         Raises:
             IndexStoreError: the index cannot be written or reached.

@@ -15,6 +15,8 @@ from transformers import HfArgumentParser
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.training.recipe_files import read_recipe
 
+_EXAMPLE = "--backbone openai/clip-vit-base-patch32 --dataset msrvtt --data-dir MSRVTT --output-dir run"
+
 CaptionSampling = Literal["random", "all"]
 
 
@@ -207,13 +209,14 @@ class TrainingArguments:
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
 
 
-def parse_arguments(argv: Sequence[str] | None = None) -> TrainingArguments:
+def parse_arguments(argv: Sequence[str] | None = None, *, program: str | None = None) -> TrainingArguments:
     """Reads `--recipe` files, each over the one before, and then arguments over all of them.
 
     JSON arguments are merged by key, so that one field of a recipe's can be overridden.
 
     Args:
         argv: Command line; `None` takes the process's own.
+        program: What `--help` and errors call the command; the script's name by default.
 
     Returns:
         The arguments.
@@ -229,7 +232,13 @@ def parse_arguments(argv: Sequence[str] | None = None) -> TrainingArguments:
     recipes, rest = recipe_parser.parse_known_args(argv)
     for item in fields(TrainingArguments):
         item.metadata = MappingProxyType({"help": _attribute_descriptions()[item.name]})
-    parser = HfArgumentParser(TrainingArguments, parents=[recipe_parser], description="Trains Video-ColBERT.")
+    parser = HfArgumentParser(
+        TrainingArguments,
+        parents=[recipe_parser],
+        prog=program,
+        description="Trains Video-ColBERT.",
+        epilog=f"example: %(prog)s {_EXAMPLE}",
+    )
     from_recipes = merged_recipes(recipes.recipe)
     values = vars(parser.parse_args([*_as_command_line(from_recipes), *rest]))
     for name, value in from_recipes.items():

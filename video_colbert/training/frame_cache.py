@@ -58,22 +58,9 @@ class FrameCache:
             settings: Whatever else decides the frames, in JSON types.
 
         Returns:
-            A hexadecimal digest.
+            Two hexadecimal digests: of the video, and of the settings.
         """
-        digest = hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=20)
-        if source.get("bytes") is not None:
-            digest.update(source["bytes"])
-        elif Path(source["path"]).is_file():
-            with Path(source["path"]).open("rb") as file:
-                status = os.fstat(file.fileno())
-                digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
-                digest.update(file.read(_EDGE_BYTES))
-                file.seek(max(status.st_size - _EDGE_BYTES, 0))
-                digest.update(file.read(_EDGE_BYTES))
-        else:
-            # A URL or a folder of frames has no one content to look at.
-            digest.update(str(source["path"]).encode())
-        return digest.hexdigest()
+        return f"{_digest_of_source(source)}-{_digest_of_settings(settings)}"
 
     def get(self, key: str) -> DecodedVideo | None:
         """Returns the frames stored under a key; None if there are none or their file is damaged."""
@@ -119,6 +106,48 @@ class FrameCache:
         return True
 
 
+def forget_frames(directory: str | os.PathLike[str], file: str | os.PathLike[str]) -> int:
+    """Deletes the frames of a video, whatever the settings that they were made with.
+
+    Args:
+        directory: Of the cache.
+        file: The video's file, as it was when its frames were stored; of one that is gone nothing can be found.
+
+    Returns:
+        How many entries were deleted.
+
+    Raises:
+        OSError: There is no such directory, or a file cannot be read or deleted.
+    """
+    if not Path(directory).is_dir():
+        raise FileNotFoundError(f"there is no folder {os.fspath(directory)} of cached frames")
+    found = list(Path(directory).glob(f"{_digest_of_source({'path': os.fspath(file)})}-*"))
+    for entry in found:
+        entry.unlink()
+    return len(found)
+
+
+def _digest_of_source(source: dict[str, Any]) -> str:
+    digest = hashlib.blake2b(digest_size=20)
+    if source.get("bytes") is not None:
+        digest.update(source["bytes"])
+    elif Path(source["path"]).is_file():
+        with Path(source["path"]).open("rb") as file:
+            status = os.fstat(file.fileno())
+            digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
+            digest.update(file.read(_EDGE_BYTES))
+            file.seek(max(status.st_size - _EDGE_BYTES, 0))
+            digest.update(file.read(_EDGE_BYTES))
+    else:
+        # A URL or a folder of frames has no one content to look at.
+        digest.update(str(source["path"]).encode())
+    return digest.hexdigest()
+
+
+def _digest_of_settings(settings: dict[str, Any]) -> str:
+    return hashlib.blake2b(json.dumps(settings, sort_keys=True).encode(), digest_size=20).hexdigest()
+
+
 def _parts(video: DecodedVideo) -> list[bytes]:
     """Returns the parts of a video's file, but for the checksum."""
     num_frames, height, width, _ = video.frames.shape
@@ -156,4 +185,4 @@ def _directory_size(directory: Path) -> int:
     return size
 
 
-__all__ = ["FrameCache"]
+__all__ = ["FrameCache", "forget_frames"]

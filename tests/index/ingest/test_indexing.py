@@ -307,7 +307,9 @@ def test_folder_that_lost_all_of_its_files_is_pruned_only_when_that_is_said(
     for path in on_disk:
         path.unlink()
     for folder in (disk, disk.parent):
-        with pytest.raises(IndexStoreError, match=rf"all files that the index knows in {disk} are gone.*--prune-all"):
+        with pytest.raises(
+            IndexStoreError, match=rf"all files that the index knows in {disk} are gone.*prune_all=True"
+        ):
             prune_videos(index, [folder])
     assert len(index) == 5
     assert prune_videos(index, [disk.parent], prune_all=True) == [str(path) for path in on_disk]

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from video_colbert.encoding.media_files import content_digest, is_gone, is_remote
-from video_colbert.errors import IndexStoreError
+from video_colbert.errors import FolderLostError
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.video_index import VideoIndex
 
@@ -33,8 +33,8 @@ def prune_videos(
 
     Raises:
         FileNotFoundError: a folder itself is gone.
-        IndexStoreError: without `prune_all`, a folder is there and none of the files that the index knows in it; or
-            the index cannot be written.
+        FolderLostError: without `prune_all`, a folder is there and none of the files that the index knows in it.
+        IndexStoreError: the index cannot be written.
     """
     roots = absolute_folders(folders)
     for root in roots:
@@ -101,9 +101,9 @@ def _check_folders(roots: Sequence[Path], known: Iterable[str], gone: set[str]) 
     if empty:
         names = ", ".join(map(str, empty[:_NAMED]))
         more = f" and {len(empty) - _NAMED} more" if len(empty) > _NAMED else ""
-        raise IndexStoreError(
+        raise FolderLostError(
             f"nothing is pruned: all files that the index knows in {names}{more} are gone, as where a disk is not "
-            "mounted; prune with --prune-all (prune_all=True) if they were removed on purpose"
+            "mounted; prune with prune_all=True if they were removed on purpose"
         )
 
 

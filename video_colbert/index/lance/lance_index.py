@@ -8,6 +8,7 @@ and of the same video added by both, one is stored.
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -29,8 +30,9 @@ from video_colbert.index.indexed_video import (
     is_fact,
     values_to_arrow,
 )
+from video_colbert.index.lance.adding import add_videos
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
-from video_colbert.index.lance.rows import common_dimensions, rows_to_store
+from video_colbert.index.lance.repair import SET_ASIDE
 from video_colbert.index.lance.schema import (
     IndexHeader,
     calibration_metadata,
@@ -39,7 +41,6 @@ from video_colbert.index.lance.schema import (
     read_calibration,
     read_header,
     read_notes,
-    vector_fields,
 )
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.snapshot_search import find_hits
@@ -48,6 +49,7 @@ from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.metadata_columns import (
     POOLED,
+    columns_in_words,
     metadata_fields,
     missing_fact_fields,
     new_metadata_fields,
@@ -97,6 +99,21 @@ class LanceIndex(VideoIndex):
     @override
     def videos(self) -> tuple[IndexedVideo, ...]:
         return self._latest.read(lambda snapshot: snapshot.videos)
+
+    @override
+    def videos_where(self, condition: Filter | str) -> tuple[IndexedVideo, ...]:
+        parsed = parse_filter(condition) if isinstance(condition, str) else condition
+        return self._latest.read(lambda snapshot: tuple(snapshot.videos_at(snapshot.rows_where(parsed))))
+
+    @property
+    @override
+    def columns(self) -> Mapping[str, str]:
+        return self._latest.read(lambda snapshot: columns_in_words(snapshot.table.schema))
+
+    @property
+    @override
+    def num_bytes(self) -> int | None:
+        return self._table.num_bytes()
 
     @staticmethod
     def exists(location: str | os.PathLike[str], *, storage_options: Mapping[str, str] | None = None) -> bool:
@@ -210,27 +227,7 @@ class LanceIndex(VideoIndex):
 
     @override
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
-        of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
-        added = {video.id: (video, encoded) for video, encoded in of_places.values()}
-
-        def compare(snapshot: IndexSnapshot) -> tuple[Mapping[str, int], set[str], list[str]]:
-            return snapshot.dimensions, snapshot.known_ids(list(added)), snapshot.ids_at(of_places)
-
-        stored, known, at_places = self._latest.read(compare)
-        new = [pair for video_id, pair in added.items() if video_id not in known]
-        if not new:
-            return
-        dimensions = common_dimensions([encoded for _, encoded in new], stored, self.location)
-        columns = new_metadata_fields(self._table.schema, [video.metadata for video, _ in new])
-        if not stored:
-            columns = vector_fields(dimensions, self._codec) + columns
-        columns += missing_fact_fields(self._table.schema)
-        if columns:
-            self._table.add_columns(columns)
-        replaced = [video_id for video_id in at_places if video_id not in added]
-        fields = [*filter(is_fact, self._table.schema), *metadata_fields(self._table.schema)]
-        rows = rows_to_store(new, list(dimensions), self._codec, self.merge_similarity, fields)
-        self._table.insert(rows, replaced)
+        add_videos(self._table, self._latest, videos, self._codec, self.merge_similarity)
 
     @override
     def move(self, paths: Mapping[str, str]) -> None:
@@ -282,6 +279,17 @@ class LanceIndex(VideoIndex):
         if known:
             self._table.delete(sorted(known))
         return len(known)
+
+    @override
+    def forget(self, ids: Collection[str]) -> Sequence[str]:
+        known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
+        if known:
+            self._table.erase(sorted(known))
+        if is_remote(self.location):
+            return [f"versions that the storage of {self.location} keeps of its objects, if it is set to keep them"]
+        # What a repair moved there describes versions that are gone now.
+        shutil.rmtree(Path(self.location) / SET_ASIDE, ignore_errors=True)
+        return []
 
     @override
     def search(

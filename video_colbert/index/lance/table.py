@@ -18,6 +18,7 @@ from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
+from video_colbert.index.lance.erasure import erase_rows
 from video_colbert.index.lance.errors import reading, writing
 from video_colbert.index.lance.storage import is_remote, storage_options_of
 from video_colbert.index.lance.table_version import TableVersion, table_statistics
@@ -147,6 +148,17 @@ class LanceTable:
             self._log.check_rows(version, rows)
         return TableVersion(self.location, table)
 
+    def num_bytes(self) -> int:
+        """Size of all files of a folder, those of earlier versions included; of the latest version elsewhere.
+
+        Raises:
+            IndexStoreError: the table cannot be read.
+        """
+        if not is_remote(self.location):
+            with reading(self.location):
+                return sum(file.stat().st_size for file in Path(self.location).rglob("*") if file.is_file())
+        return self.at_version(self.latest_version()).num_bytes()
+
     def add_columns(self, fields: Sequence[pa.Field]) -> None:
         """Adds columns that are null in the rows there are; one that another process added meanwhile is left.
 
@@ -228,6 +240,17 @@ class LanceTable:
             self._table.checkout_latest()
             self._table.delete(_is_in("id", ids))
         self._after_commit()
+
+    def erase(self, ids: Sequence[str]) -> None:
+        """Deletes rows with their bytes and all earlier versions; no other process may write or read meanwhile.
+
+        Raises:
+            IndexStoreError: the table cannot be written.
+        """
+        with writing(self.location):
+            self._table.checkout_latest()
+            erase_rows(self._table, ids, _is_in("id", ids))
+        self._record()
 
     def compact(self) -> None:
         """Merges small files and deletes versions older than an hour, beside readers and writers.

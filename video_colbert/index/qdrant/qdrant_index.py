@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, replace
 
-from qdrant_client import QdrantClient
+from qdrant_client import QdrantClient, models
 from typing_extensions import override
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
@@ -17,7 +17,7 @@ from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
-from video_colbert.index.metadata_columns import filter_fields, new_metadata_fields
+from video_colbert.index.metadata_columns import columns_in_words, filter_fields, new_metadata_fields
 from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, set_payload, upload_videos
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
 from video_colbert.index.qdrant.filters import to_qdrant_filter
@@ -141,6 +141,24 @@ class QdrantIndex(VideoIndex):
             return tuple(from_payload(record.payload, self.location) for record in self._collection.scroll(None, True))
 
     @override
+    def videos_where(self, condition: Filter | str) -> tuple[IndexedVideo, ...]:
+        parsed = parse_filter(condition) if isinstance(condition, str) else condition
+        with self._collection.operation():
+            where = self._to_qdrant(parsed, self._collection.describe())
+            return tuple(from_payload(found.payload, self.location) for found in self._collection.scroll(where, True))
+
+    @property
+    @override
+    def columns(self) -> Mapping[str, str]:
+        with self._collection.operation():
+            return columns_in_words(self._collection.describe().columns)
+
+    @property
+    @override
+    def num_bytes(self) -> int | None:
+        return None
+
+    @override
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
         of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
         new = list({video.id: (video, encoded) for video, encoded in of_places.values()}.values())
@@ -208,6 +226,14 @@ class QdrantIndex(VideoIndex):
             return remove_videos(self._collection, ids)
 
     @override
+    def forget(self, ids: Collection[str]) -> Sequence[str]:
+        self.remove(ids)
+        return [
+            f"files of {self.location} that Qdrant has not rewritten yet, which it does when a fifth of a segment is "
+            "deleted, and snapshots that were taken of it"
+        ]
+
+    @override
     def search(
         self,
         queries: EncodedQueries,
@@ -225,9 +251,7 @@ class QdrantIndex(VideoIndex):
                 self._description = self._collection.describe()
             allowed = None
             if condition is not None:
-                fields = filter_fields(self._description.columns)
-                resolved = resolve_filter(condition, fields, self._description.notes.folders)
-                allowed = to_qdrant_filter(resolved, fields, self._collection)
+                allowed = self._to_qdrant(condition, self._description)
             if not self._description.dimensions:
                 return [[] for _ in queries.texts]
             check_queries(queries, self._description.dimensions, f"the index at {self.location}")
@@ -259,6 +283,10 @@ class QdrantIndex(VideoIndex):
     @override
     def close(self) -> None:
         self._collection.close()
+
+    def _to_qdrant(self, condition: Filter, description: CollectionDescription) -> models.Filter:
+        fields = filter_fields(description.columns)
+        return to_qdrant_filter(resolve_filter(condition, fields, description.notes.folders), fields, self._collection)
 
     def _check_dimensions(self, stored: Mapping[str, int], encoded: EncodedVideo) -> None:
         """Checks that the tokens of a video fit what is stored."""

@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from video_colbert.commands.level_weights import add_level_weights, level_weights
+from video_colbert.commands.arguments.level_weights import add_level_weights, level_weights
 
 
 def test_weights_are_numbers_by_level() -> None:

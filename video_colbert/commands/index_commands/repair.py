@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+from video_colbert.commands.arguments.index_arguments import add_index_argument
 from video_colbert.console import ExitCode, write_result
 
 NAME = "repair"
 HELP = "take a damaged index back to the last version that reads"
+EXAMPLES = ("video-colbert repair --index my_index",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("--index", required=True, metavar="DIR", help="folder of the index; nothing in it is deleted")
+    add_index_argument(parser, text="folder of the index; nothing in it is deleted")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import argparse
 
+from video_colbert.commands.arguments.index_arguments import add_index_argument
 from video_colbert.console import ExitCode, write_result
 
 NAME = "verify-index"
 HELP = "read all of an index, and check that its files are what was written"
+EXAMPLES = ("video-colbert verify-index --index my_index",)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    parser.add_argument("--index", required=True, metavar="DIR", help="folder or s3:// address of the index")
+    add_index_argument(parser, text="folder or s3:// address of the index")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
+
+from video_colbert.commands.arguments.numbers import positive_int
+from video_colbert.console import write_notice
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
+    from video_colbert.index import VideoIndex
+
+
+DEFAULT_MODEL = "openai/clip-vit-base-patch32"
+"""What a new index is made with where no model is named; `docs/decisions.md` says why."""
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, model_required: bool = True) -> None:
@@ -16,37 +25,38 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, mod
     Args:
         parser: the command's parser.
         batch_size: the default of --batch-size.
-        model_required: whether --model must be given.
+        model_required: whether --model must be given; else it is the model of the index, or `DEFAULT_MODEL`.
     """
-    parser.add_argument(
+    group = parser.add_argument_group("the model")
+    group.add_argument(
         "--model",
         metavar="ID",
         required=model_required,
         help="Hub id or local folder of a Video-ColBERT checkpoint, or of any CLIP or SigLIP checkpoint (zero-shot)"
-        + ("" if model_required else "; by default the model that made the index"),
+        + ("" if model_required else f"; by default the model that made the index, and {DEFAULT_MODEL} for a new one"),
     )
-    parser.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
-    parser.add_argument("--device", help="torch device such as cpu or cuda:1; by default the best there is")
-    parser.add_argument(
+    group.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
+    group.add_argument("--device", help="torch device such as cpu or cuda:1; by default the best there is")
+    group.add_argument(
         "--dtype",
         choices=["float32", "bfloat16", "float16"],
         default="float32",
         help="number type of the model (default: float32)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--batch-size",
         type=positive_int,
         default=batch_size,
         metavar="N",
         help=f"items that go through the model together (default: {batch_size})",
     )
-    parser.add_argument(
+    group.add_argument(
         "--tone-map",
         action="store_true",
         help="bring videos of high dynamic range (PQ, HLG) to the range of ordinary video; the same for an index and "
         "its searches (default: as the model's processor says, else as stored)",
     )
-    parser.add_argument(
+    group.add_argument(
         "--max-pixels",
         type=positive_int,
         metavar="N",
@@ -54,19 +64,35 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, mod
     )
 
 
-def load_encoder(
-    arguments: argparse.Namespace,
-    *,
-    model: str = "",
-    revision: str | None = None,
-    device: str | None = None,
-) -> VideoColBERTEncoder:
+def with_model_of(arguments: argparse.Namespace, index: VideoIndex | None) -> argparse.Namespace:
+    """The arguments with a model, where they name none: the one that made the index, or `DEFAULT_MODEL`.
+
+    Args:
+        arguments: of `add_model_arguments`.
+        index: the index that there is; None for one that is to be made.
+    """
+    from video_colbert.encoding.stored_model.model_files import is_in_cache
+
+    if arguments.model is not None:
+        return arguments
+    name, revision = DEFAULT_MODEL, None
+    if index is not None:
+        name, commit = index.model.name, index.model.commit
+        revision = None if Path(name).is_dir() else commit
+    named = argparse.Namespace(**{**vars(arguments), "model": name, "revision": arguments.revision or revision})
+    if not Path(name).is_dir() and not is_in_cache(name, named.revision):
+        which = (
+            f"No --model is named, so it is {name}" if index is None else f"The index names the model {index.model}"
+        )
+        write_notice(f"{which}; it is loaded from the Hub.")
+    return named
+
+
+def load_encoder(arguments: argparse.Namespace, *, device: str | None = None) -> VideoColBERTEncoder:
     """Loads the encoder that the arguments of `add_model_arguments` name.
 
     Args:
-        arguments: what was parsed.
-        model: the model where none is named.
-        revision: its revision where none is named.
+        arguments: what was parsed, or what `with_model_of` made of it.
         device: the device in place of the one that is named.
 
     Raises:
@@ -79,26 +105,11 @@ def load_encoder(
     if not sys.stderr.isatty():
         disable_progress_bar()
     encoder = VideoColBERTEncoder.from_pretrained(
-        model if arguments.model is None else arguments.model,
-        revision=arguments.revision or revision,
+        arguments.model,
+        revision=arguments.revision,
         device=device or arguments.device,
         dtype=arguments.dtype,
     )
     settings = {"tone_map": arguments.tone_map or None, "max_pixels": arguments.max_pixels}
     encoder.processor.video_processor = encoder.processor.video_processor.with_settings(**settings)
     return encoder
-
-
-def positive_int(text: str) -> int:
-    """Reads a whole number from 1.
-
-    Raises:
-        argparse.ArgumentTypeError: the text is none.
-    """
-    try:
-        number = int(text)
-    except ValueError:
-        number = 0
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
-    return number

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-from video_colbert.commands.typed_text import typed_text
+from video_colbert.commands.arguments.typed_text import typed_text
 
 
 @pytest.mark.parametrize("text", ["a red circle", "ein größerer Hund 猫 🐈", ""])

@@ -11,7 +11,7 @@ HELP = (
 )
 
 
-def add_level_weights(parser: argparse.ArgumentParser) -> None:
+def add_level_weights(parser: argparse._ActionsContainer) -> None:
     """Adds --level-weights; its value is a weight by level, empty where it is not given."""
     parser.add_argument("--level-weights", type=level_weights, default={}, metavar="LEVEL=WEIGHT,...", help=HELP)
 

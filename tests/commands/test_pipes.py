@@ -1,0 +1,45 @@
+"""The command line between other programs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.commands.conftest import RunCommand
+from tests.video_files import write_clip
+
+
+@pytest.fixture
+def index(tmp_path: Path, clip_backbone_folder: Path, run_command: RunCommand) -> Path:
+    for seed, name in enumerate(("plain", "with space", "größer")):
+        write_clip(tmp_path / "videos" / f"{name}.mp4", seed)
+    command = ("index", tmp_path / "videos", "--model", clip_backbone_folder, "--index", tmp_path / "index")
+    assert run_command(*command)[0] == 0
+    return tmp_path / "index"
+
+
+def run_in_shell(script: str, index: Path) -> subprocess.CompletedProcess[str]:
+    """Runs a shell script in which `vc` is the command line and `$I` the index."""
+    start = f'vc() {{ "{sys.executable}" -m video_colbert "$@"; }}; I={index}; '
+    environment = {**os.environ, "VIDEO_COLBERT_CACHE": str(index.parent / "cache"), "OMP_NUM_THREADS": "1"}
+    return subprocess.run(["bash", "-c", start + script], capture_output=True, text=True, env=environment)
+
+
+def test_hits_go_into_other_programs_and_notices_do_not(index: Path) -> None:
+    sizes = run_in_shell("vc search a red circle --index $I --paths-only | xargs -d '\\n' stat -c '%s %n'", index)
+    assert sizes.returncode == 0, sizes.stderr
+    files = sorted((index.parent / "videos").iterdir())
+    assert sorted(sizes.stdout.splitlines()) == sorted(f"{file.stat().st_size} {file}" for file in files)
+    assert "searching zero-shot" in sizes.stderr
+    assert "\r" not in sizes.stderr
+
+
+def test_queries_come_from_other_programs(index: Path) -> None:
+    done = run_in_shell("printf 'a red circle\\na cat\\n' | vc search --index $I --json --top-k 1", index)
+    assert [json.loads(line)["query"] for line in done.stdout.splitlines()] == ["a red circle", "a cat"]
+    assert done.stderr.count("searching zero-shot") == 1

@@ -1,0 +1,1 @@
+"""What arguments several commands share, and how they are read and named."""

@@ -1,0 +1,47 @@
+"""Numbers as a user types them."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def positive_int(text: str) -> int:
+    """Reads a whole number from 1.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    try:
+        number = int(text)
+    except ValueError:
+        number = 0
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return number
+
+
+def seconds(text: str) -> float:
+    """Reads a number of seconds from 0.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number < float("inf"):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return number
+
+
+def positive_seconds(text: str) -> float:
+    """Reads a number of seconds above 0.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    number = seconds(text)
+    if not number:
+        raise argparse.ArgumentTypeError("must be more than 0 seconds")
+    return number

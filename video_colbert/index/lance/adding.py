@@ -1,0 +1,57 @@
+"""Videos that are added to a Lance table: what of them is new, and the columns that it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.index.indexed_video import IndexedVideo, is_fact
+from video_colbert.index.lance.latest_snapshot import LatestSnapshot
+from video_colbert.index.lance.rows import common_dimensions, rows_to_store
+from video_colbert.index.lance.schema import vector_fields
+from video_colbert.index.lance.snapshot import IndexSnapshot
+from video_colbert.index.lance.table import LanceTable
+from video_colbert.index.lance.token_codecs import TokenCodec
+from video_colbert.index.metadata_columns import metadata_fields, missing_fact_fields, new_metadata_fields
+
+
+def add_videos(
+    table: LanceTable,
+    latest: LatestSnapshot,
+    videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
+    codec: TokenCodec,
+    merge_similarity: float | None,
+) -> None:
+    """Stores videos in one commit, as `VideoIndex.add` says.
+
+    Args:
+        table: where.
+        latest: what is there.
+        videos: what to know of each video, and its tokens.
+        codec: how tokens are stored.
+        merge_similarity: cosine from which neighbouring tokens are merged; None to store them all.
+
+    Raises:
+        ModelMismatchError: tokens have another size or other levels than those stored.
+        IndexStoreError: the table cannot be written, or metadata does not fit its columns.
+    """
+    of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
+    added = {video.id: (video, encoded) for video, encoded in of_places.values()}
+
+    def compare(snapshot: IndexSnapshot) -> tuple[Mapping[str, int], set[str], list[str]]:
+        return snapshot.dimensions, snapshot.known_ids(list(added)), snapshot.ids_at(of_places)
+
+    stored, known, at_places = latest.read(compare)
+    new = [pair for video_id, pair in added.items() if video_id not in known]
+    if not new:
+        return
+    dimensions = common_dimensions([encoded for _, encoded in new], stored, table.location)
+    columns = new_metadata_fields(table.schema, [video.metadata for video, _ in new])
+    if not stored:
+        columns = vector_fields(dimensions, codec) + columns
+    columns += missing_fact_fields(table.schema)
+    if columns:
+        table.add_columns(columns)
+    replaced = [video_id for video_id in at_places if video_id not in added]
+    fields = [*filter(is_fact, table.schema), *metadata_fields(table.schema)]
+    table.insert(rows_to_store(new, list(dimensions), codec, merge_similarity, fields), replaced)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 import pytest
 
 from tests.processing.made_videos import write_video
+from tests.video_files import copy_real_clips
 from video_colbert.encoding.scene_changes import find_scene_changes
 from video_colbert.processing import OpenVideoFile
 
@@ -148,3 +149,10 @@ def test_times_of_keyframes_are_those_of_the_frames(tmp_path: Path, suffix: str,
         times = [time for time, _ in video.key_frames(1e-3)]
     assert len(times) >= 5
     assert all(abs(frame_times - time).min() < 1e-3 for time in times)
+
+
+def test_cuts_of_real_clips_are_found_and_nothing_else(tmp_path: Path) -> None:
+    rabbit, bikes = copy_real_clips(tmp_path)
+    # Frames 30, 76, 137, 187 and 242 of 25 a second, as one sees when stepping through them.
+    assert changes_in(bikes) == pytest.approx([1.2, 3.04, 5.48, 7.48, 9.68])
+    assert changes_in(rabbit) == []

@@ -18,6 +18,8 @@ _SPACING_SECONDS = 0.5
 # So many pixels are decoded at most, those of 20,000 keyframes of 1920x1080: about three minutes of work.
 _MAX_PIXELS = 20_000 * 1920 * 1080
 _MAX_KEY_FRAMES = 20_000
+# The farthest that one is shifted against the other; half of each has to lie on the other.
+_MOST_DOWN, _MOST_ASIDE = _HEIGHT // 3, _WIDTH // 2
 # Of 255.
 _COLOURS = 8.0
 _PIXEL = 24.0
@@ -26,17 +28,6 @@ _CHANGED = 0.38
 # By so much exposure changes within a scene: a factor of contrast, and levels of brightness.
 _MOST_CONTRAST = 2.0
 _MOST_BRIGHTNESS = 60.0
-
-# From none to those that leave at least half of the pictures on each other.
-_SHIFTS = sorted(
-    (
-        (down, right)
-        for down in range(-_HEIGHT // 3, _HEIGHT // 3 + 1)
-        for right in range(-_WIDTH // 2, _WIDTH // 2 + 1)
-        if 2 * (_HEIGHT - abs(down)) * (_WIDTH - abs(right)) >= _HEIGHT * _WIDTH
-    ),
-    key=lambda shift: shift[0] ** 2 + shift[1] ** 2,
-)
 
 _Picture = npt.NDArray[np.float32]
 
@@ -127,12 +118,20 @@ def _equally_exposed(before: _Picture, after: _Picture) -> tuple[_Picture, _Pict
 
 
 def _least_share_changed(before: _Picture, after: _Picture) -> float:
-    """The share of pixels that differ, at the shift at which it is least; without shifts where these do not matter."""
-    least = 1.0
-    for down, right in _SHIFTS:
-        here = before[max(down, 0) : _HEIGHT + min(down, 0), max(right, 0) : _WIDTH + min(right, 0)]
-        there = after[max(-down, 0) : _HEIGHT + min(-down, 0), max(-right, 0) : _WIDTH + min(-right, 0)]
-        least = min(least, float((np.abs(here - there).max(axis=-1) > _PIXEL).mean()))
-        if least <= _CHANGED:
-            break
-    return least
+    """The share of pixels that differ where the pictures lie on each other, at the shift at which it is least."""
+    before, after = np.moveaxis(before, -1, 0), np.moveaxis(after, -1, 0)
+    here = np.abs(before - after).max(axis=0) > _PIXEL
+    if here.mean() <= _CHANGED:
+        return float(here.mean())
+    # What lies on nothing differs from it, and is taken off again.
+    around = np.full((3, _HEIGHT + 2 * _MOST_DOWN, _WIDTH + 2 * _MOST_ASIDE), 1e4, dtype=np.float32)
+    around[:, _MOST_DOWN:-_MOST_DOWN, _MOST_ASIDE:-_MOST_ASIDE] = before
+    shifted = np.lib.stride_tricks.sliding_window_view(around, (_HEIGHT, _WIDTH), axis=(1, 2))
+    differs = np.zeros(shifted.shape[1:], dtype=bool)
+    for channel in range(3):
+        differs |= np.abs(shifted[channel] - after[channel]) > _PIXEL
+    rows = _HEIGHT - np.abs(np.arange(-_MOST_DOWN, _MOST_DOWN + 1))
+    columns = _WIDTH - np.abs(np.arange(-_MOST_ASIDE, _MOST_ASIDE + 1))
+    pixels = rows[:, None] * columns
+    shares = (differs.sum(axis=(2, 3)) - (_HEIGHT * _WIDTH - pixels)) / pixels
+    return float(shares[2 * pixels >= _HEIGHT * _WIDTH].min())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,26 @@ import pytest
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_clip
+
+# Takes half a second for each clip, and says twice a second what it otherwise says every ten.
+_SLOW_INDEXING = """
+import sys, time
+from video_colbert.cli import main
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.progress import RunProgress
+
+if __name__ == "__main__":
+    encode = VideoColBERTEncoder.encode_decoded
+    assert RunProgress.__init__.__kwdefaults__ == {"seconds_between_lines": 10.0}
+    RunProgress.__init__.__kwdefaults__["seconds_between_lines"] = 0.5
+
+    def slowly(encoder, batch):
+        time.sleep(0.5)
+        return encode(encoder, batch)
+
+    VideoColBERTEncoder.encode_decoded = slowly
+    sys.exit(main(sys.argv[1:]))
+"""
 
 
 @pytest.fixture
@@ -37,6 +58,25 @@ def test_hits_go_into_other_programs_and_notices_do_not(index: Path) -> None:
     assert sorted(sizes.stdout.splitlines()) == sorted(f"{file.stat().st_size} {file}" for file in files)
     assert "searching zero-shot" in sizes.stderr
     assert "\r" not in sizes.stderr
+
+
+def test_a_long_run_says_now_and_then_in_lines_how_far_it_is(tmp_path: Path, clip_backbone_folder: Path) -> None:
+    for seed in range(4):
+        write_clip(tmp_path / "videos" / f"{seed}.mp4", seed)
+    script = tmp_path / "slow.py"
+    script.write_text(_SLOW_INDEXING)
+    command = [script, "index", "videos", "--model", clip_backbone_folder, "--index", "index", "--batch-size", "1"]
+    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stderr.splitlines() if line.startswith("indexing ")]
+    assert len(lines) >= 3
+    told = [
+        int(found[1]) for line in lines if (found := re.fullmatch(r"indexing ([0-4])/4 files \(\d\d:\d\d\)", line))
+    ]
+    assert len(set(told)) >= 2
+    assert told == sorted(told)
+    assert not {"\r", "\x1b"} & set(done.stderr)
+    assert done.stdout.startswith("4 added; ")
 
 
 def test_queries_come_from_other_programs(index: Path) -> None:

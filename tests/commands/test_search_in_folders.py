@@ -8,8 +8,11 @@ from pathlib import Path
 import pytest
 
 from tests.commands.conftest import RunCommand
+from tests.hub.clients import HubClient
+from tests.hub_stand_in import HubStandIn
 from tests.video_files import write_clip
 from video_colbert import VideoColBERTEncoder
+from video_colbert.commands.arguments.model_arguments import DEFAULT_MODEL
 from video_colbert.commands.user_cache import CachedIndex, cache_folder
 
 
@@ -86,6 +89,28 @@ def test_each_model_and_each_set_of_folders_has_an_index_of_its_own(
     )
     assert search(run_command, clips, checkpoint_folder)[2] == "nothing new; 3 videos"
     assert len(list(CachedIndex.all())) == 3
+
+
+def test_a_model_of_the_hub_stays_the_commit_that_the_folder_was_indexed_with(
+    tmp_path: Path, clips: Path, hub: HubStandIn, clip_backbone_folder: Path
+) -> None:
+    hub.host(DEFAULT_MODEL, clip_backbone_folder)
+    client = HubClient({**hub.settings(tmp_path / "home"), "VIDEO_COLBERT_CACHE": str(tmp_path / "cache")})
+    try:
+        code, _, err = client.command_line("search", "red", "--in", clips)
+        assert code == 0, err
+        assert f"No --model is named, so it is {DEFAULT_MODEL}; it is loaded from the Hub." in err
+        assert "3 added; 3 videos" in err
+        hub.host(DEFAULT_MODEL, clip_backbone_folder)
+        asked = len(hub.log)
+        code, _, err = client.command_line("search", "red", "--in", clips)
+        assert code == 0, err
+        assert "nothing new; 3 videos" in err
+        assert len(hub.log) == asked
+        # A revision that is named is asked for, and is another commit by now.
+        assert "3 added; 3 videos" in client.command_line("search", "red", "--in", clips, "--revision", "main")[2]
+    finally:
+        client.close()
 
 
 def test_videos_of_a_folder_that_lost_all_stay_until_it_is_said_that_they_are_gone(

@@ -7,6 +7,7 @@ import pytest
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_clip
+from video_colbert.processing import decode_video
 
 
 @pytest.fixture
@@ -50,6 +51,9 @@ def test_list_as_json_tells_what_is_known(index: Path, run_command: RunCommand) 
     [video] = listed["videos"]
     assert listed["index"] == str(index)
     assert (video["path"], video["duration"], video["metadata"]) == (paths(index, "2")[0], 10.0, {"year": 2021})
+    file = Path(video["path"]).stat()
+    assert (video["size"], video["modified"]) == (file.st_size, pytest.approx(file.st_mtime))
+    assert (video["width"], video["height"]) == decode_video(video["path"], 1).frames.shape[2:0:-1]
     assert [(window["start"], window["end"]) for window in video["windows"]] == [(0.0, 4.0), (4.0, 8.0), (6.0, 10.0)]
 
 

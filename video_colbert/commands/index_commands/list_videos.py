@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from video_colbert.commands.arguments.index_arguments import add_index_argument, add_where, where_grammar
@@ -71,6 +72,7 @@ def _described(windows: Sequence[IndexedVideo]) -> dict[str, Any]:
             {"start": video.start or 0.0, "end": video.duration if video.end is None else video.end}
             for video in sorted(windows, key=lambda video: video.start or 0.0)
         ],
+        **asdict(first.facts),
         "metadata": dict(first.metadata),
         "copies": list(first.copies),
     }

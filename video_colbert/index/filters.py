@@ -1,9 +1,10 @@
 """Conditions on what is known of a video, such as `year >= 2020 and genre in ('news', 'sport')`.
 
-A condition is parsed into a small tree without negations, which a store translates into its own language. As in SQL,
-a video without a value satisfies no comparison with that column, neither `=` nor `!=`; `is null` finds it. A value
-that is not a number (NaN) is no value. Negations are resolved while parsing, `not (a = 1 or b > 2)` into
-`a != 1 and b <= 2`, which says the same in that logic.
+A condition is parsed into a small tree without negations, which is tried on rows or translated into a store's own
+language. As in SQL, a video without a value satisfies no comparison with that column, neither `=` nor `!=`; `is null`
+finds it. A value that is not a number (NaN) is no value. Upper and lower case differ in texts, and not in keywords.
+Negations are resolved while parsing, `not (a = 1 or b > 2)` into `a != 1 and b <= 2`, which says the same in that
+logic.
 
     condition   := conjunction ("or" conjunction)*
     conjunction := negation ("and" negation)*

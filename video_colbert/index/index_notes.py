@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
 from video_colbert.index.windows import Window
@@ -43,6 +43,10 @@ class IndexNotes:
     def with_folders(self, folders: Iterable[str]) -> IndexNotes:
         """The same with further folders."""
         return replace(self, folders=tuple(dict.fromkeys((*self.folders, *folders))))
+
+    def without_contents(self, digests: Collection[str]) -> IndexNotes:
+        """The same without what is noted of some contents."""
+        return replace(self, bad_files=tuple(file for file in self.bad_files if file.digest not in digests))
 
     def to_text(self) -> str:
         """The notes in few characters, for what an index says of itself."""

@@ -251,3 +251,19 @@ def check_model(index: VideoIndex, model: ModelReference) -> None:
             f"the index in {index.location} was made with {index.model}, not with {model}; use that model or another "
             "index"
         )
+
+
+def forget_notes(index: VideoIndex, ids: Collection[str]) -> None:
+    """Drops what an index notes of the contents of videos that are to be forgotten.
+
+    Args:
+        index: the index, which still holds them.
+        ids: of the videos.
+
+    Raises:
+        IndexStoreError: the index cannot be written or reached.
+    """
+    noted = index.notes
+    notes = noted.without_contents({video.digest for video in index.videos if video.id in ids})
+    if notes != noted:
+        index.set_notes(notes)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -149,21 +148,3 @@ def test_what_another_run_noted_meanwhile_stays(
     run_index(index, [tmp_path / "a"])
     own = BadFile(digest_of("1 bad"), str(tmp_path / "a"), "does not decode")
     assert index.notes == IndexNotes(("/elsewhere",), (own, other))
-
-
-def test_notes_are_read_as_they_were_written_and_others_are_none() -> None:
-    notes = IndexNotes(
-        ("/videos", '/it\'s a "folder"/ü'),
-        (
-            BadFile("a" * 64, "/videos/a.mp4", "is empty (0 bytes)"),
-            BadFile("b" * 64, "https://host/b.mp4", "is damaged", ((None, None), (1.5, 2.0), (3.0, None))),
-        ),
-    )
-    assert IndexNotes.from_text(notes.to_text()) == notes
-    assert IndexNotes.from_text(None) == IndexNotes.from_text("") == IndexNotes.from_text("no notes") == IndexNotes()
-    # A thousand bad files take little more than their digests.
-    many = dataclasses.replace(
-        notes,
-        bad_files=tuple(BadFile(digest_of(str(n)), f"/videos/{n}.mp4", "is empty (0 bytes)") for n in range(1000)),
-    )
-    assert len(many.to_text()) < 1000 * 60

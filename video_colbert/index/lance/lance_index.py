@@ -56,7 +56,7 @@ from video_colbert.index.metadata_columns import (
 )
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.search.scoring import check_queries
-from video_colbert.index.video_index import VideoIndex, check_model
+from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
 from video_colbert.index.windows import WindowSettings
 
 # Of the format that came before the table.
@@ -284,6 +284,7 @@ class LanceIndex(VideoIndex):
     def forget(self, ids: Collection[str]) -> Sequence[str]:
         known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
         if known:
+            forget_notes(self, known)
             self._table.erase(sorted(known))
         if is_remote(self.location):
             return [f"versions that the storage of {self.location} keeps of its objects, if it is set to keep them"]

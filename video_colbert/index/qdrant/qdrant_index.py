@@ -26,7 +26,7 @@ from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_t
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
 from video_colbert.index.search.candidate_calibration import Calibration
 from video_colbert.index.search.scoring import check_queries, levels_text
-from video_colbert.index.video_index import VideoIndex, check_model
+from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
 from video_colbert.index.windows import WindowSettings
 
 
@@ -227,6 +227,7 @@ class QdrantIndex(VideoIndex):
 
     @override
     def forget(self, ids: Collection[str]) -> Sequence[str]:
+        forget_notes(self, ids)
         self.remove(ids)
         return [
             f"files of {self.location} that Qdrant has not rewritten yet, which it does when a fifth of a segment is "

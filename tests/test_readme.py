@@ -198,6 +198,9 @@ def test_every_help_shows_its_examples(capsys: pytest.CaptureFixture[str]) -> No
         with pytest.raises(SystemExit, match="0"):
             main([command.NAME, "--help"])
         shown = " ".join(capsys.readouterr().out.split())
+        # Nothing in it is a placeholder that was not filled, or a sign that was written twice for one.
+        assert "%%" not in shown
+        assert "%(" not in shown
         assert command.EXAMPLES
         assert all(example in shown for example in command.EXAMPLES)
 

@@ -124,13 +124,16 @@ def _wrapped(text: str) -> str:
     """A text's paragraphs at the width of the terminal; what has indented lines stays as it is."""
     width = max(shutil.get_terminal_size().columns - 2, 40)
     parts = text.strip().split("\n\n")
-    return "\n\n".join(part if "\n " in part else textwrap.fill(" ".join(part.split()), width) for part in parts)
+    return "\n\n".join(
+        part if "\n " in part else textwrap.fill(" ".join(part.split()), width, break_on_hyphens=False)
+        for part in parts
+    )
 
 
 def _epilog(examples: Sequence[str], notes: str) -> str:
     """What stands below a command's flags: examples, and what else is to be known."""
     lines = [f"example{'s' if len(examples) > 1 else ''}:", *(f"  {example}" for example in examples)]
-    return "\n".join([*lines, *(["", _wrapped(notes)] if notes else [])]).replace("%", "%%")
+    return "\n".join([*lines, *(["", _wrapped(notes)] if notes else [])])
 
 
 def _use_folder_for_temporary_files() -> None:

@@ -21,6 +21,10 @@ class IndexStoreError(VideoColBERTError):
     """An index is missing, damaged, or cannot be written."""
 
 
+class NoIndexError(IndexStoreError):
+    """There is no index where one is to be opened, and nothing to make one with."""
+
+
 class FolderLostError(IndexStoreError):
     """A folder is there, and none of the files that an index knows in it; what is stored of them stays."""
 

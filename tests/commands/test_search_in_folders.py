@@ -143,6 +143,7 @@ def test_mistakes_are_one_sentence(
     (tmp_path / "empty").mkdir()
     mistakes: list[tuple[tuple[str | Path, ...], str]] = [
         ((), "say where to search: --in FOLDER"),
+        (("--index", tmp_path / "index", "--prune-all"), "--prune-all goes with --in"),
         (("--in", clips, "red"), "--in takes folders, and red is not there; words to look for stand before --in"),
         (("--in", clips / "0.mp4"), f"--in takes folders, and {clips / '0.mp4'} is a file"),
         (("--in", tmp_path / "empty"), f"there is no video file in {tmp_path / 'empty'}"),

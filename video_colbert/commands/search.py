@@ -14,7 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.arguments.flag_names import name_flags
-from video_colbert.commands.arguments.index_arguments import add_index_argument, add_where, where_grammar
+from video_colbert.commands.arguments.index_arguments import (
+    add_index_argument,
+    add_where,
+    open_existing,
+    where_grammar,
+)
 from video_colbert.commands.arguments.level_weights import add_level_weights
 from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder, with_model_of
 from video_colbert.commands.arguments.numbers import positive_int
@@ -106,7 +111,6 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _open(arguments: argparse.Namespace) -> tuple[Index, VideoColBERTEncoder, ExitCode]:
     """The index with the encoder of its model, and 3 if files were bad on the way."""
-    from video_colbert.index import open_index
     from video_colbert.index.video_index import check_model
 
     if arguments.folders is not None:
@@ -119,8 +123,10 @@ def _open(arguments: argparse.Namespace) -> tuple[Index, VideoColBERTEncoder, Ex
             "say where to search: --in FOLDER, such as `--in .` for the folder you are in, or --index DIR for an "
             "index that `video-colbert index` made"
         )
+    if arguments.prune_all:
+        raise IndexStoreError("--prune-all goes with --in; prune an index of your own with `video-colbert index`")
     # Opened first, since that takes no time and says which model to load.
-    index = open_index(arguments.index)
+    index = open_existing(arguments.index)
     encoder = load_encoder(with_model_of(arguments, index.stored))
     check_model(index.stored, encoder.reference)
     return index, encoder, ExitCode.OK

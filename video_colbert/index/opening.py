@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
-from video_colbert.errors import IndexStoreError, MissingExtraError
+from video_colbert.errors import IndexStoreError, MissingExtraError, NoIndexError
 from video_colbert.index.qdrant.location import is_qdrant_uri
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def open_index(
     store = _Address.of(location, options)
     if not store.exists():
         if encoder is None:
-            raise IndexStoreError(
+            raise NoIndexError(
                 f"there is no index in {location}; give open_index an encoder to make one, or make it with "
                 "`video-colbert index`"
             )

@@ -71,9 +71,9 @@ def test_info_says_what_the_index_is_and_holds(index: Path, run_command: RunComm
     assert "year (whole numbers)" in table["to filter by"]
 
 
-@pytest.mark.parametrize("command", ["info", "list"])
+@pytest.mark.parametrize("command", ["info", "list", "search red", "remove a.mp4", "forget a.mp4"])
 def test_an_index_that_is_not_there_is_one_sentence(tmp_path: Path, run_command: RunCommand, command: str) -> None:
-    code, out, err = run_command(command, "--index", tmp_path / "none")
+    code, out, err = run_command(*command.split(), "--index", tmp_path / "none")
     assert (code, out) == (1, "")
-    assert err.startswith(f"video-colbert: there is no index in {tmp_path / 'none'}")
+    assert err == f"video-colbert: there is no index in {tmp_path / 'none'}; make one with `video-colbert index`\n"
     assert not (tmp_path / "none").exists()

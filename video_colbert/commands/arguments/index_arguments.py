@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.arguments.typed_text import typed_text
+from video_colbert.errors import IndexStoreError, NoIndexError
 from video_colbert.index import filters
 
 if TYPE_CHECKING:
-    from video_colbert.index import IndexedVideo
+    from video_colbert.index import Index, IndexedVideo
 
 _GRAMMAR_BEGINS = "    condition "
 
@@ -29,6 +30,20 @@ def add_index_argument(
         is_required: whether it must be given.
     """
     parser.add_argument("--index", required=is_required, metavar="DIR", help=text)
+
+
+def open_existing(location: str) -> Index:
+    """Opens an index that --index names.
+
+    Raises:
+        IndexStoreError: there is none, or it cannot be read or reached.
+    """
+    from video_colbert.index import open_index
+
+    try:
+        return open_index(location)
+    except NoIndexError as error:
+        raise IndexStoreError(f"there is no index in {location}; make one with `video-colbert index`") from error
 
 
 def add_where(parser: argparse._ActionsContainer) -> None:

@@ -10,7 +10,12 @@ import argparse
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from video_colbert.commands.arguments.index_arguments import add_index_argument, add_videos_of_index, counted
+from video_colbert.commands.arguments.index_arguments import (
+    add_index_argument,
+    add_videos_of_index,
+    counted,
+    open_existing,
+)
 from video_colbert.commands.user_cache import CachedIndex
 from video_colbert.console import ExitCode, write_result
 
@@ -36,11 +41,10 @@ def run(arguments: argparse.Namespace) -> int:
         IndexStoreError: there is no such index, one of the videos is not in it, or it cannot be written.
         OSError: there is no such cache, or a file of it cannot be deleted.
     """
-    from video_colbert.index import open_index
     from video_colbert.index.forgetting import forget_videos
     from video_colbert.index.named_videos import find_named
 
-    with open_index(arguments.index) as index:
+    with open_existing(arguments.index) as index:
         wanted = frozenset(find_named(index.videos, arguments.videos, index.location))
         videos = [video for video in index.videos if video.id in wanted]
         out_of_reach = list(forget_videos(index.stored, wanted))
@@ -69,10 +73,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _forget_in_cached(cached: CachedIndex, contents: Collection[str]) -> list[str]:
     """Forgets contents in an index of `search --in`; says what went."""
-    from video_colbert.index import open_index
     from video_colbert.index.forgetting import forget_videos
 
-    with open_index(cached.location) as index:
+    with open_existing(cached.location) as index:
         videos = [video for video in index.videos if video.digest in contents]
         forget_videos(index.stored, frozenset(video.id for video in videos))
     return [f"{counted(videos)} of the index that `search --in` keeps in {cached.location}"] if videos else []

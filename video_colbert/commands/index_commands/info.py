@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 
-from video_colbert.commands.arguments.index_arguments import add_index_argument
+from video_colbert.commands.arguments.index_arguments import add_index_argument, open_existing
 from video_colbert.console import ExitCode, write_result
 
 NAME = "info"
@@ -25,9 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         IndexStoreError: there is no such index, or it cannot be read.
     """
-    from video_colbert.index import open_index
-
-    with open_index(arguments.index) as index:
+    with open_existing(arguments.index) as index:
         info = index.info()
     write_result(json.dumps(info.as_dict(), indent=2) if arguments.json else repr(info))
     return ExitCode.OK

@@ -8,7 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from video_colbert.commands.arguments.index_arguments import add_index_argument, add_where, where_grammar
+from video_colbert.commands.arguments.index_arguments import (
+    add_index_argument,
+    add_where,
+    open_existing,
+    where_grammar,
+)
 from video_colbert.console import ExitCode, write_paths, write_result
 
 if TYPE_CHECKING:
@@ -39,9 +44,7 @@ def run(arguments: argparse.Namespace) -> int:
         IndexStoreError: there is no such index, or it cannot be read.
         FilterError: the condition is not understood, or asks for a column that the index does not have.
     """
-    from video_colbert.index import open_index
-
-    with open_index(arguments.index) as index:
+    with open_existing(arguments.index) as index:
         stored = index.videos if arguments.where is None else index.stored.videos_where(arguments.where)
         videos = [_described(windows) for windows in _by_path(stored)]
         if arguments.json:

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 
-from video_colbert.commands.arguments.index_arguments import add_index_argument, add_videos_of_index, counted
+from video_colbert.commands.arguments.index_arguments import (
+    add_index_argument,
+    add_videos_of_index,
+    counted,
+    open_existing,
+)
 from video_colbert.console import ExitCode, write_result
 
 NAME = "remove"
@@ -24,9 +29,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         IndexStoreError: there is no such index, one of the videos is not in it, or it cannot be written.
     """
-    from video_colbert.index import open_index
-
-    with open_index(arguments.index) as index:
+    with open_existing(arguments.index) as index:
         before = index.videos
         index.remove(arguments.videos)
         left = frozenset(video.id for video in index.videos)

@@ -29,7 +29,7 @@ from .video_containers import (
 )
 from .video_packets import PacketIndex, index_packets, read_packets
 from .video_sources import VideoDecodingError
-from .whole_decoding import DecodedList, FramePicker, decode_in_order, decode_key_frames, list_frames
+from .whole_decoding import DecodedList, FramePicker, decode_in_order, decode_keyframes, list_frames
 
 FrameChooser = Callable[[np.ndarray, float], np.ndarray]
 FramePreparation = Callable[[np.ndarray], np.ndarray]
@@ -189,7 +189,7 @@ class OpenVideoFile:
         """
         return self.frame_times()[1]
 
-    def key_frames(self, spacing: float) -> Iterator[tuple[float, VideoFrame]]:
+    def keyframes(self, spacing: float) -> Iterator[tuple[float, VideoFrame]]:
         """Decodes keyframes alone, which is cheap; how many there are is up to what made the file.
 
         Args:
@@ -203,7 +203,7 @@ class OpenVideoFile:
             VideoDecodingError: The file cannot be read, or it takes too long.
         """
         self._deadline.restart()
-        for pts, frame in decode_key_frames(self._file, self.name, self._max_pixels, self._deadline, spacing):
+        for pts, frame in decode_keyframes(self._file, self.name, self._max_pixels, self._deadline, spacing):
             yield float(self._line.seconds(np.array([pts]))[0]), frame
 
     def _decode_by_index(

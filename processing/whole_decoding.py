@@ -178,7 +178,7 @@ def decode_in_order(
             yield count, error
 
 
-def decode_key_frames(
+def decode_keyframes(
     file: str | BinaryIO, name: str, max_pixels: int, deadline: Deadline, spacing: float
 ) -> Iterator[tuple[int, VideoFrame]]:
     """Decodes keyframes and nothing else; one that is damaged is passed over.

@@ -75,8 +75,8 @@ def lines_of(shown: str) -> list[str]:
 
 
 def times_of_bars(opened: Terminal) -> list[float]:
-    """When a bar over the eight files was drawn."""
-    return [time for time, shown in opened.times if "/8" in shown]
+    """When a bar over the four files was drawn."""
+    return [time for time, shown in opened.times if "/4 files" in shown]
 
 
 def test_a_prompt_answers_query_after_query_with_one_loading_of_the_model(
@@ -131,22 +131,26 @@ def test_ctrl_c_ends_the_search_that_runs_and_no_more(tmp_path: Path, index: Pat
 def test_indexing_shows_that_it_moves_and_goes_on_after_ctrl_c(
     tmp_path: Path, clip_backbone_folder: Path, home: dict[str, str]
 ) -> None:
-    for seed in range(8):
+    for seed in range(4):
         write_clip(tmp_path / "videos" / f"{seed}.mp4", seed)
     script = tmp_path / "slow.py"
     script.write_text(_SLOW_INDEXING)
-    command = (script, "index", "videos", "--model", clip_backbone_folder, "--index", "index", "--batch-size", "1")
+    # Of 3 s each, and so of two windows.
+    options = ("--index", "index", "--windows", "2", "--batch-size", "1")
+    command = (script, "index", "videos", "--model", clip_backbone_folder, *options)
     with terminal(*command, folder=tmp_path, environment=home) as opened:
-        opened.expect("2/8")
+        opened.expect("2/4 files")
         opened.type(CTRL_C)
         assert opened.end() == 130
-        first = times_of_bars(opened)
+        first, first_seen = times_of_bars(opened), opened.seen
         assert lines_of(opened.seen)[-2] == "video-colbert: interrupted; what was done is kept"
         assert "Traceback" not in opened.seen
     with terminal(*command, folder=tmp_path, environment=home) as opened:
         assert opened.end() == 0
         second = times_of_bars(opened)
-        assert re.search(r"\d+ added, \d+ already there; the index in index holds 8 videos", opened.seen)
+        assert re.search(r"added, \d+ already there; the index in index holds 4 videos in 8 windows", opened.seen)
+    # It moves with every window, also where a file is not finished.
+    assert len(set(re.findall(r"indexing (\d/4 files, \d/\d windows)", first_seen))) > 2
     for times in (first, second):
         assert max(later - earlier for earlier, later in itertools.pairwise(times)) < 2.0
     # Long enough for a bar that moves only now and then to show as a gap.

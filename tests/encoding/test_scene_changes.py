@@ -57,7 +57,7 @@ def changes_in(path: Path) -> list[float]:
         return list(find_scene_changes(video, video.duration()))
 
 
-def key_frames_in(path: Path) -> list[float]:
+def keyframes_in(path: Path) -> list[float]:
     with av.open(path) as container:
         [stream] = container.streams.video
         packets = [packet for packet in container.demux(stream) if packet.size and packet.is_keyframe]
@@ -69,7 +69,7 @@ BOUNDS = [7.4, 15.0, 22.8, 24.6, 40.2, 51.4]
 
 def shown_changes(path: Path) -> list[float]:
     """The first keyframe of each scene, on a clock that starts with the film."""
-    times = key_frames_in(path)
+    times = keyframes_in(path)
     return sorted({min(time - times[0] for time in times if time - times[0] > bound - 1e-3) for bound in BOUNDS})
 
 
@@ -112,7 +112,7 @@ def test_motion_slow_pans_and_flicker_within_a_scene_are_no_changes(
     tmp_path: Path, draw: Callable[[int], Picture], gop_size: int
 ) -> None:
     path = write_video(tmp_path / "film.mp4", 60 * RATE, rate=RATE, gop_size=gop_size, draw=draw)
-    assert len(key_frames_in(path)) >= 300 // max(gop_size, 1) - 1
+    assert len(keyframes_in(path)) >= 300 // max(gop_size, 1) - 1
     assert changes_in(path) == []
 
 
@@ -129,14 +129,14 @@ def test_damaged_keyframe_is_passed_over(tmp_path: Path) -> None:
         content[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
     path.write_bytes(content)
     with OpenVideoFile(str(path), path.name) as video:
-        assert 20.0 not in [time for time, _ in video.key_frames(0.5)]
+        assert 20.0 not in [time for time, _ in video.keyframes(0.5)]
     assert changes_in(path) == [25.0, 40.0]
 
 
 def test_of_keyframes_that_follow_fast_the_last_of_each_stretch_is_looked_at(tmp_path: Path) -> None:
     path = write_video(tmp_path / "film.mp4", 20 * RATE, rate=RATE, gop_size=1, draw=film_of([4.2, 11.0]))
     with OpenVideoFile(str(path), path.name) as video:
-        times = [time for time, _ in video.key_frames(1.0)]
+        times = [time for time, _ in video.keyframes(1.0)]
         assert times == pytest.approx([second + 0.8 for second in range(20)])
         assert find_scene_changes(video, video.duration()) == pytest.approx((4.4, 11.4))
 
@@ -146,7 +146,7 @@ def test_times_of_keyframes_are_those_of_the_frames(tmp_path: Path, suffix: str,
     path = write_video(tmp_path / f"film{suffix}", 30, codec, rate=25, gop_size=6)
     with OpenVideoFile(str(path), path.name) as video:
         frame_times, _ = video.frame_times()
-        times = [time for time, _ in video.key_frames(1e-3)]
+        times = [time for time, _ in video.keyframes(1e-3)]
     assert len(times) >= 5
     assert all(abs(frame_times - time).min() < 1e-3 for time in times)
 

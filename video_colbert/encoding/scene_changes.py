@@ -17,7 +17,7 @@ _WIDTH, _HEIGHT = 32, 24
 _SPACING_SECONDS = 0.5
 # So many pixels are decoded at most, those of 20,000 keyframes of 1920x1080: about three minutes of work.
 _MAX_PIXELS = 20_000 * 1920 * 1080
-_MAX_KEY_FRAMES = 20_000
+_MAX_KEYFRAMES = 20_000
 # The farthest that one is shifted against the other; half of each has to lie on the other.
 _MOST_DOWN, _MOST_ASIDE = _HEIGHT // 3, _WIDTH // 2
 # Of 255.
@@ -70,10 +70,10 @@ def find_scene_changes(video: OpenVideoFile, duration: float) -> tuple[float, ..
     reformatter = VideoReformatter()
     changes: list[float] = []
     width, height = video.size
-    most = min(_MAX_KEY_FRAMES, _MAX_PIXELS / max(width * height, 1))
+    most = min(_MAX_KEYFRAMES, _MAX_PIXELS / max(width * height, 1))
     spacing = max(_SPACING_SECONDS, duration / most)
     before: _Picture | None = None
-    for time, frame in video.key_frames(spacing):
+    for time, frame in video.keyframes(spacing):
         picture = _small_picture(reformatter, frame)
         is_later = max([0.0, *changes[-1:]]) < time < duration
         if before is not None and is_later and is_other_scene(before, picture):

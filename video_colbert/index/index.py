@@ -16,7 +16,6 @@ from video_colbert.encoding.media_files import is_remote
 from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.errors import IndexStoreError, MetadataError
 from video_colbert.index.filters import Filter
-from video_colbert.index.forgetting import forget_videos
 from video_colbert.index.index_info import IndexInfo, describe_index
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.indexing import index_videos
@@ -179,8 +178,7 @@ class Index:
             TypeError: likewise.
         """
         names = as_list(videos, (str, os.PathLike), "videos", "a path, URL or id")
-        ids = find_named(self.stored.videos, map(os.fspath, names), self.stored.location)
-        return forget_videos(self.stored, frozenset(ids))
+        return self.stored.forget(find_named(self.stored.videos, map(os.fspath, names), self.stored.location))
 
     @overload
     def search(  # type: ignore[overload-overlap] # a text is a sequence of texts to the checker

@@ -41,13 +41,12 @@ def run(arguments: argparse.Namespace) -> int:
         IndexStoreError: there is no such index, one of the videos is not in it, or it cannot be written.
         OSError: there is no such cache, or a file of it cannot be deleted.
     """
-    from video_colbert.index.forgetting import forget_videos
     from video_colbert.index.named_videos import find_named
 
     with open_existing(arguments.index) as index:
         wanted = frozenset(find_named(index.videos, arguments.videos, index.location))
         videos = [video for video in index.videos if video.id in wanted]
-        out_of_reach = list(forget_videos(index.stored, wanted))
+        out_of_reach = list(index.stored.forget(wanted))
         went = [f"{counted(videos)} of the index in {index.location}"]
     contents = {video.digest for video in videos}
     paths = sorted({path for video in videos for path in (video.path, *video.copies)})
@@ -73,11 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _forget_in_cached(cached: CachedIndex, contents: Collection[str]) -> list[str]:
     """Forgets contents in an index of `search --in`; says what went."""
-    from video_colbert.index.forgetting import forget_videos
-
     with open_existing(cached.location) as index:
         videos = [video for video in index.videos if video.digest in contents]
-        forget_videos(index.stored, frozenset(video.id for video in videos))
+        index.stored.forget([video.id for video in videos])
     return [f"{counted(videos)} of the index that `search --in` keeps in {cached.location}"] if videos else []
 
 

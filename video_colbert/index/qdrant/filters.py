@@ -108,7 +108,7 @@ class _Translation:
                 f"{len(found)} videos, and takes a list of at most {_MOST_POINTS}; join it by `and` with a comparison "
                 "of numbers or times, or with ="
             )
-        return models.HasIdCondition(has_id=found)
+        return models.HasIdCondition(has_id=[*found])
 
     def _is_beside_metadata(self, column: str) -> bool:
         return column in _RECORD_NAMES or is_fact(self._fields[column])

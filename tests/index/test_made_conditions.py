@@ -71,8 +71,10 @@ def make_library(generator: random.Random, working: Path) -> list[tuple[IndexedV
 
 
 def value_of(video: IndexedVideo, column: str) -> MetadataValue | None:
-    if column in ("path", "duration"):
-        return getattr(video, column)  # type: ignore[no-any-return]
+    if column == "path":
+        return "\t".join((video.path, *video.copies))
+    if column == "duration":
+        return video.duration
     if column in ("size", "modified", "width", "height"):
         return getattr(video.facts, column)  # type: ignore[no-any-return]
     return video.metadata.get(column)
@@ -136,11 +138,14 @@ def time_condition(generator: random.Random) -> Condition:
     return f"modified {sign} {quoted(text)}", known("modified", holds)
 
 
-def relative_paths(path: str, working: Path) -> list[str]:
-    """How a path may be called: as a whole, and from each folder that it lies in."""
-    pure = PurePosixPath(path)
-    roots = [root for root in (*FOLDERS, str(working)) if pure.is_relative_to(root)]
-    return [path, *(str(pure.relative_to(root)) for root in roots)]
+def relative_paths(paths: object, working: Path) -> list[str]:
+    """How the files of a video may be called: as a whole, and from each folder that they lie in."""
+    ways = []
+    for path in str(paths).split("\t"):
+        pure = PurePosixPath(path)
+        roots = [root for root in (*FOLDERS, str(working)) if pure.is_relative_to(root)]
+        ways += [path, *(str(pure.relative_to(root)) for root in roots)]
+    return ways
 
 
 def path_condition(generator: random.Random, working: Path) -> Condition:
@@ -151,22 +156,22 @@ def path_condition(generator: random.Random, working: Path) -> Condition:
     if "startswith" in word:
         return f"path {word} {quoted(name)}", known(
             "path",
-            lambda path: any(way.startswith(name) for way in relative_paths(str(path), working)) == is_positive,
+            lambda path: any(way.startswith(name) for way in relative_paths(path, working)) == is_positive,
         )
     if "like" in word:
         pattern = generator.choice(["%/holiday/%", "holiday/_.mp4", "h%/%5%", "/videos/%", "%.mp4", "w_rk/%"])
         return f"path {word} {quoted(pattern)}", known(
             "path",
-            lambda path: any(is_like(way, pattern) for way in relative_paths(str(path), working)) == is_positive,
+            lambda path: any(is_like(way, pattern) for way in relative_paths(path, working)) == is_positive,
         )
     names = [f"{generator.choice(['holiday', 'work', '/videos/work'])}/{number}.mp4", "./work/1.mp4"]
     meant = [name.removeprefix("./") for name in names]
     if "in" in word:
         return f"path {word} ({', '.join(map(quoted, names))})", known(
-            "path", lambda path: any(way in meant for way in relative_paths(str(path), working)) == is_positive
+            "path", lambda path: any(way in meant for way in relative_paths(path, working)) == is_positive
         )
     return f"path {word} {quoted(names[0])}", known(
-        "path", lambda path: (meant[0] in relative_paths(str(path), working)) == is_positive
+        "path", lambda path: (meant[0] in relative_paths(path, working)) == is_positive
     )
 
 
@@ -257,6 +262,13 @@ def test_conditions_leave_the_videos_of_which_they_hold(
     library = make_library(generator, working)
     index.add(library)
     index.set_notes(IndexNotes(FOLDERS))
+    # Some files have copies, in the same folders and in others.
+    copies = {
+        video.id: tuple(f"{root}/work/{generator.randrange(24)}.mp4" for root in generator.sample(FOLDERS, number % 3))
+        for number, (video, _) in enumerate(library)
+    }
+    index.set_copies({video_id: paths for video_id, paths in copies.items() if paths})
+    library = [(dataclasses.replace(video, copies=copies[video.id]), encoded) for video, encoded in library]
     assert {video.path: video.facts for video in index.videos} == {video.path: video.facts for video, _ in library}
     queries = make_queries(1)
     numbers = []

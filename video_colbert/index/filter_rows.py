@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from video_colbert.index.filters import AllOf, AnyOf, Comparison, Filter, Membership, NullCheck, Operator, TextMatch
+from video_colbert.index.indexed_video import COPIES_FIELD
 
 # A value that ends in a line break is matched to its very end, and "any character" may be a line break.
 _WHOLE = r"(?s)\A{}\z"
@@ -47,8 +48,27 @@ def rows_where(condition: Filter, rows: pa.Table) -> npt.NDArray[np.bool_]:
     if isinstance(condition, Comparison):
         value = pa.scalar(condition.value, column.type)
         return _flags(pc.and_(has_value, _no_null(pc.call_function(_FUNCTIONS[condition.operator], [column, value]))))
-    matches = _no_null(_is_in(column, condition) if isinstance(condition, Membership) else _is_like(column, condition))
-    return _flags(pc.and_(has_value, pc.invert(matches) if condition.negated else matches))
+    matches = _matches(column, condition)
+    if condition.column == "path" and COPIES_FIELD.name in rows.column_names:
+        matches |= _match_copies(rows[COPIES_FIELD.name], condition)
+    return _flags(has_value) & (~matches if condition.negated else matches)
+
+
+def _matches(column: Any, condition: Membership | TextMatch) -> npt.NDArray[np.bool_]:
+    """Which values are among those of a condition, or like its text, whether it is negated or not."""
+    is_met = _is_in(column, condition) if isinstance(condition, Membership) else _is_like(column, condition)
+    # A copy, which can be changed.
+    return np.array(_no_null(is_met), np.bool_)
+
+
+def _match_copies(copies: Any, condition: Membership | TextMatch) -> npt.NDArray[np.bool_]:
+    """Of which videos another file of the same content has such a path."""
+    paths = copies.combine_chunks()
+    lengths = np.asarray(pc.fill_null(pc.list_value_length(paths), 0))
+    videos = np.repeat(np.arange(len(paths)), lengths)
+    found = np.zeros(len(paths), np.bool_)
+    found[videos[_matches(pc.list_flatten(paths), condition)]] = True
+    return found
 
 
 def _is_in(column: Any, condition: Membership) -> Any:

@@ -20,9 +20,10 @@ logic.
 The columns are those of the metadata, and of every video: `path`, `duration` and, of a window, `start` and `end` in
 seconds; `size` of the file in bytes, `width` and `height` of its frames, and when it was `modified`. A time is
 compared with a text as of ISO 8601, '2026-11-27' or '2026-11-27T10:00', in local time if it names no other; a day
-means its first moment. A `path` that is not absolute is looked for in the folders that were indexed and in the
-working directory, so that `path startswith 'holiday/'` means what is below `holiday` in any of them; only an order
-(`path < 'b'`) is one of whole paths. Files of the same content are one video, under the path of one of them.
+means its first moment. A `path` that is not absolute is looked for in the folders that were indexed and in the working
+directory, so that `path startswith 'holiday/'` means what is below `holiday` in any of them; only an order (`path <
+'b'`) is one of whole paths. Files of the same content are one video: `=`, `in`, `startswith` and `like` hold of its
+`path` if they hold of one of theirs, and `!=` and `not` of these if of none.
 """
 
 from __future__ import annotations

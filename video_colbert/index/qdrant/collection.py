@@ -15,7 +15,7 @@ from qdrant_client import QdrantClient, models
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.index_notes import IndexNotes
-from video_colbert.index.indexed_video import FACT_FIELDS, RECORD_FIELDS
+from video_colbert.index.indexed_video import COPIES_FIELD, FACT_FIELDS, RECORD_FIELDS
 from video_colbert.index.qdrant.errors import clear_errors
 from video_colbert.index.qdrant.layout import vector_configs, vector_placements
 from video_colbert.index.qdrant.local_folder import LocalFolder, holds_collections, open_folder
@@ -181,6 +181,7 @@ class QdrantCollection:
         self._index_payload(
             "path", models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, memory=models.Memory.COLD)
         )
+        self._index_payload(COPIES_FIELD.name, models.PayloadSchemaType.KEYWORD)
         for column in FACT_FIELDS:
             self._index_payload(column.name, _PAYLOAD_INDEXES[str(column.type)])
 

@@ -26,7 +26,7 @@ from video_colbert.index.filters import (
     Operator,
     TextMatch,
 )
-from video_colbert.index.indexed_video import RECORD_FIELDS, is_fact
+from video_colbert.index.indexed_video import COPIES_FIELD, RECORD_FIELDS, is_fact
 from video_colbert.index.qdrant.collection import QdrantCollection
 from video_colbert.index.qdrant.points import METADATA, metadata_key
 
@@ -34,7 +34,7 @@ from video_colbert.index.qdrant.points import METADATA, metadata_key
 _LARGEST_BOUND = 2**53
 # Points that a condition names: 40 bytes each, and a server refuses requests over 32 MB.
 _MOST_POINTS = 500_000
-_RECORD_NAMES = frozenset(column.name for column in RECORD_FIELDS)
+_RECORD_NAMES = frozenset(column.name for column in (*RECORD_FIELDS, COPIES_FIELD))
 
 
 def to_qdrant_filter(condition: Filter, fields: Sequence[pa.Field], collection: QdrantCollection) -> models.Filter:
@@ -53,7 +53,7 @@ def to_qdrant_filter(condition: Filter, fields: Sequence[pa.Field], collection: 
 
 class _Translation:
     def __init__(self, fields: Sequence[pa.Field], collection: QdrantCollection) -> None:
-        self._fields = {field.name: field for field in fields}
+        self._fields = {field.name: field for field in (*fields, COPIES_FIELD)}
         self._collection = collection
 
     def translated(self, condition: Filter) -> models.Filter:
@@ -78,7 +78,8 @@ class _Translation:
         if isinstance(condition, NullCheck):
             return models.Filter(must_not=[is_empty]) if condition.negated else models.Filter(must=[is_empty])
         if isinstance(condition, Membership):
-            equal: list[models.Condition] = [_equal(key, value) for value in condition.values]
+            keys = [key, COPIES_FIELD.name] if key == "path" else [key]
+            equal: list[models.Condition] = [_equal(each, value) for each in keys for value in condition.values]
             return models.Filter(must_not=[*equal, is_empty]) if condition.negated else models.Filter(should=equal)
         if condition.operator == "=":
             return models.Filter(must=[_equal(key, condition.value)])
@@ -91,9 +92,10 @@ class _Translation:
     def _points_where(self, condition: Filter, within: models.Filter | None) -> models.HasIdCondition:
         """The points of which a condition holds, among those that satisfy another one."""
         columns = _columns(condition)
-        parts = {name if self._is_beside_metadata(name) else METADATA for name in columns}
+        names = {*columns, *([COPIES_FIELD.name] if "path" in columns else [])}
+        parts = {name if self._is_beside_metadata(name) else METADATA for name in names}
         points: list[str] = []
-        values: dict[str, list[Any]] = {name: [] for name in columns}
+        values: dict[str, list[Any]] = {name: [] for name in names}
         for record in self._collection.scroll(within, sorted(parts)):
             payload = record.payload or {}
             points.append(str(record.id))
@@ -101,7 +103,8 @@ class _Translation:
                 described = payload if self._is_beside_metadata(name) else payload.get(METADATA) or {}
                 column.append(described.get(name))
         rows = pa.table({name: pa.array(column, self._fields[name].type) for name, column in values.items()})
-        found = [point for point, holds in zip(points, rows_where(condition, rows), strict=True) if holds]
+        pairs = zip(points, rows_where(condition, rows), strict=True)
+        found: list[Any] = [point for point, holds in pairs if holds]
         if len(found) > _MOST_POINTS:
             raise FilterError(
                 f"a Qdrant index has no terms for the condition on {' and '.join(sorted(columns))}, which holds of "

@@ -50,8 +50,9 @@ $(DATASETS36)/.installed:
 demo: setup
 	$(BIN)/python benchmarks/demo.py $(DEMO_ARGS)
 
+# A file's tests stay in one process, since they share what is made once a file. Each process holds a torch.
 test: setup-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
 test-slow: setup-dev setup-ray
 	$(BIN)/python -m pytest -m slow

@@ -113,6 +113,22 @@ def test_a_line_that_was_cut_short_is_examined_again(tmp_path: Path) -> None:
     assert sorted(state_paths(folder)) == ["clip000.mp4", "clip001.mp4", "clip002.mp4"]
 
 
+def test_a_line_that_was_changed_is_examined_again_whatever_was_changed_in_it(tmp_path: Path) -> None:
+    folder = tmp_path / "videos"
+    write_folder(folder, 2, bad=1)
+    first = prepare_videos(folder, workers=1)
+    state = (folder / STATE_FILE).read_text()
+    for before, after in (
+        ("damaged", "dam%ged"),
+        ('"codec": "h264"', '"codec": "h265"'),
+        ('"frames": ', '"frames": 1'),
+    ):
+        assert before in state
+        (folder / STATE_FILE).write_text(state.replace(before, after, 1))
+        again = prepare_videos(folder, workers=1)
+        assert (again.examined, again.records) == (1, first.records)
+
+
 def test_several_processes_give_the_same_manifest(tmp_path: Path) -> None:
     for name in ("one", "two"):
         write_folder(tmp_path / name, 6, bad=2)

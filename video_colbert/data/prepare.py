@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import logging
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from video_colbert.console import printable
 from video_colbert.dataset_builders.video_files import VIDEO_EXTENSIONS, FolderContent, is_unicode, look_through
@@ -130,7 +132,7 @@ def prepare_videos(
         else:
             pending.append(VideoFile(path, target))
     # The line that an interruption cut short is not continued.
-    _write_lines(state_file, [record for record in records.values() if not record.may_pass])
+    _write_lines(state_file, [_as_state_line(record) for record in records.values() if not record.may_pass])
     with progress_bar(
         total=len(content.files),
         initial=len(content.files) - len(pending),
@@ -143,7 +145,7 @@ def prepare_videos(
                 _append_line(state_file, record)
             progress.update()
     ordered = tuple(records[path] for path in sorted(records))
-    _write_lines(root / MANIFEST_FILE, ordered)
+    _write_lines(root / MANIFEST_FILE, map(_as_line, ordered))
     return Preparation(root, ordered, len(pending), root / MANIFEST_FILE)
 
 
@@ -191,21 +193,38 @@ def _examine_all(
 
 
 def _as_line(record: VideoRecord) -> str:
+    return _json_line(asdict(record))
+
+
+def _as_state_line(record: VideoRecord) -> str:
+    """A record with its digest, by which a later run knows that the line is as it was written."""
+    values = asdict(record)
+    return _json_line({**values, "digest": _digest(values)})
+
+
+def _json_line(values: Mapping[str, Any]) -> str:
     # A name that is no Unicode is written as escapes, which read back as the same name.
-    return json.dumps(asdict(record), ensure_ascii=not is_unicode(f"{record.path}{record.error}")) + "\n"
+    return json.dumps(values, ensure_ascii=not is_unicode(f"{values['path']}{values['error']}")) + "\n"
+
+
+def _digest(values: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _read_state(file: Path) -> dict[str, VideoRecord]:
-    """The records of an earlier run; a line that is cut short or of another version is passed over."""
+    """The records of an earlier run; a line that is not as it was written, or of another version, is passed over."""
     if not file.exists():
         return {}
     records = {}
     for number, line in enumerate(file.read_text("utf-8", errors="replace").splitlines(), start=1):
         try:
-            record = VideoRecord(**json.loads(line))
+            values = json.loads(line)
+            if values.pop("digest", None) != _digest(values):
+                raise ValueError("not as it was written")
+            record = VideoRecord(**values)
             if isinstance(record.reencoding, dict):
                 record = replace(record, reencoding=Reencoding(**record.reencoding))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, AttributeError):
             logger.info("%s, line %d: not a record; its video is examined again", file, number)
             continue
         records[record.path] = record
@@ -215,15 +234,15 @@ def _read_state(file: Path) -> dict[str, VideoRecord]:
 def _append_line(file: Path, record: VideoRecord) -> None:
     try:
         with file.open("a", encoding="utf-8") as state:
-            state.write(_as_line(record))
+            state.write(_as_state_line(record))
     except OSError as error:
         raise _unwritten(file, error) from error
 
 
-def _write_lines(file: Path, records: Sequence[VideoRecord]) -> None:
+def _write_lines(file: Path, lines: Iterable[str]) -> None:
     unfinished = file.with_name(f"{file.name}.part")
     try:
-        unfinished.write_text("".join(map(_as_line, records)), "utf-8")
+        unfinished.write_text("".join(lines), "utf-8")
         unfinished.replace(file)
     except OSError as error:
         unfinished.unlink(missing_ok=True)

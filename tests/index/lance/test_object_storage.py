@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
+from tests.index.lance.mapped_indexes import hits_from_table, make_all_candidates
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
@@ -83,3 +85,32 @@ def test_errors_of_the_storage_are_one_sentence(options: dict[str, str]) -> None
     LanceIndex.create(f"s3://{BUCKET}/mine", model=MODEL, num_frames=3, storage_options=options)
     with pytest.raises(ModelMismatchError, match="made with some/model"):
         LanceIndex.open(f"s3://{BUCKET}/mine", model=ModelReference("other/model", "b"), storage_options=options)
+
+
+def test_candidates_of_an_index_in_object_storage_are_read_from_the_cache_folder(
+    tmp_path: Path, options: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
+    monkeypatch.setenv("VIDEO_COLBERT_CACHE", str(tmp_path / "cache"))
+    address = f"s3://{BUCKET}/large"
+    found = []
+    for seed in (None, 7):
+        remote = LanceIndex.create(address, model=MODEL, num_frames=3, storage_options=options)
+        local = LanceIndex.create(tmp_path / f"local {seed}", model=MODEL, num_frames=3)
+        for index in (remote, local):
+            index.add([make_video(f"{number}.mp4", frames=1 + number % 4, seed=seed) for number in range(30)])
+            make_all_candidates(index)
+        expected = hits_from_table(tmp_path / f"local {seed}", make_queries(), top_k=30)
+        for reader in (remote, LanceIndex.open(address, storage_options=options)):
+            assert reader.search(make_queries(), top_k=30) == expected
+        found.append(expected)
+        (folder,) = (tmp_path / "cache" / "tokens").iterdir()
+        assert {file.suffix for file in folder.iterdir()} == {"", ".frame", ".video"}
+        # Another index at the same address has the same row ids, and here the same ids of videos.
+        client = boto3.resource("s3", endpoint_url=options["endpoint"], **_credentials(options))
+        client.Bucket(BUCKET).objects.filter(Prefix="large/").delete()
+    assert found[0] != found[1]
+
+
+def _credentials(options: dict[str, str]) -> dict[str, str]:
+    return {name.replace("region", "region_name"): value for name, value in options.items() if name != "endpoint"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from video_colbert.errors import IndexStoreError
@@ -11,6 +12,8 @@ from video_colbert.index.lance.schema import read_calibration
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import TokenCodec
+from video_colbert.index.lance.token_files import TokenFiles, token_folder
+from video_colbert.index.lance.version_tokens import TokenCache
 from video_colbert.index.search.searcher import EXACT_LIMIT, Searcher
 
 _Result = TypeVar("_Result")
@@ -34,6 +37,8 @@ class LatestSnapshot:
         self._table = table
         self._codec = codec
         self._hold_tokens = hold_tokens
+        folder = token_folder(table.location)
+        self._cache = None if folder is None else TokenCache(TokenFiles(folder))
         self._snapshot: IndexSnapshot | None = None
         self._searcher: Searcher | None = None
         # One thread at a time reads a new version; searches run beside each other on what it read.
@@ -72,6 +77,10 @@ class LatestSnapshot:
                 self._searcher = Searcher(
                     snapshot, exact_limit=limit, calibration=calibration, hold_tokens=self._hold_tokens
                 )
+                if self._searcher.is_exact and self._cache is not None:
+                    # Left from when the index was larger; where they cannot be deleted, nobody uses them either.
+                    with suppress(OSError):
+                        self._cache.files.discard()
                 return self._searcher
             return earlier
 
@@ -79,6 +88,8 @@ class LatestSnapshot:
         with self._lock:
             snapshot = self._snapshot
             if snapshot is None or snapshot.version < version:
-                snapshot = IndexSnapshot(self._table.at_version(version), self._codec, earlier=snapshot)
+                snapshot = IndexSnapshot(
+                    self._table.at_version(version), self._codec, earlier=snapshot, cache=self._cache
+                )
                 self._snapshot = snapshot
             return snapshot

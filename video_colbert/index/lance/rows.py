@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -85,17 +85,33 @@ def bags_to_arrow(bags: Sequence[Tensor], codec: TokenCodec) -> pa.ListArray:
     return pa.ListArray.from_arrays(pa.array(offsets), vectors_to_arrow(stored))
 
 
-def level_bags_from_arrow(table: pa.Table, codec: TokenCodec, dimensions: Mapping[str, int]) -> LevelBags:
-    """Reads the token columns of rows that `rows_to_store` made."""
+def stored_bags_from_arrow(table: pa.Table, levels: Iterable[str]) -> LevelBags:
+    """Reads the token columns of rows that `rows_to_store` made; the tokens stay as the codec made them."""
+    return LevelBags({level: _stored_bags(table[tokens_column(level)]) for level in levels})
+
+
+def decoded_bags(stored: LevelBags, codec: TokenCodec, dimensions: Mapping[str, int]) -> LevelBags:
+    """Bags of float16 from stored ones."""
+    if isinstance(codec, Float16Codec):
+        return stored
     return LevelBags(
         {
-            level: bags_from_arrow(table[tokens_column(level)], codec, dimension)
-            for level, dimension in dimensions.items()
+            level: TokenBags(codec.decode(of_level.tokens, dimensions[level]), of_level.offsets)
+            for level, of_level in stored.items()
         }
     )
 
 
-def bags_from_arrow(column: pa.ChunkedArray, codec: TokenCodec, dimension: int) -> TokenBags:
+def no_stored_bags(codec: TokenCodec, dimensions: Mapping[str, int]) -> LevelBags:
+    """Bags of no videos, with tokens of the type and width that `stored_bags_from_arrow` gives."""
+    tokens = {level: codec.encode(torch.zeros(0, dimension)) for level, dimension in dimensions.items()}
+    if isinstance(codec, Float16Codec):
+        tokens = {level: of_level.view(torch.float16) for level, of_level in tokens.items()}
+    none = torch.zeros(1, dtype=torch.int64)
+    return LevelBags({level: TokenBags(of_level, none) for level, of_level in tokens.items()})
+
+
+def _stored_bags(column: pa.ChunkedArray) -> TokenBags:
     """Reads a column that `bags_to_arrow` made; its chunks are copied once, into one matrix."""
     offsets = np.zeros(len(column) + 1, np.int64)
     bag = 0
@@ -105,8 +121,7 @@ def bags_from_arrow(column: pa.ChunkedArray, codec: TokenCodec, dimension: int) 
         bag += len(chunk)
     # `flatten` minds the offset of a sliced array.
     stored = _joined([chunk.flatten() for chunk in column.chunks], column.type.value_type)
-    tokens = stored if isinstance(codec, Float16Codec) else codec.decode(stored, dimension)
-    return TokenBags(tokens, torch.from_numpy(offsets))
+    return TokenBags(stored, torch.from_numpy(offsets))
 
 
 def vectors_to_arrow(vectors: Tensor) -> pa.FixedSizeListArray:

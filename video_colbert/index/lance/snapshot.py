@@ -16,10 +16,12 @@ from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
-from video_colbert.index.lance.rows import level_bags_from_arrow, vectors_from_arrow
+from video_colbert.index.lance.mapped_rows import Keys
+from video_colbert.index.lance.rows import decoded_bags, no_stored_bags, stored_bags_from_arrow, vectors_from_arrow
 from video_colbert.index.lance.schema import read_dimensions, read_notes, tokens_column
 from video_colbert.index.lance.table_version import TableVersion
 from video_colbert.index.lance.token_codecs import TokenCodec
+from video_colbert.index.lance.version_tokens import TokenCache, VersionTokens, keys_of
 from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields
 from video_colbert.index.search.level_bags import LevelBags
 
@@ -37,9 +39,16 @@ class IndexSnapshot:
         table: the version.
         codec: how its tokens are stored.
         earlier: a snapshot of an earlier version; what it holds in memory of the same rows is not read again.
+        cache: mapped files from which the tokens of some videos are read; None to read them from the table.
     """
 
-    def __init__(self, table: TableVersion, codec: TokenCodec, earlier: IndexSnapshot | None = None) -> None:
+    def __init__(
+        self,
+        table: TableVersion,
+        codec: TokenCodec,
+        earlier: IndexSnapshot | None = None,
+        cache: TokenCache | None = None,
+    ) -> None:
         self.table = table
         self.version = table.version
         self.dimensions: Mapping[str, int] = read_dimensions(table.schema)
@@ -48,6 +57,10 @@ class IndexSnapshot:
         records, self._row_ids = table.read([*record_names(table.schema), *self._metadata_names])
         # A few rows are taken from few pieces much faster than from many.
         self.records = records.combine_chunks()
+        self._mapped: VersionTokens | None = None
+        if cache is not None and self.dimensions:
+            empty = no_stored_bags(codec, self.dimensions)
+            self._mapped = VersionTokens(cache, self.version, self._keys, empty, self._stored_at)
         self._bags: LevelBags | None = None
         if earlier is not None and earlier._bags is not None:
             self._bags = self._bags_with(earlier)
@@ -121,13 +134,22 @@ class IndexSnapshot:
             return self._bags
         if self._bags is not None:
             return self._bags.select(rows)
+        if self._mapped is not None and (stored := self._mapped.bags(rows)) is not None:
+            return decoded_bags(stored, self._codec, self.dimensions)
         wanted, order = torch.unique(rows, return_inverse=True)
         return self._taken(self._row_ids[wanted.numpy()]).select(order)
 
     def _taken(self, row_ids: npt.NDArray[np.uint64]) -> LevelBags:
         """Bags of row ids, which increase."""
-        table, _ = self.table.take(row_ids, self._token_columns())
-        return self._read(table)
+        return self._read(self.table.take(row_ids, self._token_columns())[0])
+
+    def _stored_at(self, rows: Tensor) -> LevelBags:
+        """Bags of rows, which increase, as they are stored."""
+        table, _ = self.table.take(self._row_ids[rows.numpy()], self._token_columns())
+        return stored_bags_from_arrow(table, self.dimensions)
+
+    def _keys(self) -> Keys:
+        return keys_of(self.records["id"], self.pooled())
 
     def _bags_with(self, earlier: IndexSnapshot) -> LevelBags | None:
         """All bags, those of the earlier snapshot from its memory; None where too little of it remains."""
@@ -146,4 +168,4 @@ class IndexSnapshot:
         return [tokens_column(level) for level in self.dimensions]
 
     def _read(self, table: pa.Table) -> LevelBags:
-        return level_bags_from_arrow(table, self._codec, self.dimensions)
+        return decoded_bags(stored_bags_from_arrow(table, self.dimensions), self._codec, self.dimensions)

@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+import os
+import random
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.index.lance.mapped_indexes import hits_from_table, make_index, mapped_files, videos
+from tests.index.made_videos import MODEL, make_queries, make_video
+from video_colbert.index import LanceIndex
+from video_colbert.index.lance.repair import repair_index, verify_index
+from video_colbert.index.lance.table_version import TableVersion
+
+
+@pytest.fixture(autouse=True)
+def search_by_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens are mapped where a search reads those of candidates only."""
+    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
+
+
+@pytest.fixture
+def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many rows were taken from the table, each time."""
+    counts: list[int] = []
+
+    def counted(take: Callable[..., Any]) -> Callable[..., Any]:
+        def taking(table: TableVersion, row_ids: Any, columns: list[str]) -> Any:
+            counts.append(len(row_ids))
+            return take(table, row_ids, columns)
+
+        return taking
+
+    monkeypatch.setattr(TableVersion, "take", counted(TableVersion.take))
+    return counts
+
+
+@pytest.mark.parametrize("codec", ["float16", "int8", "int4"])
+def test_hits_are_those_of_the_table_and_the_table_is_read_once(tmp_path: Path, taken: list[int], codec: str) -> None:
+    index = make_index(tmp_path, codec=codec)
+    queries = make_queries()
+    expected = hits_from_table(tmp_path, queries)
+    taken.clear()
+    assert LanceIndex.open(tmp_path).search(queries, top_k=20) == expected
+    assert taken == [60]
+    for reader in (index, LanceIndex.open(tmp_path)):
+        assert reader.search(queries, top_k=20) == expected
+        where = reader.search(queries, top_k=5, where="number < 7")
+        assert where == hits_from_table(tmp_path, queries, top_k=5, where="number < 7")
+    assert taken.count(60) == 1
+    assert max(taken[1:], default=0) <= 60
+
+
+def test_a_commit_is_added_to_what_is_there(tmp_path: Path, taken: list[int]) -> None:
+    index = make_index(tmp_path)
+    index.search(make_queries(1))
+    before = mapped_files(tmp_path)
+    content = {name: (tmp_path / "_tokens" / name).read_bytes() for name in before}
+    index.add(videos(60, 70))
+    expected = hits_from_table(tmp_path, make_queries(), top_k=70)
+    taken.clear()
+    assert LanceIndex.open(tmp_path).search(make_queries(), top_k=70) == expected
+    assert taken == [10]
+    assert mapped_files(tmp_path) == before
+    for name, earlier in content.items():
+        assert (tmp_path / "_tokens" / name).read_bytes().startswith(earlier)
+    assert index.search(make_queries(), top_k=70) == expected
+    assert taken == [10]
+
+
+def test_moved_and_merged_rows_are_read_no_more(tmp_path: Path, taken: list[int]) -> None:
+    index = make_index(tmp_path)
+    index.search(make_queries(1))
+    index.move({"digest of 3.mp4": "/elsewhere/3.mp4"})
+    index._table.compact()
+    expected = hits_from_table(tmp_path, make_queries())
+    taken.clear()
+    assert LanceIndex.open(tmp_path).search(make_queries(), top_k=20) == expected
+    assert any(hit.video == "/elsewhere/3.mp4" for hits in index.search(make_queries(), top_k=60) for hit in hits)
+    assert not taken
+
+
+def test_removed_videos_leave_the_files_when_they_are_many(tmp_path: Path) -> None:
+    index = make_index(tmp_path)
+    index.search(make_queries(1))
+    before = mapped_files(tmp_path)
+    token = make_video("7.mp4", frames=4)[1].embeds["frame"][0].half().numpy().tobytes()
+    assert any(token in (tmp_path / "_tokens" / name).read_bytes() for name in before)
+    index.remove(["digest of 7.mp4"])
+    assert index.search(make_queries(), top_k=20) == hits_from_table(tmp_path, make_queries())
+    assert mapped_files(tmp_path) == before
+    index.remove([f"digest of {number}.mp4" for number in range(20)])
+    assert index.search(make_queries(), top_k=20) == hits_from_table(tmp_path, make_queries())
+    after = mapped_files(tmp_path)
+    assert len(after) == len(before)
+    assert not set(after) & set(before)
+    assert not any(token in (tmp_path / "_tokens" / name).read_bytes() for name in after)
+    # Below the limit all tokens are held in memory, and nobody would keep the files up to date.
+    index.remove([f"digest of {number}.mp4" for number in range(20, 55)])
+    assert len(index.search(make_queries(1), top_k=20)[0]) == 5
+    assert not mapped_files(tmp_path)
+
+
+def test_a_video_that_was_removed_and_added_with_other_tokens_has_the_new_ones(tmp_path: Path) -> None:
+    index = make_index(tmp_path)
+    old = index.search(make_queries(1), top_k=60)[0]
+    index.remove(["digest of 7.mp4"])
+    index.add([make_video("7.mp4", seed=999, metadata={"number": 7})])
+    found = LanceIndex.open(tmp_path).search(make_queries(1), top_k=60)[0]
+    assert [found] == hits_from_table(tmp_path, make_queries(1), top_k=60)
+    scores = [{hit.video: hit.score for hit in hits}["/videos/7.mp4"] for hits in (old, found)]
+    assert abs(scores[0] - scores[1]) > 1e-3
+
+
+@pytest.mark.parametrize("what", ["folder", "rows", "frame", "video"])
+@pytest.mark.parametrize("is_mapped", [False, True])
+def test_deleted_files_are_made_again(tmp_path: Path, what: str, is_mapped: bool) -> None:
+    index = make_index(tmp_path)
+    expected = index.search(make_queries(), top_k=20)
+    folder = tmp_path / "_tokens"
+    if what == "folder":
+        shutil.rmtree(folder)
+    else:
+        next(folder.glob(f"*{what}")).unlink()
+    reader = index if is_mapped else LanceIndex.open(tmp_path)
+    assert reader.search(make_queries(), top_k=20) == expected
+    # What is mapped is there without its name.
+    assert LanceIndex.open(tmp_path).search(make_queries(), top_k=20) == expected
+    assert {name.partition(".")[2] for name in mapped_files(tmp_path)} == {"frame", "video"}
+    assert (folder / "rows").is_file()
+
+
+@pytest.mark.parametrize("what", ["rows", "frame", "video"])
+@pytest.mark.parametrize("is_mapped", [False, True])
+@pytest.mark.parametrize("damage", ["flip", "truncate"])
+def test_damage_is_noticed_and_put_right(
+    tmp_path: Path, what: str, is_mapped: bool, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    index = make_index(tmp_path)
+    queries = make_queries()
+    expected = hits_from_table(tmp_path, queries, top_k=60)
+    assert index.search(queries, top_k=60) == expected
+    file = next((tmp_path / "_tokens").glob(f"*{what}"))
+    whole = file.stat().st_size
+    generator = random.Random(0)
+    for _ in range(1 if damage == "truncate" else 5):
+        file = next((tmp_path / "_tokens").glob(f"*{what}"))
+        # In place, as the mapped pages see it.
+        with file.open("r+b") as content:
+            if damage == "truncate":
+                content.truncate(whole - 3)
+            else:
+                place = generator.randrange(whole)
+                content.seek(place)
+                byte = content.read(1)[0]
+                content.seek(place)
+                content.write(bytes([byte ^ 1 << generator.randrange(8)]))
+        reader = index if is_mapped else LanceIndex.open(tmp_path)
+        assert reader.search(queries, top_k=60) == expected
+    assert ("are not what was written" in caplog.text) == (what != "rows")
+    caplog.clear()
+    assert LanceIndex.open(tmp_path).search(queries, top_k=60) == expected
+    if what != "rows" or not is_mapped:
+        assert next((tmp_path / "_tokens").glob(f"*{what}")).stat().st_size == whole
+    assert not caplog.text
+
+
+def test_what_a_killed_writer_left_counts_for_nothing(tmp_path: Path) -> None:
+    index = make_index(tmp_path)
+    index.search(make_queries(1))
+    folder = tmp_path / "_tokens"
+    before = mapped_files(tmp_path)
+    sizes = {name: (folder / name).stat().st_size for name in before}
+    for name in before:
+        with (folder / name).open("ab") as file:
+            file.write(b"left" * 100)
+    for name in ("0123456789ab.frame", "rows.1234.unfinished"):
+        (folder / name).write_bytes(b"left")
+    index.add(videos(60, 61))
+    assert LanceIndex.open(tmp_path).search(make_queries(), top_k=61) == hits_from_table(
+        tmp_path, make_queries(), top_k=61
+    )
+    assert mapped_files(tmp_path) == before
+    # One frame token and three video tokens of 8 float16.
+    grown = {name: (folder / name).stat().st_size - size for name, size in sizes.items()}
+    assert sorted(grown.values()) == [16, 48]
+
+
+def test_verification_and_repair_go_by_the_table(tmp_path: Path) -> None:
+    index = make_index(tmp_path)
+    expected = index.search(make_queries(), top_k=60)
+    index.add(videos(60, 70))
+    index.search(make_queries())
+    next((tmp_path / "_tokens").glob("*.frame")).write_bytes(b"")
+    assert verify_index(tmp_path).videos == 70
+    sorted((tmp_path / "videos.lance" / "_versions").glob("*.manifest"))[0].unlink()
+    assert repair_index(tmp_path).videos == 60
+    assert LanceIndex.open(tmp_path).search(make_queries(), top_k=60) == expected
+    # Other videos under the numbers of the version that is gone.
+    other = LanceIndex.open(tmp_path)
+    other.add([make_video(f"{number}.mp4", seed=5000 + number) for number in range(60, 70)])
+    assert other.search(make_queries(), top_k=60) == hits_from_table(tmp_path, make_queries(), top_k=60)
+
+
+def test_a_small_index_and_one_in_memory_have_no_such_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEO_COLBERT_CACHE", str(tmp_path / "cache"))
+    small = LanceIndex.create(tmp_path / "small", model=MODEL, num_frames=3)
+    small.add(videos(0, 10))
+    in_memory = LanceIndex.create("memory://", model=MODEL, num_frames=3)
+    in_memory.add(videos(0, 60))
+    for index in (small, in_memory):
+        assert len(index.search(make_queries(1), top_k=10)[0]) == 10
+    assert not (tmp_path / "small" / "_tokens").exists()
+    assert not (tmp_path / "cache").exists()
+    assert not os.path.lexists("memory:")

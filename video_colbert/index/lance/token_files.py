@@ -1,0 +1,243 @@
+"""The folder of an index's mapped tokens: files that are derived from the table and may be deleted at any time.
+
+Tokens are appended to one file a level; then the list of what they hold is written as a whole (`mapped_rows.py`).
+Files that nothing can be added to, or that hold much that was removed, are followed by those of another generation.
+Readers go on with what they have mapped, whatever becomes of the names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from io import FileIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from filelock import FileLock
+from torch import Tensor
+
+from video_colbert.cache_folder import cache_folder
+from video_colbert.index.lance.mapped_rows import Keys, LevelRows, MappedRows
+from video_colbert.index.lance.mapped_tokens import MappedTokens, bytes_of, digests_of, tokens_file
+from video_colbert.index.lance.storage import is_remote
+from video_colbert.index.search.level_bags import LevelBags
+from video_colbert.progress import progress_bar
+
+ReadBags = Callable[[Tensor], LevelBags]
+"""Gives the bags of rows of the table, as they are stored."""
+
+FOLDER = "_tokens"
+"""Name of the folder in an index's folder."""
+
+_LIST_FILE = "rows"
+_LOCK_FILE = "lock"
+# Another process may be making files of many gigabytes; a search does not wait for that.
+_SECONDS_OF_WAITING = 60.0
+# Of all videos in the files, those that were removed, before the files are made anew.
+_MOST_REMOVED = 0.25
+# Videos whose tokens are read from the table at once.
+_READ_AT_ONCE = 2048
+
+
+def token_folder(location: str) -> Path | None:
+    """Where the mapped tokens of an index are; None for an index in memory.
+
+    Args:
+        location: folder, or address in object storage, whose files are in the user's cache folder.
+    """
+    if not is_remote(location):
+        return Path(location) / FOLDER
+    if location.startswith("memory://"):
+        return None
+    return cache_folder() / "tokens" / hashlib.sha256(location.encode()).hexdigest()[:20]
+
+
+def discard_tokens(location: str) -> None:
+    """Deletes the mapped tokens of an index, which the next search that wants them makes again.
+
+    Raises:
+        OSError: they cannot be deleted.
+    """
+    folder = token_folder(location)
+    if folder is not None and folder.is_dir():
+        TokenFiles(folder).discard()
+
+
+class TokenFiles:
+    """The mapped tokens of one index.
+
+    Args:
+        folder: where they are; made when something is written.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def read(self, empty: LevelBags) -> MappedRows | None:
+        """What the files hold; None where there are none, or none with tokens of this kind.
+
+        Args:
+            empty: bags of no videos, with tokens as they are stored.
+
+        Raises:
+            OSError: the list cannot be read.
+        """
+        rows = MappedRows.read(self.folder / _LIST_FILE)
+        return rows if rows is not None and dict(rows.layout) == _layout(empty) else None
+
+    def map(self, rows: MappedRows, empty: LevelBags) -> MappedTokens:
+        """Maps the files.
+
+        Raises:
+            FileNotFoundError: they were replaced meanwhile.
+            DamagedTokensError: they are too short.
+            OSError: they cannot be mapped.
+        """
+        return MappedTokens(self.folder, rows, empty)
+
+    def is_enough(self, rows: MappedRows | None, keys: Keys, version: int) -> bool:
+        """Whether files hold all videos of a version, and of removed ones not too many."""
+        if rows is None or not np.isin(keys, rows.keys).all():
+            return False
+        # What a later version added counts as removed in an earlier one, whose readers must not take it away.
+        return version < rows.version or len(rows.keys) - len(keys) <= _MOST_REMOVED * len(rows.keys)
+
+    def extend(self, keys: Keys, version: int, empty: LevelBags, read: ReadBags) -> MappedRows:
+        """Adds what the files lack of a version, or makes files of the next generation.
+
+        Args:
+            keys: of the version's videos, each once.
+            version: its number.
+            empty: bags of no videos, with tokens as they are stored.
+            read: gives the stored bags of some of the version's rows.
+
+        Raises:
+            OSError: they cannot be written, or another process is at it for long; what was there before is kept.
+            IndexStoreError: the table cannot be read.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with self._locked():
+            # Another process may just have done it.
+            held = self.read(empty)
+            if held is not None and self.is_enough(held, keys, version) and self._is_long_enough(held, empty):
+                return held
+            held = self._to_go_on_with(held, keys, empty)
+            missing = np.flatnonzero(~np.isin(keys, held.keys))
+            try:
+                added = self._append(held, missing, empty, read)
+            except BaseException:
+                self._take_back(held, empty)
+                raise
+            levels = {level: rows.followed_by(added[level]) for level, rows in held.levels.items()}
+            rows = MappedRows(
+                held.generation,
+                held.layout,
+                max(version, held.version),
+                np.concatenate([held.keys, keys[missing]]),
+                levels,
+            )
+            rows.write(self.folder / _LIST_FILE)
+            self._delete_all_but(rows.generation)
+            return rows
+
+    def discard(self, generation: str | None = None) -> None:
+        """Deletes the files.
+
+        Args:
+            generation: only if they are of this one.
+
+        Raises:
+            OSError: they cannot be deleted, or another process is at work on them for long.
+        """
+        if not self.folder.is_dir():
+            return
+        with self._locked():
+            rows = MappedRows.read(self.folder / _LIST_FILE)
+            if generation is None or (rows is not None and rows.generation == generation):
+                (self.folder / _LIST_FILE).unlink(missing_ok=True)
+                self._delete_all_but(None)
+
+    def _to_go_on_with(self, held: MappedRows | None, keys: Keys, empty: LevelBags) -> MappedRows:
+        """What is there, if it can be added to and little of it was removed; else an empty generation."""
+        if held is not None and self._is_long_enough(held, empty):
+            removed = int((~np.isin(held.keys, keys)).sum())
+            if removed <= _MOST_REMOVED * (removed + len(keys)):
+                return held
+        nothing = LevelRows(np.zeros(0, np.int64), np.zeros(0, np.uint64))
+        return MappedRows(
+            uuid.uuid4().hex[:12], _layout(empty), 0, np.zeros(0, np.uint64), dict.fromkeys(empty, nothing)
+        )
+
+    def _is_long_enough(self, rows: MappedRows, empty: LevelBags) -> bool:
+        files = {level: tokens_file(self.folder, rows.generation, level) for level in empty}
+        return all(
+            file.is_file() and file.stat().st_size >= rows.levels[level].offsets[-1] * _bytes_of_token(empty, level)
+            for level, file in files.items()
+        )
+
+    def _append(
+        self, held: MappedRows, rows: npt.NDArray[np.int64], empty: LevelBags, read: ReadBags
+    ) -> dict[str, LevelRows]:
+        """Writes the tokens of some rows of the table behind those that are held."""
+        lengths: dict[str, list[npt.NDArray[np.int64]]] = {level: [np.zeros(0, np.int64)] for level in empty}
+        digests: dict[str, list[npt.NDArray[np.uint64]]] = {level: [np.zeros(0, np.uint64)] for level in empty}
+        with ExitStack() as stack:
+            files = {}
+            for level in empty:
+                path = tokens_file(self.folder, held.generation, level)
+                files[level] = stack.enter_context(path.open("r+b" if len(held.keys) else "wb", buffering=0))
+                # A writer that was killed may have left more; nobody has mapped that.
+                end = int(held.levels[level].offsets[-1]) * _bytes_of_token(empty, level)
+                files[level].truncate(end)
+                files[level].seek(end)
+            parts = torch.split(torch.from_numpy(rows), _READ_AT_ONCE)
+            for part in progress_bar(parts, desc="Mapping tokens", unit="part", leave=False):
+                for level, bags in (read(part) if len(part) else empty).items():
+                    _write_all(files[level], bags.tokens)
+                    lengths[level].append(bags.lengths.numpy())
+                    digests[level].append(digests_of(bags))
+        return {level: LevelRows(np.concatenate(lengths[level]), np.concatenate(digests[level])) for level in empty}
+
+    def _take_back(self, held: MappedRows, empty: LevelBags) -> None:
+        """Gives up what was written behind the tokens that are held: the disk may be full."""
+        for level in empty:
+            path = tokens_file(self.folder, held.generation, level)
+            with suppress(OSError):
+                if len(held.keys):
+                    os.truncate(path, int(held.levels[level].offsets[-1]) * _bytes_of_token(empty, level))
+                else:
+                    path.unlink()
+
+    def _delete_all_but(self, generation: str | None) -> None:
+        """Deletes the files of other generations, and what killed writers left."""
+        for file in self.folder.iterdir():
+            if file.name not in (_LIST_FILE, _LOCK_FILE) and file.name.partition(".")[0] != generation:
+                # Some systems keep what is mapped; the next writer tries again.
+                with suppress(OSError):
+                    file.unlink()
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """One process at a time writes."""
+        with FileLock(self.folder / _LOCK_FILE, timeout=_SECONDS_OF_WAITING):
+            yield
+
+
+def _write_all(file: FileIO, tokens: Tensor) -> None:
+    """Writes tokens without a buffer; less than all may be written at once, as on a full disk."""
+    left = bytes_of(tokens)
+    while left:
+        left = left[file.write(left) :]
+
+
+def _layout(empty: LevelBags) -> dict[str, str]:
+    return {level: f"{bags.tokens.dtype} {bags.dimension}" for level, bags in empty.items()}
+
+
+def _bytes_of_token(empty: LevelBags, level: str) -> int:
+    return empty[level].dimension * empty[level].tokens.element_size()

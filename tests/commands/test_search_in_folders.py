@@ -12,8 +12,9 @@ from tests.hub.clients import HubClient
 from tests.hub_stand_in import HubStandIn
 from tests.video_files import write_clip
 from video_colbert import VideoColBERTEncoder
+from video_colbert.cache_folder import cache_folder
 from video_colbert.commands.arguments.model_arguments import DEFAULT_MODEL
-from video_colbert.commands.user_cache import CachedIndex, cache_folder
+from video_colbert.commands.user_cache import CachedIndex
 
 
 @pytest.fixture

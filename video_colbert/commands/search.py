@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from video_colbert.cache_folder import cache_folder
 from video_colbert.commands.arguments.flag_names import name_flags
 from video_colbert.commands.arguments.index_arguments import (
     add_index_argument,
@@ -25,7 +26,6 @@ from video_colbert.commands.arguments.model_arguments import add_model_arguments
 from video_colbert.commands.arguments.numbers import positive_int
 from video_colbert.commands.arguments.typed_text import typed_text
 from video_colbert.commands.typed_queries import typed_queries
-from video_colbert.commands.user_cache import cache_folder
 from video_colbert.console import ExitCode, write_notice, write_paths, write_result
 from video_colbert.errors import EncodingError, IndexStoreError, VideoColBERTError
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from video_colbert.cache_folder import cache_folder
 from video_colbert.whole_files import write_whole
 
 FileState = tuple[int, int]
@@ -17,16 +18,6 @@ FileState = tuple[int, int]
 
 _FILES = "files.json"
 _INDEX = "index"
-
-
-def cache_folder() -> Path:
-    """The folder that `VIDEO_COLBERT_CACHE` names; else `video-colbert` in `XDG_CACHE_HOME`, or in `~/.cache`."""
-    named = os.environ.get("VIDEO_COLBERT_CACHE")
-    if named:
-        return Path(named).absolute()
-    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    # By the standard, a path that is not absolute is none.
-    return (shared if shared.is_absolute() else Path.home() / ".cache") / "video-colbert"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import boto3
 import pytest
 from moto.server import ThreadedMotoServer
 
-from tests.index.lance.mapped_indexes import hits_from_table, make_all_candidates
+from tests.index.lance.mapped.mapped_indexes import hits_from_table, make_all_candidates
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError

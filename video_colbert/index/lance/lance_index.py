@@ -32,6 +32,7 @@ from video_colbert.index.indexed_video import (
 )
 from video_colbert.index.lance.adding import add_videos
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
+from video_colbert.index.lance.mapped.token_files import discard_tokens
 from video_colbert.index.lance.repair import SET_ASIDE
 from video_colbert.index.lance.schema import (
     IndexHeader,
@@ -286,6 +287,7 @@ class LanceIndex(VideoIndex):
         if known:
             forget_notes(self, known)
             self._table.erase(sorted(known))
+        discard_tokens(self.location)
         if is_remote(self.location):
             return [f"versions that the storage of {self.location} keeps of its objects, if it is set to keep them"]
         # What a repair moved there describes versions that are gone now.

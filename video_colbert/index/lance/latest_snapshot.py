@@ -8,12 +8,12 @@ from contextlib import suppress
 from typing import TypeVar
 
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.lance.mapped.token_files import TokenFiles, token_folder
+from video_colbert.index.lance.mapped.version_tokens import TokenCache
 from video_colbert.index.lance.schema import read_calibration
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import TokenCodec
-from video_colbert.index.lance.token_files import TokenFiles, token_folder
-from video_colbert.index.lance.version_tokens import TokenCache
 from video_colbert.index.search.searcher import EXACT_LIMIT, Searcher
 
 _Result = TypeVar("_Result")

@@ -16,12 +16,12 @@ from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
-from video_colbert.index.lance.mapped_rows import Keys
+from video_colbert.index.lance.mapped.mapped_rows import Keys
+from video_colbert.index.lance.mapped.version_tokens import TokenCache, VersionTokens, keys_of
 from video_colbert.index.lance.rows import decoded_bags, no_stored_bags, stored_bags_from_arrow, vectors_from_arrow
 from video_colbert.index.lance.schema import read_dimensions, read_notes, tokens_column
 from video_colbert.index.lance.table_version import TableVersion
 from video_colbert.index.lance.token_codecs import TokenCodec
-from video_colbert.index.lance.version_tokens import TokenCache, VersionTokens, keys_of
 from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields
 from video_colbert.index.search.level_bags import LevelBags
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.index.lance.mapped_indexes import hits_from_table, make_index, mapped_files, videos
+from tests.index.lance.mapped.mapped_indexes import hits_from_table, make_index, mapped_files, videos
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.index import LanceIndex
 from video_colbert.index.lance.repair import repair_index, verify_index
@@ -102,6 +102,17 @@ def test_removed_videos_leave_the_files_when_they_are_many(tmp_path: Path) -> No
     index.remove([f"digest of {number}.mp4" for number in range(20, 55)])
     assert len(index.search(make_queries(1), top_k=20)[0]) == 5
     assert not mapped_files(tmp_path)
+
+
+def test_nothing_of_a_forgotten_video_stays(tmp_path: Path) -> None:
+    index = make_index(tmp_path)
+    index.search(make_queries(1))
+    token = make_video("7.mp4", frames=4)[1].embeds["frame"][0].half().numpy().tobytes()
+    assert any(token in (tmp_path / "_tokens" / name).read_bytes() for name in mapped_files(tmp_path))
+    index.forget(["digest of 7.mp4"])
+    assert not mapped_files(tmp_path)
+    assert index.search(make_queries(), top_k=60) == hits_from_table(tmp_path, make_queries(), top_k=60)
+    assert not any(token in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
 
 
 def test_a_video_that_was_removed_and_added_with_other_tokens_has_the_new_ones(tmp_path: Path) -> None:

@@ -12,9 +12,9 @@ import pyarrow as pa
 import xxhash
 from torch import Tensor
 
-from video_colbert.index.lance.mapped_rows import Keys, MappedRows
-from video_colbert.index.lance.mapped_tokens import DamagedTokensError, MappedTokens, bytes_of
-from video_colbert.index.lance.token_files import ReadBags, TokenFiles
+from video_colbert.index.lance.mapped.mapped_rows import Keys, MappedRows
+from video_colbert.index.lance.mapped.mapped_tokens import DamagedTokensError, MappedTokens, bytes_of
+from video_colbert.index.lance.mapped.token_files import ReadBags, TokenFiles
 from video_colbert.index.search.level_bags import LevelBags
 
 logger = logging.getLogger(__name__)

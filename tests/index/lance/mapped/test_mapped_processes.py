@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.index.index_processes import ReaderReport, content_of, write_for
-from tests.index.lance.mapped_indexes import (
+from tests.index.lance.mapped.mapped_indexes import (
     hits_from_table,
     make_all_candidates,
     make_index,
@@ -27,7 +27,7 @@ from tests.index.lance.mapped_indexes import (
 from tests.index.made_videos import MODEL, make_queries
 from video_colbert.index import LanceIndex
 
-ROOT = Path(__file__).parents[3]
+ROOT = Path(__file__).parents[4]
 SPAWN = multiprocessing.get_context("spawn")
 
 # Searches with files of at most 1,000 bytes, which a full disk resembles, and then as nobody, for whom nothing can be
@@ -62,7 +62,8 @@ MAKING_FILES = """
 import shutil, sys, time
 from tests.index.made_videos import make_queries
 from video_colbert.index import LanceIndex
-from video_colbert.index.lance import latest_snapshot, token_files
+from video_colbert.index.lance import latest_snapshot
+from video_colbert.index.lance.mapped import token_files
 
 latest_snapshot.EXACT_LIMIT = 10
 token_files._READ_AT_ONCE = 1

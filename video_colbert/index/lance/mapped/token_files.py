@@ -22,8 +22,9 @@ from filelock import FileLock
 from torch import Tensor
 
 from video_colbert.cache_folder import cache_folder
-from video_colbert.index.lance.mapped_rows import Keys, LevelRows, MappedRows
-from video_colbert.index.lance.mapped_tokens import MappedTokens, bytes_of, digests_of, tokens_file
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.lance.mapped.mapped_rows import Keys, LevelRows, MappedRows
+from video_colbert.index.lance.mapped.mapped_tokens import MappedTokens, bytes_of, digests_of, tokens_file
 from video_colbert.index.lance.storage import is_remote
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.progress import progress_bar
@@ -61,11 +62,14 @@ def discard_tokens(location: str) -> None:
     """Deletes the mapped tokens of an index, which the next search that wants them makes again.
 
     Raises:
-        OSError: they cannot be deleted.
+        IndexStoreError: they cannot be deleted.
     """
     folder = token_folder(location)
-    if folder is not None and folder.is_dir():
-        TokenFiles(folder).discard()
+    try:
+        if folder is not None:
+            TokenFiles(folder).discard()
+    except OSError as error:
+        raise IndexStoreError(f"the files in {folder} cannot be deleted ({error.strerror or error})") from error
 
 
 class TokenFiles:
@@ -159,8 +163,9 @@ class TokenFiles:
         with self._locked():
             rows = MappedRows.read(self.folder / _LIST_FILE)
             if generation is None or (rows is not None and rows.generation == generation):
-                (self.folder / _LIST_FILE).unlink(missing_ok=True)
-                self._delete_all_but(None)
+                for file in self.folder.iterdir():
+                    if file.name != _LOCK_FILE:
+                        file.unlink(missing_ok=True)
 
     def _to_go_on_with(self, held: MappedRows | None, keys: Keys, empty: LevelBags) -> MappedRows:
         """What is there, if it can be added to and little of it was removed; else an empty generation."""
@@ -213,7 +218,7 @@ class TokenFiles:
                 else:
                     path.unlink()
 
-    def _delete_all_but(self, generation: str | None) -> None:
+    def _delete_all_but(self, generation: str) -> None:
         """Deletes the files of other generations, and what killed writers left."""
         for file in self.folder.iterdir():
             if file.name not in (_LIST_FILE, _LOCK_FILE) and file.name.partition(".")[0] != generation:

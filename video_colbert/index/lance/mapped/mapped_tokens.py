@@ -12,7 +12,7 @@ import torch
 import xxhash
 from torch import Tensor
 
-from video_colbert.index.lance.mapped_rows import LevelRows, MappedRows
+from video_colbert.index.lance.mapped.mapped_rows import LevelRows, MappedRows
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.token_bags import TokenBags
 

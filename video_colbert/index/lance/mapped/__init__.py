@@ -1,0 +1,1 @@
+"""Tokens in files that are mapped into memory and derived from the table."""

@@ -6,14 +6,13 @@ captions of test clips (`trained_tokens.py`). The ten best by the exact two-leve
 the truth; latency is the median of single queries, every side in turn, two threads for each.
 
 This project searches a Lance index on disk with `LanceIndex.search`, hits with their moments included, opened as a
-process
-would that answers many queries (`hold_tokens=True`): above 20,000 videos candidates, as many as its own calibration
-says, scored in int8 from memory, and the best again in float32. The same without held tokens is printed beside it,
-and, on tokens in memory, the searcher alone and a scan of all videos; for the clips, what candidates would
-give. Qdrant Edge finds candidates by its graph over the same pooled vectors, or compares all of them, and scores both
-levels natively in the same query; of all its settings tried, the fastest with a recall@10 of at least .99 counts, or
-the one of highest recall where none reaches that. LanceDB's own multivector search, without an index, is asked for
-1,000 of the videos. What building costs is printed, not compared.
+process would that answers many queries (`hold_tokens=True`): above 20,000 videos candidates, as many as its own
+calibration says, scored in int8 from memory, and the best again in float32. The same without held tokens, which are
+then read from mapped files, is printed beside it, and, on tokens in memory, the searcher alone and a scan of all
+videos; for the clips, what candidates would give. Qdrant Edge finds candidates by its graph over the same pooled
+vectors, or compares all of them, and scores both levels natively in the same query; of all its settings tried, the
+fastest with a recall@10 of at least .99 counts, or the one of highest recall where none reaches that. LanceDB's own
+multivector search, without an index, is asked for 1,000 of the videos. What building costs is printed, not compared.
 
 Then what each codec costs, on the first 10,000 made videos and on the clips: bytes a video, and recall@10 of an exact
 search of what is stored against that of the float32 tokens.

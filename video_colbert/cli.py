@@ -140,5 +140,6 @@ def _use_folder_for_temporary_files() -> None:
     """Has everything use the folder that Python finds where `TMPDIR` names none, as Lance would not."""
     named = os.environ.get("TMPDIR")
     if named and not Path(named).is_dir():
-        os.environ["TMPDIR"] = found = tempfile.gettempdir()
+        with tempfile.TemporaryDirectory() as folder:
+            os.environ["TMPDIR"] = found = str(Path(folder).parent)
         write_notice(f"TMPDIR names {named}, which is no folder; {found} is used instead.")

@@ -12,6 +12,7 @@ import types
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
 from multiprocessing.context import BaseContext
+from pathlib import Path
 
 from video_colbert.errors import WorkerError
 
@@ -111,7 +112,10 @@ def _without_interrupts() -> Iterator[None]:
 def _short_temporary_folder() -> Iterator[None]:
     """Has `multiprocessing` put its sockets where their paths are short enough."""
     before = tempfile.tempdir
-    if len(os.fsencode(tempfile.gettempdir())) > _LONGEST_FOLDER:
+    # Made to see where, and whether one can be made there.
+    with tempfile.TemporaryDirectory() as folder:
+        is_too_long = len(os.fsencode(Path(folder).parent)) > _LONGEST_FOLDER
+    if is_too_long:
         tempfile.tempdir = _SHORT_FOLDER
     try:
         yield

@@ -102,13 +102,13 @@ def test_text_keeps_to_its_width_and_no_path_is_cut(width: int) -> None:
     ]
 
 
-def test_json_has_times_to_the_millisecond_and_scores_to_six_decimals() -> None:
+def test_json_has_times_to_the_millisecond_and_scores_to_seven_decimals() -> None:
     third = 1 / 3
     moments, ranges = (Moment("dog", third, third),), (MomentRange(third, 2 * third, ("dog",)),)
     found = hit(1, "a.mp4", third, start=third, end=2 * third, moments=moments, ranges=ranges).as_dict()
-    assert (found["start"], found["end"], found["score"]) == (0.333, 0.667, 0.333333)
-    assert found["level_scores"] == {"frame": 0.333333}
-    assert found["moments"] == [{"word": "dog", "time": 0.333, "similarity": 0.333333}]
+    assert (found["start"], found["end"], found["score"]) == (0.333, 0.667, 0.3333333)
+    assert found["level_scores"] == {"frame": 0.3333333}
+    assert found["moments"] == [{"word": "dog", "time": 0.333, "similarity": 0.3333333}]
     assert found["ranges"] == [{"start": 0.333, "end": 0.667, "words": ["dog"]}]
 
 

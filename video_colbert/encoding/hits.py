@@ -21,7 +21,7 @@ from video_colbert.encoding.phrases import is_function_word
 # word's largest similarity to its smallest.
 _NEAR_MAXIMUM = 0.25
 _TIME_DECIMALS = 3
-_SCORE_DECIMALS = 6
+_SCORE_DECIMALS = 7
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ class SearchHit:
     def as_dict(self) -> dict[str, Any]:
         """What `search --json` writes of a hit; programs rely on these names.
 
-        Times are given to the millisecond, scores to six decimals.
+        Times are given to the millisecond, scores to seven decimals.
         `sources` is for levels that are made of text: what was read or heard. Levels of pictures have none.
         """
         return {

@@ -58,3 +58,12 @@ def make_queries(number: int = 3, *, levels: tuple[str, ...] = ("frame", "video"
     words = [QueryWord("red", [1]), QueryWord("circle", [2, 3])]
     bags = QueryBags(unit_vectors(generator, number, 5), mask, [words] * number)
     return EncodedQueries.of_one_encoder([f"query {row}" for row in range(number)], bags, levels)
+
+
+def mean_max_sim_by_loops(query: torch.Tensor, mask: torch.Tensor, document: torch.Tensor) -> float:
+    """The formula, one similarity after another, over the tokens as they are stored (float16)."""
+    maxima = []
+    for token, counts in zip(query, mask, strict=True):
+        if counts:
+            maxima.append(max(float(token.double() @ other.half().double()) for other in document))
+    return sum(maxima) / len(maxima)

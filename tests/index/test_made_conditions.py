@@ -159,12 +159,12 @@ def path_condition(generator: random.Random, working: Path) -> Condition:
             lambda path: any(way.startswith(name) for way in relative_paths(path, working)) == is_positive,
         )
     if "like" in word:
-        pattern = generator.choice(["%/holiday/%", "holiday/_.mp4", "h%/%5%", "/videos/%", "%.mp4", "w_rk/%"])
+        pattern = generator.choice(["%/holiday/%", "holiday/_.mp4", "h%/%5%", "/videos/%", "%.mp4", "off_ce/%"])
         return f"path {word} {quoted(pattern)}", known(
             "path",
             lambda path: any(is_like(way, pattern) for way in relative_paths(path, working)) == is_positive,
         )
-    names = [f"{generator.choice(['holiday', 'work', '/videos/work'])}/{number}.mp4", "./work/1.mp4"]
+    names = [f"{generator.choice(['holiday', 'office', '/videos/office'])}/{number}.mp4", "./office/1.mp4"]
     meant = [name.removeprefix("./") for name in names]
     if "in" in word:
         return f"path {word} ({', '.join(map(quoted, names))})", known(
@@ -264,7 +264,9 @@ def test_conditions_leave_the_videos_of_which_they_hold(
     index.set_notes(IndexNotes(FOLDERS))
     # Some files have copies, in the same folders and in others.
     copies = {
-        video.id: tuple(f"{root}/work/{generator.randrange(24)}.mp4" for root in generator.sample(FOLDERS, number % 3))
+        video.id: tuple(
+            f"{root}/office/{generator.randrange(24)}.mp4" for root in generator.sample(FOLDERS, number % 3)
+        )
         for number, (video, _) in enumerate(library)
     }
     index.set_copies({video_id: paths for video_id, paths in copies.items() if paths})

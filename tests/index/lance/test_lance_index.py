@@ -1,33 +1,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import lancedb
 import numpy as np
-import pyarrow as pa
 import pytest
 import torch
 
-from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video
-from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags
+from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video, mean_max_sim_by_loops
+from video_colbert.encoding.encoded import EncodedQueries, QueryBags
 from video_colbert.encoding.pretrained import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import IndexedVideo, LanceIndex
-from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.token_codecs import token_codec
-
-
-def mean_max_sim_by_loops(query: torch.Tensor, mask: torch.Tensor, document: torch.Tensor) -> float:
-    """The formula, one similarity after another, over the tokens as they are stored (float16)."""
-    maxima = []
-    for token, counts in zip(query, mask, strict=True):
-        if counts:
-            maxima.append(max(float(token.double() @ other.half().double()) for other in document))
-    return sum(maxima) / len(maxima)
 
 
 def files_below(folder: Path) -> dict[Path, int]:
@@ -56,76 +43,6 @@ def test_search_scores_equal_the_formula_for_videos_of_different_lengths(tmp_pat
         for hit, (score, frame, whole, _) in zip(hits, expected, strict=True):
             assert hit.score == pytest.approx(score, abs=1e-5)
             assert hit.level_scores == pytest.approx({"frame": frame, "video": whole}, abs=1e-5)
-
-
-def make_three_level_video(name: str, row: int) -> tuple[IndexedVideo, EncodedVideo]:
-    """A video with a third level of 5 dimensions, on which every third video has no tokens."""
-    video, encoded = make_video(name, frames=1 + row % 4)
-    generator = torch.Generator().manual_seed(row)
-    speech = torch.nn.functional.normalize(torch.randn(row % 3, 5, generator=generator), dim=1)
-    return video, replace(encoded, embeds={**encoded.embeds, "speech": speech})
-
-
-def make_three_level_queries(weights: dict[str, float]) -> EncodedQueries:
-    queries = make_queries()
-    speech = torch.nn.functional.normalize(torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(5)), dim=-1)
-    mask = torch.arange(4) < torch.tensor([[4], [1], [3]])
-    return replace(
-        queries,
-        bags={**queries.bags, "text_model": QueryBags(speech, mask, [[]] * 3)},
-        encoder_of_level={**queries.encoder_of_level, "speech": "text_model"},
-        level_weights={**queries.level_weights, "speech": 1.0},
-    ).with_level_weights(weights)
-
-
-@pytest.mark.parametrize("weights", [{}, {"frame": 0.25, "speech": 2.0}, {"video": 0.0}])
-@pytest.mark.parametrize("exact_limit", [100, 5])
-def test_index_of_three_levels_is_searched_as_the_formula_says(
-    tmp_path: Path, weights: dict[str, float], exact_limit: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", exact_limit)
-    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=6)
-    stored = [make_three_level_video(f"{row}.mp4", row) for row in range(12)]
-    index.add(stored[:7])
-    index.add(stored[7:])
-    queries = make_three_level_queries(weights)
-    for row, hits in enumerate(LanceIndex.open(tmp_path).search(queries, top_k=12)):
-        expected = []
-        for video, encoded in stored:
-            levels = {
-                level: mean_max_sim_by_loops(queries.bags_of(level).embeds[row], queries.bags_of(level).mask[row], bag)
-                for level, bag in encoded.embeds.items()
-                if len(bag)
-            }
-            expected.append(
-                (sum(queries.level_weights[level] * levels[level] for level in levels), levels, video.path)
-            )
-        expected.sort(key=lambda of_video: -of_video[0])
-        assert [hit.video for hit in hits] == [path for _, _, path in expected]
-        for hit, (score, levels, _) in zip(hits, expected, strict=True):
-            assert hit.score == pytest.approx(score, abs=1e-5)
-            assert hit.level_scores == pytest.approx(levels, abs=1e-5)
-
-
-def test_levels_of_an_index_keep_their_dimensions_in_every_codec(tmp_path: Path) -> None:
-    for codec in ("float16", "int8"):
-        index = LanceIndex.create(tmp_path / codec, model=MODEL, num_frames=6, codec=codec)
-        index.add([make_three_level_video(f"{row}.mp4", row) for row in range(6)])
-        [best, *_] = LanceIndex.open(tmp_path / codec).search(make_three_level_queries({}))[0]
-        assert set(best.level_scores) >= {"frame", "video"}
-        schema = lancedb.connect(tmp_path / codec).open_table("videos").schema
-        assert [schema.field(f"{level}_tokens").metadata for level in ("frame", "video", "speech")] == [
-            {b"video_colbert.dimension": size} for size in (b"8", b"8", b"5")
-        ]
-        assert schema.field("pooled").type.list_size == 21
-
-
-def test_level_that_cannot_name_a_column_is_refused(tmp_path: Path) -> None:
-    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
-    video, encoded = make_video("a.mp4")
-    with pytest.raises(IndexStoreError, match="a level cannot be named 'On Screen'"):
-        index.add([(video, replace(encoded, embeds={**encoded.embeds, "On Screen": torch.ones(2, 5)}))])
-    assert names(LanceIndex.open(tmp_path)) == []
 
 
 def test_moments_are_where_the_summed_tokens_of_a_word_match_best(tmp_path: Path) -> None:
@@ -383,123 +300,6 @@ def test_vectors_of_another_dimension_or_other_levels_are_refused_and_both_are_n
     assert names(index) == ["a.mp4"]
 
 
-def test_index_of_another_schema_version_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("video_colbert.index.lance.schema.SCHEMA_VERSION", 99)
-        patch.setattr("video_colbert.index.lance.schema._READ_VERSIONS", ("99",))
-        LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
-    with pytest.raises(IndexStoreError, match="schema version 99, this release reads 2 and 3; index the videos again"):
-        LanceIndex.open(tmp_path)
-
-
-def test_index_of_the_former_two_files_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "videos.jsonl").write_text("{}\n")
-    (tmp_path / "tokens.safetensors").write_bytes(b"")
-    assert LanceIndex.exists(tmp_path)
-    with pytest.raises(IndexStoreError, match=r"made by an earlier version; .*index the videos again"):
-        LanceIndex.open(tmp_path)
-    with pytest.raises(IndexStoreError, match="there is an index in"):
-        LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
-
-
-FOREIGN_HEADERS: list[dict[bytes, bytes]] = [
-    {b"num_frames": b"x"},
-    {b"num_frames": b"[1]"},
-    {b"num_frames": b"-3"},
-    {b"num_frames": b"true"},
-    {b"num_frames": b"[" * 5000},
-    {b"codec": b"pq"},
-    {b"merge_similarity": b"2"},
-    {b"merge_similarity": b"{}"},
-    {b"windows": b"{}"},
-    {b"windows": b"7"},
-    {b"windows": b'{"length": 1}'},
-    {b"windows": b'{"kind": "scenes"}'},
-    {b"windows": b'{"kind": "auto", "seconds": 3}'},
-    {b"schema_version": b"two"},
-]
-
-
-@pytest.mark.parametrize("changed", FOREIGN_HEADERS, ids=str)
-def test_foreign_header_is_one_sentence(changed: dict[bytes, bytes], tmp_path: Path) -> None:
-    LanceIndex.create(tmp_path / "own", model=MODEL, num_frames=3)
-    schema = lancedb.connect(tmp_path / "own").open_table("videos").schema
-    metadata = schema.metadata | {b"video_colbert." + name: value for name, value in changed.items()}
-    lancedb.connect(tmp_path / "other").create_table("videos", schema=schema.with_metadata(metadata))
-    with pytest.raises(IndexStoreError, match=f"index in {tmp_path / 'other'} "):
-        LanceIndex.open(tmp_path / "other")
-
-
-@pytest.mark.parametrize("name", ["model", "revision", "num_frames", "codec", "merge_similarity"])
-def test_header_that_lacks_something_says_what(name: str, tmp_path: Path) -> None:
-    LanceIndex.create(tmp_path / "own", model=MODEL, num_frames=3)
-    schema = lancedb.connect(tmp_path / "own").open_table("videos").schema
-    metadata = {key: value for key, value in schema.metadata.items() if key != f"video_colbert.{name}".encode()}
-    lancedb.connect(tmp_path / "other").create_table("videos", schema=schema.with_metadata(metadata))
-    with pytest.raises(IndexStoreError, match=rf"does not say its video_colbert\.{name}"):
-        LanceIndex.open(tmp_path / "other")
-
-
-@pytest.mark.parametrize("name", ["path", "timestamps", "frame_tokens", "pooled"])
-def test_table_whose_columns_are_not_those_of_an_index_says_which(name: str, tmp_path: Path) -> None:
-    LanceIndex.create(tmp_path / "own", model=MODEL, num_frames=3).add([make_video("a.mp4")])
-    schema = lancedb.connect(tmp_path / "own").open_table("videos").schema
-    other = schema.set(schema.get_field_index(name), pa.field(name, pa.list_(pa.list_(pa.int32()))))
-    lancedb.connect(tmp_path / "other").create_table("videos", schema=other)
-    with pytest.raises(IndexStoreError, match=f"is no index of this release: its column (pooled|{name}) "):
-        LanceIndex.open(tmp_path / "other")
-
-
-def test_table_of_something_else_is_no_index(tmp_path: Path) -> None:
-    lancedb.connect(tmp_path).create_table("videos", [{"id": "a"}])
-    with pytest.raises(IndexStoreError, match="is no index of video-colbert"):
-        LanceIndex.open(tmp_path)
-
-
 def test_address_of_an_unknown_kind_is_refused(tmp_path: Path) -> None:
     with pytest.raises(IndexStoreError, match="ftp://host/index is no address of an index; use a folder or s3"):
         LanceIndex.create("ftp://host/index", model=MODEL, num_frames=3)
-
-
-def test_stored_calibration_is_used_by_every_later_reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
-    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
-    with pytest.raises(ValueError, match="holds no videos to calibrate"):
-        index.calibrate()
-    index.add([make_video(f"{number}.mp4", frames=1 + number % 4) for number in range(60)])
-    assert index.needs_calibration
-    calibration = index.calibrate()
-    assert not index.needs_calibration
-    reader = LanceIndex.open(tmp_path)
-    monkeypatch.setattr("video_colbert.index.search.searcher.Searcher.calibrate", None)
-    assert len(reader.search(make_queries(1), top_k=5)[0]) == 5
-    assert reader.calibration == calibration
-    writer = LanceIndex.open(tmp_path)
-    writer.add([make_video(f"{number}.mp4") for number in range(60, 130)])
-    assert writer.needs_calibration
-
-
-def test_index_that_holds_its_tokens_gives_the_hits_of_one_that_reads_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
-    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
-    index.add([make_video(f"{number}.mp4", frames=1 + number % 4, seed=number) for number in range(60)])
-    index.calibrate()
-    queries = make_queries(3)
-    reading, holding = LanceIndex.open(tmp_path), LanceIndex.open(tmp_path, hold_tokens=True)
-    assert holding.search(queries, top_k=5) == reading.search(queries, top_k=5)
-    read: list[int] = []
-    monkeypatch.setattr(IndexSnapshot, "bags", _counting(IndexSnapshot.bags, read))
-    holding.search(queries, top_k=5)
-    assert not read
-    reading.search(queries, top_k=5)
-    assert read
-
-
-def _counting(bags: Callable[..., Any], read: list[int]) -> Callable[..., Any]:
-    def counted(snapshot: IndexSnapshot, rows: torch.Tensor | None = None) -> Any:
-        read.append(len(snapshot) if rows is None else len(rows))
-        return bags(snapshot, rows)
-
-    return counted

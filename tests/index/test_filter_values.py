@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 import time
 from collections.abc import Callable
@@ -12,6 +13,7 @@ import pytest
 
 from tests.index.made_videos import MODEL, make_queries, make_video
 from tests.index.test_filters import COMPARISONS, holds
+from video_colbert.dataset_builders.video_files import is_unicode
 from video_colbert.errors import FilterError
 from video_colbert.index import LanceIndex
 from video_colbert.index.filter_values import resolve_filter
@@ -152,3 +154,12 @@ def test_columns_may_have_the_names_that_people_give_them(tmp_path: Path, store:
         index.add([make_video(f"{number}-{value}.mp4", metadata={name: value}) for value in (1, 2)])
     for number, name in enumerate(names):
         assert hit_names(index, parse_filter(f'"{name}" >= 1.5')) == {f"{number}-2"}
+
+
+def test_a_folder_whose_name_is_no_unicode_hinders_no_filter_on_paths() -> None:
+    fields = [pa.field("path", pa.string())]
+    folders = [os.fsdecode(b"/videos/caf\xe9"), "/films"]
+    found = resolve_filter(parse_filter("path = 'a.mp4'"), fields, folders)
+    assert isinstance(found, Membership)
+    assert "/films/a.mp4" in found.values
+    assert all(isinstance(value, str) and is_unicode(value) for value in found.values)

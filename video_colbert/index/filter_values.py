@@ -46,7 +46,9 @@ def resolve_filter(condition: Filter, fields: Sequence[pa.Field], folders: Seque
         FilterError: a column is not there, which names those that are; or a value is of another type, or nothing that
             could be compared with.
     """
-    return _resolved(inside_folders(condition, [*folders, *working_folder()]), fields)
+    # No path that is stored lies below a folder whose name is no Unicode.
+    named = [folder for folder in (*folders, *working_folder()) if is_unicode(folder)]
+    return _resolved(inside_folders(condition, named), fields)
 
 
 def _resolved(condition: Filter, fields: Sequence[pa.Field]) -> Filter:

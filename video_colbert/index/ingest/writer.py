@@ -42,7 +42,6 @@ class IndexWriter:
         self._moved: dict[str, str] = {}
         self._encoded: list[tuple[IndexedVideo, EncodedVideo]] = []
         self._contents: dict[str, FileContent] = {}
-        self._bad_paths: set[str] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index writer")
         self._commit: Future[None] | None = None
 
@@ -58,10 +57,7 @@ class IndexWriter:
         Raises:
             IndexStoreError: what was given before cannot be written.
         """
-        if isinstance(event, Bad | KnownBad):
-            self._bad_paths.add(event.path)
-            return
-        if isinstance(event, StaysBad):
+        if isinstance(event, Bad | KnownBad | StaysBad):
             return
         self._contents[event.file.path] = event.file
         if isinstance(event, Moved):
@@ -129,7 +125,8 @@ class IndexWriter:
     def _is_replaced(self, video: IndexedVideo) -> bool:
         """Whether the file of a video holds other content, or is cut otherwise, by now."""
         content = self._contents.get(video.path)
-        if content is None or video.path in self._bad_paths:
+        # Of a file of which nothing can be used, what is stored stays.
+        if content is None:
             return False
         return video.digest != content.digest or (video.start, video.end) not in content.windows
 

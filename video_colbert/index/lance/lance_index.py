@@ -284,12 +284,16 @@ class LanceIndex(VideoIndex):
     @override
     def forget(self, ids: Collection[str]) -> Sequence[str]:
         known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
+        # First, since what is erased cannot be named again if this fails.
+        discard_tokens(self.location)
         if known:
             forget_notes(self, known)
             self._table.erase(sorted(known))
-        discard_tokens(self.location)
         if is_remote(self.location):
-            return [f"versions that the storage of {self.location} keeps of its objects, if it is set to keep them"]
+            return [
+                f"versions that the storage of {self.location} keeps of its objects, if it is set to keep them",
+                "cache folders of other users and machines that searched the index",
+            ]
         # What a repair moved there describes versions that are gone now.
         shutil.rmtree(Path(self.location) / SET_ASIDE, ignore_errors=True)
         return []

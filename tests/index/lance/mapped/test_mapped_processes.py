@@ -107,7 +107,8 @@ def test_where_nothing_can_be_written_the_table_is_read_and_that_is_said_once(
     notices = [line for line in lines if line.startswith("notice")]
     expected = [[hit.video, hit.score] for hits in hits_from_table(full, make_queries()) for hit in hits]
     assert [json.loads(line) for line in lines if line not in notices] == [expected] * 6
-    said = "notice Searches read the index's own table, which is slower: {}/_tokens cannot be written ({})"
+    said = "notice Searches read the index's own table, which is slower: files in {}/_tokens cannot be written or "
+    said += "mapped ({})"
     # Files that are there are used by those who may only read.
     assert notices == [said.format(full, "File too large"), said.format(without, "Permission denied")]
     assert not mapped_files(full)

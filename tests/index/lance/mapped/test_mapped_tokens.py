@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from tests.index.lance.mapped.mapped_indexes import hits_from_table, make_index, mapped_files, videos
 from tests.index.made_videos import MODEL, make_queries, make_video
+from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
 from video_colbert.index.lance.repair import repair_index, verify_index
 from video_colbert.index.lance.table_version import TableVersion
@@ -198,6 +202,57 @@ def test_what_a_killed_writer_left_counts_for_nothing(tmp_path: Path) -> None:
     # One frame token and three video tokens of 8 float16.
     grown = {name: (folder / name).stat().st_size - size for name, size in sizes.items()}
     assert sorted(grown.values()) == [16, 48]
+
+
+def test_files_that_a_killed_writer_left_take_no_place_even_if_the_next_one_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_index(tmp_path)
+    (tmp_path / "_tokens").mkdir()
+    for level in ("frame", "video"):
+        (tmp_path / "_tokens" / f"0123456789ab.{level}").write_bytes(b"half")
+
+    def no_space(*arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("video_colbert.index.lance.mapped.mapped_rows.MappedRows.write", no_space)
+        found = LanceIndex.open(tmp_path).search(make_queries(), top_k=20)
+    assert found == hits_from_table(tmp_path, make_queries())
+    assert not mapped_files(tmp_path)
+
+
+def test_a_search_waits_for_no_other_writer_and_looks_again_the_next_time(
+    tmp_path: Path, taken: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    make_index(tmp_path)
+    expected = hits_from_table(tmp_path, make_queries())
+    reader = LanceIndex.open(tmp_path)
+    (tmp_path / "_tokens").mkdir()
+    with FileLock(tmp_path / "_tokens" / "lock"):
+        started = time.monotonic()
+        assert reader.search(make_queries(), top_k=20) == expected
+        assert time.monotonic() - started < 10
+    assert not mapped_files(tmp_path)
+    assert not caplog.records
+    LanceIndex.open(tmp_path).search(make_queries(1))
+    taken.clear()
+    assert reader.search(make_queries(), top_k=20) == expected
+    assert not taken
+
+
+def test_a_video_is_still_there_to_be_forgotten_where_its_mapped_tokens_cannot_be_deleted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = make_index(tmp_path)
+    index.search(make_queries(1))
+    monkeypatch.setattr("video_colbert.index.lance.mapped.token_files._SECONDS_OF_WAITING", 0.1)
+    with FileLock(tmp_path / "_tokens" / "lock"), pytest.raises(IndexStoreError, match="_tokens cannot be deleted"):
+        index.forget(["digest of 7.mp4"])
+    assert len(index) == 60
+    index.forget(["digest of 7.mp4"])
+    assert len(index) == 59
+    assert not mapped_files(tmp_path)
 
 
 def test_verification_and_repair_go_by_the_table(tmp_path: Path) -> None:

@@ -78,16 +78,15 @@ class _MappedLevel:
 
     def __init__(self, file: Path, rows: LevelRows, like: Tensor) -> None:
         self._rows = rows
-        self._tokens = like
+        self._tokens: npt.NDArray[np.generic] = like.numpy()
         total, width = int(rows.offsets[-1]), like.shape[1]
         self._num_bytes = total * width * like.element_size()
         # It stays open, so that its length can be asked for after its name is gone.
         self._file = file.open("rb")
         self._check_length()
         if total:
-            # Copied on writing, which nothing does: torch warns of what cannot be written.
-            kind = like.numpy().dtype
-            self._tokens = torch.from_numpy(np.memmap(self._file, kind, mode="c", shape=(total, width)))
+            # Read only: of a mapping that could be written, the system wants to be able to hold a copy in memory.
+            self._tokens = np.memmap(self._file, self._tokens.dtype, mode="r", shape=(total, width))
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
@@ -99,7 +98,8 @@ class _MappedLevel:
         lengths = torch.from_numpy(self._rows.lengths[places])
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         shifts = (torch.from_numpy(self._rows.offsets[places]) - offsets[:-1]).repeat_interleave(lengths)
-        bags = TokenBags(self._tokens.index_select(0, torch.arange(len(shifts)) + shifts), offsets)
+        wanted = (torch.arange(len(shifts)) + shifts).numpy()
+        bags = TokenBags(torch.from_numpy(self._tokens.take(wanted, axis=0)), offsets)
         # The copy is compared, so that nothing can change between that and its use.
         if not np.array_equal(digests_of(bags), self._rows.digests[places]):
             raise DamagedTokensError

@@ -37,7 +37,7 @@ FOLDER = "_tokens"
 
 _LIST_FILE = "rows"
 _LOCK_FILE = "lock"
-# Another process may be making files of many gigabytes; a search does not wait for that.
+# Another process may be making files of many gigabytes. A search does not wait for that.
 _SECONDS_OF_WAITING = 60.0
 # Of all videos in the files, those that were removed, before the files are made anew.
 _MOST_REMOVED = 0.25
@@ -67,7 +67,7 @@ def discard_tokens(location: str) -> None:
     folder = token_folder(location)
     try:
         if folder is not None:
-            TokenFiles(folder).discard()
+            TokenFiles(folder).discard(waits=True)
     except OSError as error:
         raise IndexStoreError(f"the files in {folder} cannot be deleted ({error.strerror or error})") from error
 
@@ -121,7 +121,8 @@ class TokenFiles:
             read: gives the stored bags of some of the version's rows.
 
         Raises:
-            OSError: they cannot be written, or another process is at it for long; what was there before is kept.
+            Timeout: another process is at it.
+            OSError: they cannot be written; what was there before is kept.
             IndexStoreError: the table cannot be read.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -130,37 +131,41 @@ class TokenFiles:
             held = self.read(empty)
             if held is not None and self.is_enough(held, keys, version) and self._is_long_enough(held, empty):
                 return held
+            # What a killed writer left would keep its place on the disk.
+            self._delete_all_but("" if held is None else held.generation)
             held = self._to_go_on_with(held, keys, empty)
             missing = np.flatnonzero(~np.isin(keys, held.keys))
             try:
                 added = self._append(held, missing, empty, read)
+                levels = {level: rows.followed_by(added[level]) for level, rows in held.levels.items()}
+                rows = MappedRows(
+                    held.generation,
+                    held.layout,
+                    max(version, held.version),
+                    np.concatenate([held.keys, keys[missing]]),
+                    levels,
+                )
+                rows.write(self.folder / _LIST_FILE)
             except BaseException:
                 self._take_back(held, empty)
                 raise
-            levels = {level: rows.followed_by(added[level]) for level, rows in held.levels.items()}
-            rows = MappedRows(
-                held.generation,
-                held.layout,
-                max(version, held.version),
-                np.concatenate([held.keys, keys[missing]]),
-                levels,
-            )
-            rows.write(self.folder / _LIST_FILE)
             self._delete_all_but(rows.generation)
             return rows
 
-    def discard(self, generation: str | None = None) -> None:
+    def discard(self, generation: str | None = None, *, waits: bool = False) -> None:
         """Deletes the files.
 
         Args:
             generation: only if they are of this one.
+            waits: whether to wait for a while for another process that is at work on them.
 
         Raises:
-            OSError: they cannot be deleted, or another process is at work on them for long.
+            Timeout: another process is at work on them.
+            OSError: they cannot be deleted.
         """
         if not self.folder.is_dir():
             return
-        with self._locked():
+        with self._locked(_SECONDS_OF_WAITING if waits else 0.0):
             rows = MappedRows.read(self.folder / _LIST_FILE)
             if generation is None or (rows is not None and rows.generation == generation):
                 for file in self.folder.iterdir():
@@ -227,9 +232,9 @@ class TokenFiles:
                     file.unlink()
 
     @contextmanager
-    def _locked(self) -> Iterator[None]:
-        """One process at a time writes."""
-        with FileLock(self.folder / _LOCK_FILE, timeout=_SECONDS_OF_WAITING):
+    def _locked(self, seconds: float = 0.0) -> Iterator[None]:
+        """One process at a time writes; the others wait for so long."""
+        with FileLock(self.folder / _LOCK_FILE, timeout=seconds):
             yield
 
 

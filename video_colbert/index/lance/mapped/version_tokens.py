@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
+from filelock import Timeout
 from torch import Tensor
 
 from video_colbert.index.lance.mapped.mapped_rows import Keys, MappedRows
@@ -38,7 +39,7 @@ class TokenCache:
         """Writes no more, and says so the first time."""
         if self.can_write:
             logger.warning(
-                "Searches read the index's own table, which is slower: %s cannot be written (%s)",
+                "Searches read the index's own table, which is slower: files in %s cannot be written or mapped (%s)",
                 self.files.folder,
                 reason,
             )
@@ -91,6 +92,7 @@ class VersionTokens:
         with self._lock:
             if self._mapped is not None or not self._is_usable:
                 return self._mapped
+            is_busy = False
             if self._keys is None:
                 self._keys = self._read_keys()
             # Two videos of one key could not be told apart; of a million, that happens once in 30 million indexes.
@@ -102,16 +104,21 @@ class VersionTokens:
                     except FileNotFoundError:
                         # Another process has replaced the files, or somebody deleted them.
                         continue
+                    except Timeout:
+                        is_busy = True
+                        break
                     except OSError as error:
                         self._cache.give_up(error.strerror or str(error))
                         break
-            self._is_usable = self._mapped is not None
+            # Another process is making the files; the next search looks again.
+            self._is_usable = self._mapped is not None or is_busy
             return self._mapped
 
     def _try_to_open(self, keys: Keys) -> tuple[MappedTokens, npt.NDArray[np.int64]] | None:
         """Maps the files, which are made or extended if need be; None where they cannot be.
 
         Raises:
+            Timeout: another process is making them.
             OSError: they cannot be read or written.
         """
         files = self._cache.files
@@ -124,6 +131,9 @@ class VersionTokens:
                     mapped = self._map(rows)
                 except FileNotFoundError:
                     raise
+                except Timeout:
+                    if rows is None or mapped is None or not np.isin(keys, rows.keys).all():
+                        raise
                 except OSError as error:
                     self._cache.give_up(error.strerror or str(error))
             # Files that hold too much that was removed do until somebody can make others.
@@ -150,6 +160,9 @@ class VersionTokens:
             self._say_damaged()
             try:
                 self._cache.files.discard(mapped.generation)
+            except Timeout:
+                # Another process is at it, as one that found the same.
+                pass
             except OSError as error:
                 self._cache.give_up(error.strerror or str(error))
                 self._is_usable = False

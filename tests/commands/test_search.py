@@ -96,6 +96,21 @@ def test_number_of_candidates_is_reported_where_not_all_videos_are_scored(
     assert f"candidates of {len(LanceIndex.open(index))} videos; they hold" in err
 
 
+@pytest.mark.parametrize("score", ["nan", "inf", "high"])
+def test_a_score_that_is_no_number_is_refused(
+    run_command: RunCommand, index: Path, score: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        run_command("search", "red", "--index", index, "--min-score", score)
+    assert f"argument --min-score: '{score}' is not a number" in capsys.readouterr().err
+
+
+def test_an_empty_text_is_refused(run_command: RunCommand, index: Path) -> None:
+    code, out, err = run_command("search", " ", "--index", index)
+    assert (code, out) == (1, "")
+    assert "TEXT is empty" in err
+
+
 def test_weights_of_levels_change_the_score_as_they_say(run_command: RunCommand, index: Path) -> None:
     for hit in hits(run_command, index, "--level-weights", "frame=0.25,video=2"):
         levels = hit["level_scores"]

@@ -138,6 +138,26 @@ def test_bad_files_are_named_and_do_not_stop_the_search(
     assert f"  {clips / 'bad.mp4'}: " in err
 
 
+def test_a_file_that_became_unusable_is_found_no_more(
+    clips: Path, run_command: RunCommand, checkpoint_folder: Path
+) -> None:
+    before = search(run_command, clips, checkpoint_folder)[1]
+    (clips / "1.mp4").write_bytes(b"no video")
+    left = {path: score for path, score in before.items() if path != str(clips / "1.mp4")}
+    assert search(run_command, clips, checkpoint_folder)[:2] == (3, left)
+    assert search(run_command, clips, checkpoint_folder) == (0, left, "1 known bad; 2 videos")
+
+
+@pytest.mark.parametrize("content", ["[]", "7", '{"folders": 3}', '{"folders": [], "files": {"a": 1}}', "{"])
+def test_a_damaged_state_of_files_makes_them_be_read_again(
+    clips: Path, run_command: RunCommand, checkpoint_folder: Path, content: str
+) -> None:
+    hits = search(run_command, clips, checkpoint_folder)[1]
+    [cached] = CachedIndex.all()
+    (cached.place / "files.json").write_text(content)
+    assert search(run_command, clips, checkpoint_folder) == (0, hits, "nothing new; 3 videos")
+
+
 def test_mistakes_are_one_sentence(
     tmp_path: Path, clips: Path, run_command: RunCommand, checkpoint_folder: Path
 ) -> None:

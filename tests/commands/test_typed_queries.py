@@ -33,11 +33,11 @@ def pipe(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
 def test_a_line_of_a_pipe_is_a_query_and_the_model_is_loaded_once(
     index: Path, run_command: RunCommand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipe(monkeypatch, b"a red circle\n  a dog \nbl\xc3\xbcht\n\nnot asked any more\n")
+    pipe(monkeypatch, b"a red circle\n  a dog \nbl\xc3\xbcht\n\n  \nafter empty lines\n")
     code, out, err = run_command("search", "--index", index, "--json")
     assert code == 0
     answers = [json.loads(line) for line in out.splitlines()]
-    assert [answer["query"] for answer in answers] == ["a red circle", "a dog", "blüht"]
+    assert [answer["query"] for answer in answers] == ["a red circle", "a dog", "blüht", "after empty lines"]
     assert err.count("searching zero-shot") == 1
     for answer in answers:
         alone = json.loads(run_command("search", *answer["query"].split(), "--index", index, "--json")[1])

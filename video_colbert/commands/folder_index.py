@@ -77,7 +77,8 @@ def open_folder_index(arguments: argparse.Namespace) -> FolderIndex:
             arguments = argparse.Namespace(**{**vars(arguments), "model": None})
         encoder = load_encoder(with_model_of(arguments, stored))
     with _locked(cached):
-        if is_new:
+        # Another process may have made it meanwhile.
+        if not index_exists(cached.location):
             write_notice(f"Making an index of {_names(folders)} in {cached.location}.")
         index = open_index(cached.location, encoder)
         bad = _bring_up_to_date(index, encoder, cached, found, states, arguments)
@@ -137,9 +138,9 @@ def _bring_up_to_date(
         # Pruned below.
         report.gone = []
     report.bad += found.bad_folders()
-    removed: list[str] = []
+    removed = _remove_replaced(index)
     try:
-        removed = prune_videos(index.stored, cached.folders, prune_all=arguments.prune_all)
+        removed += prune_videos(index.stored, cached.folders, prune_all=arguments.prune_all)
     except FolderLostError as error:
         write_notice(f"{name_flags(str(error), vars(arguments))}; until then their videos are searched too.")
     if index.stored.needs_calibration:
@@ -152,6 +153,17 @@ def _bring_up_to_date(
     if len(report.bad) > _NAMED:
         write_notice(f"  and {len(report.bad) - _NAMED} more bad files")
     return report.bad
+
+
+def _remove_replaced(index: Index) -> list[str]:
+    """Removes what is stored of files that hold another content by now, which cannot be used; returns their paths.
+
+    An index of one's own keeps it, since the file may be whole again tomorrow; here hits are of files as they are.
+    """
+    unusable = {file.path: file.digest for file in index.stored.notes.bad_files if not file.windows}
+    replaced = [video for video in index.videos if unusable.get(video.path, video.digest) != video.digest]
+    index.stored.remove([video.id for video in replaced])
+    return sorted({video.path for video in replaced})
 
 
 def _changes(report: IndexingReport, removed: int, total: str) -> str:

@@ -23,7 +23,7 @@ from video_colbert.commands.arguments.index_arguments import (
 )
 from video_colbert.commands.arguments.level_weights import add_level_weights
 from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder, with_model_of
-from video_colbert.commands.arguments.numbers import positive_int
+from video_colbert.commands.arguments.numbers import finite_number, positive_int
 from video_colbert.commands.arguments.typed_text import typed_text
 from video_colbert.commands.typed_queries import typed_queries
 from video_colbert.console import ExitCode, write_notice, write_paths, write_result
@@ -75,7 +75,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hits = parser.add_argument_group("hits")
     hits.add_argument("--top-k", type=positive_int, default=10, metavar="K", help="hits, at most (default: 10)")
     hits.add_argument(
-        "--min-score", type=float, metavar="SCORE", help="only videos of at least this score (default: any)"
+        "--min-score", type=finite_number, metavar="SCORE", help="only videos of at least this score (default: any)"
     )
     hits.add_argument(
         "--all-windows", action="store_true", help="of a long video, give every window rather than the best only"
@@ -98,11 +98,14 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model, the index, the condition or the weights of levels cannot be used.
         FileNotFoundError: a folder of --in is not there, or there is no video in any.
     """
+    text = " ".join(arguments.words).strip()
+    if arguments.words and not text:
+        raise EncodingError("TEXT is empty; say what to look for, or leave it out for a prompt")
     index, encoder, code = _open(arguments)
     if len(index) == 0:
         write_notice(f"The index in {index.location} is empty.")
-    if arguments.words:
-        hits = _search(index, encoder, " ".join(arguments.words), arguments)
+    if text:
+        hits = _search(index, encoder, text, arguments)
         _write(hits, arguments)
         _write_page([hits], encoder, arguments)
         return code

@@ -19,9 +19,9 @@ _KEPT_LINES = 1000
 
 
 def typed_queries(history: Path) -> Iterator[str]:
-    """The queries of standard input: of a terminal with a prompt, else a line each, until an empty line or the end.
+    """The queries of standard input, a line each: of a terminal with a prompt, until an empty line; else all of them.
 
-    Ctrl-C at the prompt drops what was typed.
+    Empty lines of a pipe are no queries. Ctrl-C at the prompt drops what was typed.
 
     Args:
         history: file that keeps what was typed at the prompt.
@@ -44,8 +44,10 @@ def typed_queries(history: Path) -> Iterator[str]:
                     raise
                 write_notice("")
                 continue
-            if line is None or not line.strip():
+            if line is None or (is_terminal and not line.strip()):
                 return
+            if not line.strip():
+                continue
             try:
                 yield typed_text(line.strip())
             except argparse.ArgumentTypeError as error:

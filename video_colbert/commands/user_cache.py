@@ -6,9 +6,8 @@ import hashlib
 import json
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from video_colbert.cache_folder import cache_folder
 from video_colbert.whole_files import write_whole
@@ -49,7 +48,7 @@ class CachedIndex:
         """All indexes of the cache folder."""
         for place in sorted((cache_folder() / "indexes").glob("*")):
             if (place / _INDEX).is_dir():
-                yield cls(place, tuple(map(Path, _read(place).get("folders", ()))))
+                yield cls(place, _read(place).folders)
 
     @property
     def location(self) -> str:
@@ -64,7 +63,7 @@ class CachedIndex:
 
     def read_files(self) -> dict[str, FileState]:
         """The files that the index was last brought up to date with; none where that is not known."""
-        return {path: (size, time) for path, (size, time) in _read(self.place).get("files", {}).items()}
+        return _read(self.place).files
 
     def write_files(self, files: Mapping[str, FileState]) -> None:
         """Keeps the state of files whose contents the index holds, or that hold the same as another.
@@ -86,13 +85,23 @@ class CachedIndex:
             self.write_files({path: state for path, state in known.items() if path not in paths})
 
 
-def _read(place: Path) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Kept:
+    """What is kept beside an index: the folders it is of, and the state of their files."""
+
+    folders: tuple[Path, ...] = ()
+    files: dict[str, FileState] = field(default_factory=dict)
+
+
+def _read(place: Path) -> _Kept:
     """What is kept beside an index; where it cannot be read, nothing, and files are read again."""
     try:
-        content: dict[str, Any] = json.loads((place / _FILES).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content
+        content = json.loads((place / _FILES).read_text(encoding="utf-8"))
+        folders = [str(folder) for folder in content["folders"]]
+        files = {str(path): (int(size), int(time)) for path, (size, time) in content["files"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        return _Kept()
+    return _Kept(tuple(map(Path, folders)), files)
 
 
 def file_states(paths: Iterable[Path]) -> dict[str, FileState]:

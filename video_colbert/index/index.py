@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -168,7 +169,8 @@ class Index:
         The files themselves stay, and `add` takes them again. No other process may use the index meanwhile.
 
         Args:
-            videos: as of `remove`.
+            videos: as of `remove`. An empty list means what videos that were removed or replaced before have left in
+                the index's files, which are written anew for that.
 
         Returns:
             What may still hold something of them, out of this package's reach, in words.
@@ -231,7 +233,7 @@ class Index:
             IndexStoreError: texts are given and the index was opened without an encoder; or it cannot be read.
             FilterError: the condition is not understood, or asks for a column that the index does not have.
             ModelMismatchError: encoded queries are of another model.
-            ValueError: `top_k` is below 1, or the weights do not fit the model.
+            ValueError: `top_k` is below 1, `min_score` is not finite, or the weights do not fit the model.
             TypeError: the query is neither a text nor a list of texts nor encoded.
 
         Example:
@@ -242,6 +244,8 @@ class Index:
             >>> len(dogs), len(cats)
             (1, 1)
         """
+        if min_score is not None and not math.isfinite(min_score):
+            raise ValueError(f"min_score must be a finite number, got {min_score}")
         if isinstance(query, EncodedQueries):
             queries = query
         else:

@@ -150,7 +150,8 @@ class VideoIndex(Protocol):
         """Removes videos, and what this store keeps of them beside: earlier versions and files.
 
         Args:
-            ids: of the videos; those that are not stored are passed over.
+            ids: of the videos; those that are not stored are passed over. Without any, what videos that were removed
+                or replaced before have left goes, as far as the store can tell.
 
         Returns:
             What may still hold something of them, out of this package's reach, in words.

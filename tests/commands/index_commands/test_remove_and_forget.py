@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -92,6 +93,42 @@ def test_the_last_video_of_an_index_can_be_forgotten(index: Path, run_command: R
     assert run_command("forget", *names, "--index", index)[0] == 0
     assert files_with(index, ["unmistakable", "later.mp4"]) == []
     assert len(LanceIndex.open(index)) == 0
+
+
+def test_what_removed_videos_left_goes_without_naming_them(index: Path, videos: Path, run_command: RunCommand) -> None:
+    marks = ["unmistakable1.mp4", content_digest(str(videos / "unmistakable1.mp4"))]
+    kept = stored(index) - {"unmistakable1.mp4"}
+    assert run_command("remove", "unmistakable1.mp4", "--index", index)[0] == 0
+    assert files_with(index, marks)
+    code, _, err = run_command("forget", "unmistakable1.mp4", "--index", index)
+    assert code == 1
+    assert f"nothing was removed; `video-colbert forget --index {index}` without VIDEO deletes what" in err
+    code, out, _ = run_command("forget", "--index", index)
+    assert code == 0
+    assert f"  what videos that were removed or replaced before had left in the index in {index}" in out
+    assert files_with(index, marks) == []
+    assert stored(index) == kept
+
+
+def test_files_of_a_cached_index_come_back_and_a_damaged_one_stops_nothing(
+    tmp_path: Path, index: Path, videos: Path, run_command: RunCommand, checkpoint_folder: Path
+) -> None:
+    copies = tmp_path / "copies"
+    copies.mkdir()
+    shutil.copy(videos / "unmistakable1.mp4", copies / "other name.mp4")
+    shutil.copy(videos / "unmistakable2.mp4", copies / "second.mp4")
+    search = ("search", "red", "--model", checkpoint_folder, "--paths-only", "--in")
+    assert len(run_command(*search, copies)[1].splitlines()) == 2
+    damaged = tmp_path / "cache" / "indexes" / "damaged" / "index"
+    damaged.mkdir(parents=True)
+    (damaged / "videos.lance").write_text("no table")
+    code, out, _ = run_command("forget", "unmistakable1.mp4", "--index", index)
+    assert code == 0
+    assert "1 video of the index that `search --in` keeps in" in out
+    assert f"the index that `search --in` keeps in {damaged.parent}; delete that folder: " in out
+    assert files_with(index, ["unmistakable1.mp4"]) == []
+    shutil.rmtree(damaged.parent)
+    assert sorted(run_command(*search, copies)[1].splitlines()) == sorted(map(str, copies.iterdir()))
 
 
 def test_caches_that_are_named_are_forgotten_in_and_others_are_told_of(

@@ -62,13 +62,19 @@ def where_grammar() -> str:
     return f"conditions of --where:\n{begin}{rules.rstrip()}"
 
 
-def add_videos_of_index(parser: argparse.ArgumentParser) -> None:
-    """Adds VIDEO..., what to call stored videos by."""
+def add_videos_of_index(parser: argparse.ArgumentParser, *, without: str | None = None) -> None:
+    """Adds VIDEO..., what to call stored videos by.
+
+    Args:
+        parser: the command's parser.
+        without: what the command does without any, as its help says it; None where there must be one.
+    """
+    text = "path, end of a path that only one video has, URL, or id of a video in the index"
     parser.add_argument(
         "videos",
-        nargs="+",
+        nargs="+" if without is None else "*",
         metavar="VIDEO",
-        help="path, end of a path that only one video has, URL, or id of a video in the index",
+        help=text if without is None else f"{text}; {without}",
     )
 
 

@@ -7,8 +7,9 @@ meanwhile.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from video_colbert.commands.arguments.index_arguments import (
     add_index_argument,
@@ -18,15 +19,19 @@ from video_colbert.commands.arguments.index_arguments import (
 )
 from video_colbert.commands.user_cache import CachedIndex
 from video_colbert.console import ExitCode, write_result
+from video_colbert.errors import IndexStoreError
+
+if TYPE_CHECKING:
+    from video_colbert.index import Index
 
 NAME = "forget"
 HELP = "remove videos from an index, its earlier versions and caches"
-EXAMPLES = ("video-colbert forget d.mp4 --index my_index",)
+EXAMPLES = ("video-colbert forget d.mp4 --index my_index", "video-colbert forget --index my_index")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
-    add_videos_of_index(parser)
+    add_videos_of_index(parser, without="without any, what videos that were removed or replaced before have left goes")
     add_index_argument(parser)
     parser.add_argument("--cache-dir", metavar="DIR", help="also their embeddings in this cache of `evaluate`")
     parser.add_argument(
@@ -44,38 +49,74 @@ def run(arguments: argparse.Namespace) -> int:
     from video_colbert.index.named_videos import find_named
 
     with open_existing(arguments.index) as index:
-        wanted = frozenset(find_named(index.videos, arguments.videos, index.location))
+        if not arguments.videos:
+            return _forget_what_was_removed(index)
+        try:
+            wanted = frozenset(find_named(index.videos, arguments.videos, index.location))
+        except IndexStoreError as error:
+            raise IndexStoreError(
+                f"{error}; `video-colbert forget --index {arguments.index}` without VIDEO deletes what videos that "
+                "were removed before have left"
+            ) from error
         videos = [video for video in index.videos if video.id in wanted]
-        out_of_reach = list(index.stored.forget(wanted))
-        went = [f"{counted(videos)} of the index in {index.location}"]
-    contents = {video.digest for video in videos}
-    paths = sorted({path for video in videos for path in (video.path, *video.copies)})
-    for cached in CachedIndex.all():
-        cached.forget_files(paths)
-        if Path(cached.location).resolve() != Path(arguments.index).resolve():
-            went += _forget_in_cached(cached, contents)
-    for what, beyond in (_forget_embeddings(arguments, contents), _forget_frames(arguments, paths)):
-        went += what
-        out_of_reach += beyond
+        contents = {video.digest for video in videos}
+        paths = sorted({path for video in videos for path in (video.path, *video.copies)})
+        went: list[str] = []
+        out_of_reach: list[str] = []
+        # The caches first: once the index does not hold the videos, their names mean nothing any more.
+        for cached in CachedIndex.all():
+            is_this = Path(cached.location).resolve() == Path(arguments.index).resolve()
+            if is_this:
+                cached.forget_files(paths)
+            else:
+                what, beyond = _forget_in_cached(cached, contents)
+                went += what
+                out_of_reach += beyond
+        for what, beyond in (_forget_embeddings(arguments, contents), _forget_frames(arguments, paths)):
+            went += what
+            out_of_reach += beyond
+        out_of_reach += index.stored.forget(wanted)
+        went.insert(0, f"{counted(videos)} of the index in {index.location}")
     out_of_reach += [
         "the files themselves, which come back when their folder is indexed or searched again",
+        "what indexes hold of videos that were removed from them before: `video-colbert forget --index DIR`",
         "pages of `search --html`, reports of `evaluate`, manifests and copies of `prepare`, and backups",
     ]
-    parts = {
-        "Forgotten:": sorted({video.path for video in videos}),
-        "Deleted, with earlier versions:": went,
-        "Not reached:": out_of_reach,
-    }
-    write_result("\n".join(line for title, lines in parts.items() for line in (title, *(f"  {it}" for it in lines))))
+    _write(
+        {"Forgotten:": sorted({video.path for video in videos}), "Deleted, with earlier versions:": went}, out_of_reach
+    )
     return ExitCode.OK
 
 
-def _forget_in_cached(cached: CachedIndex, contents: Collection[str]) -> list[str]:
-    """Forgets contents in an index of `search --in`; says what went."""
-    with open_existing(cached.location) as index:
-        videos = [video for video in index.videos if video.digest in contents]
-        index.stored.forget([video.id for video in videos])
-    return [f"{counted(videos)} of the index that `search --in` keeps in {cached.location}"] if videos else []
+def _forget_what_was_removed(index: Index) -> ExitCode:
+    """Deletes what removed and replaced videos left in an index."""
+    out_of_reach = index.stored.forget([])
+    left = f"what videos that were removed or replaced before had left in the index in {index.location}"
+    _write({"Deleted, with earlier versions:": [left]}, out_of_reach)
+    return ExitCode.OK
+
+
+def _write(parts: Mapping[str, Sequence[str]], out_of_reach: Sequence[str]) -> None:
+    """Writes what went, and what was not reached."""
+    shown = {**parts, "Not reached:": out_of_reach}
+    lines = (line for title, of_part in shown.items() if of_part for line in (title, *(f"  {it}" for it in of_part)))
+    write_result("\n".join(lines))
+
+
+def _forget_in_cached(cached: CachedIndex, contents: Collection[str]) -> tuple[list[str], list[str]]:
+    """What went of an index of `search --in`, and what is out of reach."""
+    from filelock import FileLock
+
+    try:
+        with FileLock(cached.lock_file), open_existing(cached.location) as index:
+            videos = [video for video in index.videos if video.digest in contents]
+            # First, so that files that are there are read again, whatever becomes of this.
+            cached.forget_files({path for video in videos for path in (video.path, *video.copies)})
+            if videos:
+                index.stored.forget([video.id for video in videos])
+    except IndexStoreError as error:
+        return [], [f"the index that `search --in` keeps in {cached.place}; delete that folder: {error}"]
+    return [f"{counted(videos)} of the index that `search --in` keeps in {cached.location}"] if videos else [], []
 
 
 def _forget_embeddings(arguments: argparse.Namespace, contents: Collection[str]) -> tuple[list[str], list[str]]:

@@ -1,4 +1,4 @@
-"""Removes videos from an index; `forget` also deletes what earlier versions and caches keep of them."""
+"""Removes videos from an index; `forget` also deletes what its files, earlier versions and caches keep of them."""
 
 from __future__ import annotations
 

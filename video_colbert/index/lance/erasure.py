@@ -25,19 +25,21 @@ def erase_rows(table: Table, ids: Sequence[str], where: str) -> None:
 
     Args:
         table: at its latest version.
-        ids: of the rows; those that are not there are passed over.
+        ids: of the rows; those that are not there are passed over. Without any, all rows are written anew, since a
+            file does not tell which rows were deleted from it before.
         where: the SQL condition that holds of these rows.
     """
     before = table.search().select(["id"]).with_row_id(True).limit(None).to_arrow()
     fragments = before["_rowid"].to_numpy() >> _BITS_OF_OFFSET
     is_erased = np.isin(before["id"].to_numpy(zero_copy_only=False), np.array(ids, dtype=object))
-    beside = np.isin(fragments, np.unique(fragments[is_erased])) & ~is_erased
+    beside = np.isin(fragments, np.unique(fragments[is_erased])) & ~is_erased if ids else ~is_erased
     row_ids = before["_rowid"].to_numpy()[beside]
     for first in range(0, len(row_ids), _ROWS_AT_ONCE):
         rows = table.take_row_ids(row_ids[first : first + _ROWS_AT_ONCE].tolist()).to_arrow()
         table.merge_insert("id").when_matched_update_all().execute(rows.select(table.schema.names))
         table.checkout_latest()
-    table.delete(where)
+    if ids:
+        table.delete(where)
     # The last version keeps the condition that it was made by, in which the ids stand.
     table.delete("`id` = ''")
     with warnings.catch_warnings():

@@ -8,7 +8,6 @@ and of the same video added by both, one is stored.
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -33,7 +32,7 @@ from video_colbert.index.indexed_video import (
 from video_colbert.index.lance.adding import add_videos
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.mapped.token_files import discard_tokens
-from video_colbert.index.lance.repair import SET_ASIDE
+from video_colbert.index.lance.repair import delete_set_aside
 from video_colbert.index.lance.schema import (
     IndexHeader,
     calibration_metadata,
@@ -45,7 +44,7 @@ from video_colbert.index.lance.schema import (
 )
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.snapshot_search import find_hits
-from video_colbert.index.lance.storage import is_remote
+from video_colbert.index.lance.storage import copies_out_of_reach, is_remote
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.metadata_columns import (
@@ -288,15 +287,10 @@ class LanceIndex(VideoIndex):
         discard_tokens(self.location)
         if known:
             forget_notes(self, known)
+        if known or not ids:
             self._table.erase(sorted(known))
-        if is_remote(self.location):
-            return [
-                f"versions that the storage of {self.location} keeps of its objects, if it is set to keep them",
-                "cache folders of other users and machines that searched the index",
-            ]
-        # What a repair moved there describes versions that are gone now.
-        shutil.rmtree(Path(self.location) / SET_ASIDE, ignore_errors=True)
-        return []
+        delete_set_aside(self.location)
+        return copies_out_of_reach(self.location)
 
     @override
     def search(

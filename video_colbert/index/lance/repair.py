@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,6 +117,16 @@ def repair_index(location: str | os.PathLike[str]) -> RepairedIndex:
     raise IndexStoreError(
         f"no version of the index in {address} that holds videos can be read; index the videos again"
     )
+
+
+def delete_set_aside(location: str) -> None:
+    """Deletes what a repair moved to `SET_ASIDE`, for where the versions that it describes are gone.
+
+    Args:
+        location: the folder of an index; an address in object storage, which is never repaired, has none.
+    """
+    if not is_remote(location):
+        shutil.rmtree(Path(location) / SET_ASIDE, ignore_errors=True)
 
 
 def _damaged_files(log: CommitLog) -> list[str]:

@@ -43,3 +43,13 @@ def storage_options_of(given: Mapping[str, str] | None) -> dict[str, str] | None
         options.setdefault("endpoint", endpoint)
         options.setdefault("allow_http", str(endpoint.startswith("http://")).lower())
     return options or None
+
+
+def copies_out_of_reach(location: str) -> list[str]:
+    """Where, in words, bytes of an index may stay that were erased from it: none for a folder of this machine."""
+    if not is_remote(location):
+        return []
+    return [
+        f"versions that the storage of {location} keeps of its objects, if it is set to keep them",
+        "cache folders of other users and machines that searched the index",
+    ]

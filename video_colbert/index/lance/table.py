@@ -244,6 +244,8 @@ class LanceTable:
     def erase(self, ids: Sequence[str]) -> None:
         """Deletes rows with their bytes and all earlier versions; no other process may write or read meanwhile.
 
+        Without ids, what rows that were deleted before left in the files goes, for which all others are written anew.
+
         Raises:
             IndexStoreError: the table cannot be written.
         """

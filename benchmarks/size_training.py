@@ -16,11 +16,11 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from accelerate import Accelerator
 from benchmark_report import environment, script_parser
+from sized_checkpoint import TOWERS
 from tqdm import tqdm
 
 from video_colbert.dataset_builders.protocols import get_protocol
@@ -45,24 +45,6 @@ CELLS = (
     "didemo-siglip_b16",
     "activitynet-siglip_b16",
 )
-# Fields in which the published checkpoints differ from the defaults of their classes in transformers.
-TOWERS: dict[str, dict[str, Any]] = {
-    "clip_b32": {
-        "text_config": {"model_type": "clip_text_model"},
-        "vision_config": {"model_type": "clip_vision_model", "patch_size": 32},
-        "projection_dim": 512,
-    },
-    "clip_b16": {
-        "text_config": {"model_type": "clip_text_model"},
-        "vision_config": {"model_type": "clip_vision_model", "patch_size": 16},
-        "projection_dim": 512,
-    },
-    "siglip_b16": {
-        "text_config": {"model_type": "siglip_text_model"},
-        "vision_config": {"model_type": "siglip_vision_model", "patch_size": 16},
-        "projection_dim": 768,
-    },
-}
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ from torch import Tensor
 from trained_tokens import trained_tokens
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.index import IndexedVideo, LanceIndex
 from video_colbert.index.lance.token_codecs import encode_bags, token_codec
 from video_colbert.index.lance.token_merging import merge_neighbours

@@ -5,7 +5,8 @@ from pathlib import Path
 from transformers import AutoModel, AutoProcessor
 
 from video_colbert import VideoColBERTEncoder
-from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
+from video_colbert.encoding.pretrained import PretrainedPair
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 
 
 def load_demo_encoder(checkpoint: Path) -> VideoColBERTEncoder:

@@ -8,7 +8,8 @@ import torch
 
 from tests.video_files import write_clip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
+from video_colbert.encoding.pretrained import PretrainedPair
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError
 from video_colbert.evaluation.encoded_split import encode_split
 from video_colbert.index import LanceIndex, index_videos

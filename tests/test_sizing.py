@@ -9,7 +9,7 @@ from torch.nn.functional import normalize
 
 from benchmarks.size_cluster import Workload, candidates_a_shard, cluster_need, local_bytes, tables
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.index import IndexedVideo, LanceIndex
 from video_colbert.index.lance.token_codecs import CODEC_NAMES
 

@@ -13,9 +13,7 @@ import pytest
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_bad_files, write_clip
-from video_colbert.encoding.bulk_encoder import Outcome
-from video_colbert.encoding.decoding_process import ReadDigest
-from video_colbert.encoding.task_queue import Task
+from video_colbert.encoding.encoding_plan import Outcome, ReadDigest, Task
 from video_colbert.index import open_index
 from video_colbert.index.ingest.plan import IngestPlan
 

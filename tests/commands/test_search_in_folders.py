@@ -65,15 +65,22 @@ def test_what_did_not_change_is_not_read(
     clips: Path, run_command: RunCommand, checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     search(run_command, clips, checkpoint_folder)
+    read: list[str] = []
 
-    def read(*_: object, **__: object) -> None:
-        raise AssertionError("a file was read")
+    def read_and_note(source: str, file: str) -> FileState:
+        read.append(source)
+        return read_state(source, file)
 
-    monkeypatch.setattr("video_colbert.index.ingest.indexing.BulkEncoder", read)
+    def start(*_: object, **__: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr("video_colbert.index.ingest.known_files.read_state", read_and_note)
+    monkeypatch.setattr("video_colbert.encoding.bulk_encoder.BulkEncoder", start)
     assert search(run_command, clips, checkpoint_folder)[0] == 0
+    assert read == []
     (clips / "0.mp4").touch()
-    with pytest.raises(AssertionError, match="a file was read"):
-        search(run_command, clips, checkpoint_folder)
+    assert search(run_command, clips, checkpoint_folder)[0] == 0
+    assert read == [str(clips / "0.mp4")]
 
 
 def test_each_model_and_each_set_of_folders_has_an_index_of_its_own(

@@ -13,15 +13,14 @@ import torch
 
 from tests.encoding.decoding_stand_ins import TroubledEncoder
 from tests.video_files import write_clip
-from video_colbert.encoding.bulk_encoder import BulkEncoder, EncodingPlan, Outcome
+from video_colbert.encoding.bulk_encoder import BulkEncoder
 from video_colbert.encoding.clip_decoding import DecodedClip
-from video_colbert.encoding.decoding_process import ReadDigest, ReadScenes
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.encoding_plan import EncodingPlan, Outcome, ReadDigest, ReadScenes, Task
 from video_colbert.encoding.media_files import FileState
 from video_colbert.encoding.pretrained import PretrainedPair, load_pretrained
 from video_colbert.encoding.scene_changes import VideoScenes
-from video_colbert.encoding.task_queue import Task
 from video_colbert.errors import EncodingError
 
 

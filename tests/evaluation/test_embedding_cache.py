@@ -12,7 +12,8 @@ from tests.video_files import write_clip
 from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
+from video_colbert.encoding.pretrained import PretrainedPair
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import EncodingError
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.encoded_split import encode_rows, encode_split

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import normalize
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags, VideoClip
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.index import IndexedVideo
 from video_colbert.processing import QueryWord
 

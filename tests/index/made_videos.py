@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, QueryBags, VideoClip
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.index import IndexedVideo
 from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.processing import QueryWord

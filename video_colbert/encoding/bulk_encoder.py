@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias, TypeVar
+from typing import TypeVar
 
 from video_colbert.encoding.clip_decoding import DecodedClip, clip_name
 from video_colbert.encoding.decoding_process import (
@@ -16,39 +16,21 @@ from video_colbert.encoding.decoding_process import (
     ClipInSlot,
     DecodeInto,
     Question,
-    ReadDigest,
-    ReadScenes,
     decoded_clip,
     start_decoding,
 )
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.media_files import FileState
-from video_colbert.encoding.scene_changes import VideoScenes
+from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS, EncodingPlan, ReadDigest, ReadScenes, Task
 from video_colbert.encoding.shared_memory import SharedSlots
-from video_colbert.encoding.task_queue import Task, TaskQueue
+from video_colbert.encoding.task_queue import TaskQueue
 from video_colbert.processes.worker_pool import Failure, Finished, WorkerPool
 from video_colbert.processes.worker_server import default_workers
 
-DEFAULT_TIMEOUT_SECONDS = 600.0
 # Beside the batch that is being encoded, three are decoded ahead, for times when decoding is slower.
 _BATCHES_HELD = 4
 
-Outcome: TypeAlias = FileState | VideoScenes | EncodedVideo | BadVideo
-"""Of a digest, of scenes, of a clip; of whatever is bad."""
-
 EventT = TypeVar("EventT")
-EventT_co = TypeVar("EventT_co", covariant=True)
-
-
-class EncodingPlan(Protocol[EventT_co]):
-    """What is to be read and encoded, and what follows from each outcome; called by one thread."""
-
-    def next_task(self) -> Task | None:
-        """A further file's first task; None for none now, and for good once all outcomes have been taken."""
-
-    def take(self, task: Task, outcome: Outcome) -> Iterable[Task | EventT_co]:
-        """What follows from an outcome: further tasks of the file, and events for whoever runs the plan."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ import torch
 
 from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, VideoClip
+from video_colbert.encoding.encoding_plan import ReadDigest, ReadScenes
 from video_colbert.encoding.media_files import FileState, open_media, read_state, state_of_empty
 from video_colbert.encoding.scene_changes import VideoScenes, find_scene_changes
 from video_colbert.encoding.shared_memory import SharedSlots
@@ -28,32 +29,6 @@ logger = logging.getLogger(__name__)
 _OPEN_FILES = 4
 # A picture may stay for hours, as of a recording of sound with a still.
 _MAX_SECONDS_A_FRAME = 86_400.0
-
-
-@dataclass(frozen=True)
-class ReadDigest:
-    """Asks for the SHA-256 of a file and what else it tells; the answer is a `FileState`.
-
-    Attributes:
-        source: path or URL.
-        with_frame_size: whether the size of its frames is wanted, for which one is decoded.
-    """
-
-    source: str
-    with_frame_size: bool = False
-
-
-@dataclass(frozen=True)
-class ReadScenes:
-    """Asks for the length of a video and for where its scenes change; the answer is a `VideoScenes`.
-
-    Attributes:
-        source: path or URL of a file.
-        longer_than: seconds beyond which scene changes are looked for; None for not at all.
-    """
-
-    source: str
-    longer_than: float | None
 
 
 @dataclass(frozen=True)

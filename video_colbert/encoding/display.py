@@ -6,14 +6,14 @@ import base64
 import io
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
-
-import numpy as np
-from PIL import Image
 
 from video_colbert.console import printable
 from video_colbert.encoding.media_files import is_remote
-from video_colbert.processing import decode_video
+
+if TYPE_CHECKING:
+    import numpy as np
 
 THUMBNAIL_HEIGHT = 120
 # A window that holds the frame on show at its start and, as no two frames are so near, no other.
@@ -67,6 +67,8 @@ def frame_picture(video: str, time: float) -> str:
     Raises:
         VideoDecodingError: there is no such frame.
     """
+    from video_colbert.processing import decode_video
+
     return picture_uri(decode_video(video, 1, start=time, end=time + _INSTANT).frames[0])
 
 
@@ -76,6 +78,8 @@ def picture_uri(frame: np.ndarray) -> str:
     Args:
         frame: uint8 [H, W, 3].
     """
+    from PIL import Image
+
     image = Image.fromarray(frame)
     width = max(1, round(image.width * THUMBNAIL_HEIGHT / image.height))
     buffer = io.BytesIO()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    import torch
+    from torch import Tensor
 
-from video_colbert.processing import QueryWord, VideoSource
+    from video_colbert.processing import QueryWord, VideoSource
 
 VIDEO_MODEL = "video_model"
 """Name of the encoder whose queries are compared with the levels "frame" and "video"."""

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 
     from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
     from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
-    from video_colbert.encoding.pretrained import DType, ModelReference, PretrainedPair
+    from video_colbert.encoding.pretrained import DType, PretrainedPair
     from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.encoding.stored_model.model_reference import ModelReference
     from video_colbert.processing import VideoSource
 
     Videos: TypeAlias = VideoSource | VideoClip | Iterable[VideoSource | VideoClip]

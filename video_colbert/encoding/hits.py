@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any
 
 from video_colbert.console import printable
 from video_colbert.encoding.display import format_seconds, short_name
-from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.phrases import is_function_word
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+    from torch import Tensor
+
+    from video_colbert.encoding.encoded import EncodedQueries
 
 # A frame belongs to a word's range while the similarity has fallen by no more than this share of the way from the
 # word's largest similarity to its smallest.
@@ -205,10 +207,9 @@ def find_ranges(
 
 def finite_scores(scores: Mapping[str, Tensor]) -> dict[str, float]:
     """Scores by level as numbers, without the levels on which a video has no tokens, where they are infinite."""
-    return {level: float(score) for level, score in scores.items() if torch.isfinite(score)}
+    return {level: number for level, score in scores.items() if math.isfinite(number := float(score))}
 
 
-@torch.inference_mode()
 def _similarities_of_words(
     queries: EncodedQueries, query: int, frame_embeds: Tensor
 ) -> list[tuple[str, npt.NDArray[np.float32]]]:
@@ -216,7 +217,7 @@ def _similarities_of_words(
         return []
     bags = queries.bags_of("frame")
     of_words = bags.embeds if bags.phrase_embeds is None else bags.phrase_embeds
-    similarities = (of_words[query].cpu().float() @ frame_embeds.float().T).numpy()
+    similarities = (of_words[query].detach().cpu().float() @ frame_embeds.detach().float().T).numpy()
     return [
         (word.word, similarities[list(word.token_positions)].sum(axis=0))
         for word in bags.words[query]

@@ -6,9 +6,6 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import numpy as np
-from torch import Tensor
-
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 
 
@@ -79,6 +76,9 @@ def _as_clip(video: Any) -> VideoClip:
 
 
 def _is_source(video: Any) -> bool:
-    if isinstance(video, np.ndarray | Tensor):
-        return video.ndim <= 4
-    return isinstance(video, str | os.PathLike | bytes | Mapping) or hasattr(video, "read")
+    if isinstance(video, str | os.PathLike | bytes | Mapping) or hasattr(video, "read"):
+        return True
+    import numpy as np
+    from torch import Tensor
+
+    return isinstance(video, np.ndarray | Tensor) and video.ndim <= 4

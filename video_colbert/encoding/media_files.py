@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from video_colbert.processing.video_sources import PassingVideoError, open_source
-
 # Of an object store the name says where: what pyarrow's file systems open.
 _OBJECT_STORES = ("s3://", "gs://", "gcs://", "abfs://", "abfss://", "hdfs://")
 _CHUNK_BYTES = 2**20
@@ -137,6 +135,8 @@ def open_media(source: str) -> Iterator[str | BinaryIO]:
     Raises:
         VideoDecodingError: there is nothing to read there.
     """
+    from video_colbert.processing.video_sources import PassingVideoError, open_source
+
     if not source.startswith(_OBJECT_STORES):
         with open_source(source) as file:
             yield file

@@ -17,6 +17,7 @@ from transformers import PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
 from video_colbert.encoding.stored_model.model_files import ModelFiles, check_tokenizer_files, find_model_files
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.encoding.stored_model.weight_files import check_weight_files
 from video_colbert.errors import HubError, ModelLoadError
 from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
@@ -28,42 +29,7 @@ logger = logging.getLogger(__name__)
 DType = Literal["float32", "bfloat16", "float16"]
 """Number type of a model's weights and activations."""
 
-_SETTINGS_MARK = "+"
 _NAMED_WEIGHTS = 3
-
-
-@dataclass(frozen=True)
-class ModelReference:
-    """Which weights and settings made a vector.
-
-    The number type of the weights is no part of it: vectors of bfloat16 and float32 weights are the same but for
-    rounding, so what one machine indexes another may search.
-
-    Attributes:
-        name: Hub id, or the absolute path of a local folder.
-        revision: the Hub's commit, or the digest of a local folder's content; and, where the processor's settings
-            were changed after loading, a mark of them.
-    """
-
-    name: str
-    revision: str
-
-    @property
-    def commit(self) -> str:
-        """The revision to load the model by."""
-        return self.revision.partition(_SETTINGS_MARK)[0]
-
-    def with_settings(self, digest: str) -> ModelReference:
-        """The same weights with other settings of the processor.
-
-        Args:
-            digest: of the settings.
-        """
-        return dataclasses.replace(self, revision=f"{self.commit}{_SETTINGS_MARK}{digest}")
-
-    def __str__(self) -> str:
-        changed = ", its processor's settings changed" if _SETTINGS_MARK in self.revision else ""
-        return f"{self.name} at revision {self.commit[:12]}{changed}"
 
 
 @dataclass(frozen=True)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from av.video.frame import VideoFrame
-from av.video.reformatter import Interpolation, VideoReformatter
 
-from video_colbert.processing import OpenVideoFile
+if TYPE_CHECKING:
+    from av.video.frame import VideoFrame
+    from av.video.reformatter import VideoReformatter
+
+    from video_colbert.processing import OpenVideoFile
 
 # Width and height of the pictures that are compared.
 _WIDTH, _HEIGHT = 32, 24
@@ -67,6 +70,8 @@ def find_scene_changes(video: OpenVideoFile, duration: float) -> tuple[float, ..
     Raises:
         VideoDecodingError: the file cannot be read, or it takes too long.
     """
+    from av.video.reformatter import VideoReformatter
+
     reformatter = VideoReformatter()
     changes: list[float] = []
     width, height = video.size
@@ -96,6 +101,8 @@ def is_other_scene(before: _Picture, after: _Picture) -> bool:
 
 
 def _small_picture(reformatter: VideoReformatter, frame: VideoFrame) -> _Picture:
+    from av.video.reformatter import Interpolation
+
     small = reformatter.reformat(frame, _WIDTH, _HEIGHT, format="rgb24", interpolation=Interpolation.AREA, threads=1)
     return small.to_ndarray().astype(np.float32)
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Callable
-from typing import TypeAlias
 
-from video_colbert.encoding.decoding_process import ReadDigest, ReadScenes
 from video_colbert.encoding.encoded import VideoClip
-
-Task: TypeAlias = ReadDigest | ReadScenes | VideoClip
+from video_colbert.encoding.encoding_plan import Task
 
 
 class TaskQueue:

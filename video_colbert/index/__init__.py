@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from video_colbert.index.ingest.report import IndexingReport
     from video_colbert.index.lance.lance_index import LanceIndex
     from video_colbert.index.opening import index_exists, open_index
-    from video_colbert.index.search.candidate_calibration import Calibration
+    from video_colbert.index.search.calibration import Calibration
     from video_colbert.index.search.level_bags import LevelBags, TokensInMemory, TokenSource
     from video_colbert.index.search.rescoring import TopRows
     from video_colbert.index.search.searcher import Searcher
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from video_colbert.index.windows import WindowSettings, video_windows
 
 _MODULES = {
-    "Calibration": "search.candidate_calibration",
+    "Calibration": "search.calibration",
     "Filter": "filters",
     "FoundFiles": "ingest.media_folders",
     "Index": "index",

@@ -7,14 +7,12 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
-from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.inputs import as_list, as_texts
 from video_colbert.encoding.media_files import is_remote
-from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.errors import IndexStoreError, MetadataError
 from video_colbert.index.filters import Filter
 from video_colbert.index.index_info import IndexInfo, describe_index
@@ -24,8 +22,12 @@ from video_colbert.index.ingest.media_folders import FoundFiles, find_video_file
 from video_colbert.index.ingest.metadata_files import VideoMetadata, match_metadata
 from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.named_videos import find_named
-from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.video_index import VideoIndex
+
+if TYPE_CHECKING:
+    from video_colbert.encoding.encoder import VideoColBERTEncoder
+    from video_colbert.encoding.search_hits import SearchHits
 
 
 class Index:
@@ -244,6 +246,8 @@ class Index:
             >>> len(dogs), len(cats)
             (1, 1)
         """
+        from video_colbert.encoding.search_hits import SearchHits
+
         if min_score is not None and not math.isfinite(min_score):
             raise ValueError(f"min_score must be a finite number, got {min_score}")
         if isinstance(query, EncodedQueries):

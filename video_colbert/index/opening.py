@@ -13,7 +13,7 @@ from video_colbert.index.qdrant.location import is_qdrant_uri
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
-    from video_colbert.encoding.pretrained import ModelReference
+    from video_colbert.encoding.stored_model.model_reference import ModelReference
     from video_colbert.index.index import Index
     from video_colbert.index.lance.lance_index import LanceIndex
     from video_colbert.index.qdrant.qdrant_index import QdrantIndex

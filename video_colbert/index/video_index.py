@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
-from video_colbert.encoding.hits import SearchHit
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import ModelMismatchError
 from video_colbert.index.filters import Filter
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
-from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.windows import WindowSettings
+
+if TYPE_CHECKING:
+    from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+    from video_colbert.encoding.hits import SearchHit
 
 
 class VideoIndex(Protocol):

@@ -7,13 +7,9 @@ from typing import Any
 
 import torch
 
-from video_colbert.encoding.pretrained import (
-    ModelReference,
-    PretrainedPair,
-    check_model_files,
-    load_model_files,
-)
+from video_colbert.encoding.pretrained import PretrainedPair, check_model_files, load_model_files
 from video_colbert.encoding.stored_model.model_files import ModelFiles, find_model_files
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import ModelLoadError
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor

@@ -8,7 +8,8 @@ from accelerate.utils import gather_object
 from torch import nn
 
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.pretrained import ModelReference, PretrainedPair
+from video_colbert.encoding.pretrained import PretrainedPair
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.evaluation.encoded_split import encode_rows, encode_split
 from video_colbert.evaluation.retrieval import EvaluationResult, evaluate_split
 from video_colbert.processing import VideoColBERTProcessor

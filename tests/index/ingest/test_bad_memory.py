@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from tests.index.ingest.test_bookkeeping import IndexInMemory, MadeEncoder, digest_of
-from video_colbert.encoding.bulk_encoder import Outcome
 from video_colbert.encoding.encoded import BadVideo, VideoClip
-from video_colbert.encoding.task_queue import Task
+from video_colbert.encoding.encoding_plan import Outcome, Task
 from video_colbert.index import IndexingReport, WindowSettings, index_videos
 from video_colbert.index.index_notes import BadFile, IndexNotes
 
@@ -30,7 +29,7 @@ class DamagedWindows(MadeEncoder):
 
 @pytest.fixture
 def encoder(monkeypatch: pytest.MonkeyPatch) -> type[DamagedWindows]:
-    monkeypatch.setattr("video_colbert.index.ingest.indexing.BulkEncoder", DamagedWindows)
+    monkeypatch.setattr("video_colbert.encoding.bulk_encoder.BulkEncoder", DamagedWindows)
     monkeypatch.setattr(DamagedWindows, "may_pass", False)
     DamagedWindows.decoded = []
     return DamagedWindows
@@ -73,7 +72,7 @@ def test_a_window_that_decodes_when_it_is_tried_again_is_forgotten(
     file = tmp_path / "a"
     file.write_text("6 long")
     run_index(index, [file])
-    monkeypatch.setattr("video_colbert.index.ingest.indexing.BulkEncoder", MadeEncoder)
+    monkeypatch.setattr("video_colbert.encoding.bulk_encoder.BulkEncoder", MadeEncoder)
     report = run_index(index, [file], retry_bad=True)
     assert (report.added, report.bad, index.notes.bad_files) == ([str(file)], [], ())
     assert len(index.videos) == 3

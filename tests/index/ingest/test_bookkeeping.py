@@ -18,12 +18,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.index.made_videos import MODEL, make_video
-from video_colbert.encoding.bulk_encoder import EncodingPlan, Outcome
-from video_colbert.encoding.decoding_process import ReadDigest, ReadScenes
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
+from video_colbert.encoding.encoding_plan import EncodingPlan, Outcome, ReadDigest, ReadScenes, Task
 from video_colbert.encoding.media_files import FileState
 from video_colbert.encoding.scene_changes import VideoScenes
-from video_colbert.encoding.task_queue import Task
 from video_colbert.index import IndexedVideo, WindowSettings, index_videos, prune_videos, video_windows
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts
@@ -217,7 +215,7 @@ class FilesAndIndex(RuleBasedStateMachine):
     def run_index(self, paths: list[str], *, retry_bad: bool = False) -> None:
         encoder = SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(interaction="mean_max_sim")))
         remembered = {bad.digest for bad in self.index.notes.bad_files}
-        with mock.patch("video_colbert.index.ingest.indexing.BulkEncoder", MadeEncoder):
+        with mock.patch("video_colbert.encoding.bulk_encoder.BulkEncoder", MadeEncoder):
             report = index_videos(self.index, [encoder], paths, retry_bad=retry_bad)  # type: ignore[arg-type, list-item]
         files = self.files()
         for path in paths:

@@ -44,7 +44,7 @@ def open_former(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Open
 
 
 def run_index(index: VideoIndex, files: list[Path], monkeypatch: pytest.MonkeyPatch) -> IndexingReport:
-    monkeypatch.setattr("video_colbert.index.ingest.indexing.BulkEncoder", MadeEncoder)
+    monkeypatch.setattr("video_colbert.encoding.bulk_encoder.BulkEncoder", MadeEncoder)
     encoder = SimpleNamespace(model=SimpleNamespace(config=SimpleNamespace(interaction="mean_max_sim")))
     return index_videos(index, [encoder], list(map(str, files)))  # type: ignore[list-item]
 

@@ -9,12 +9,10 @@ from collections.abc import Mapping
 import pytest
 
 from tests.index.made_videos import make_video
-from video_colbert.encoding.bulk_encoder import Outcome
-from video_colbert.encoding.decoding_process import ReadDigest, ReadScenes
 from video_colbert.encoding.encoded import BadVideo, VideoClip
+from video_colbert.encoding.encoding_plan import Outcome, ReadDigest, ReadScenes, Task
 from video_colbert.encoding.media_files import FileState
 from video_colbert.encoding.scene_changes import VideoScenes
-from video_colbert.encoding.task_queue import Task
 from video_colbert.index import IndexedVideo, WindowSettings
 from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import FileFacts

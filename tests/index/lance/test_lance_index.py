@@ -11,7 +11,7 @@ import torch
 
 from tests.index.made_videos import MODEL, WIDTH, make_queries, make_video, mean_max_sim_by_loops
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import IndexedVideo, LanceIndex
 from video_colbert.index.lance.token_codecs import token_codec

@@ -9,7 +9,7 @@ from moto.server import ThreadedMotoServer
 
 from tests.index.lance.mapped.mapped_indexes import hits_from_table, make_all_candidates
 from tests.index.made_videos import MODEL, make_queries, make_video
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import LanceIndex
 

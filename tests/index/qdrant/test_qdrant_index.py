@@ -7,7 +7,7 @@ from qdrant_client import QdrantClient, models
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos
 from tests.index.qdrant.made_indexes import URI, make_index
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import FilterError, IndexStoreError, ModelMismatchError
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 

@@ -17,7 +17,7 @@ from tests.index.made_tokens import (
 )
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.errors import ModelMismatchError
-from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.search.candidates import ReducedTokens, principal_directions
 from video_colbert.index.search.level_bags import LevelBags, TokensInMemory
 from video_colbert.index.search.rescoring import best_rows

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.training.arguments import JSONObject, TrainingArguments
 from video_colbert.training.run_state.run_identity import identity_differences, run_identity
 from video_colbert.training.training_data import TrainingData

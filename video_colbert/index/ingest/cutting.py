@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from video_colbert.encoding.decoding_process import ReadScenes
 from video_colbert.encoding.encoded import BadVideo
+from video_colbert.encoding.encoding_plan import ReadScenes
 from video_colbert.encoding.scene_changes import VideoScenes
 from video_colbert.index.ingest.stored_content import StoredContent
 from video_colbert.index.windows import TooManyWindowsError, Window, WindowSettings, are_complete, video_windows

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
 
-from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.media_files import public_name
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.bad_memory import BadMemory
+from video_colbert.index.ingest.events import IngestEvent
+from video_colbert.index.ingest.known_files import read_known_files
 from video_colbert.index.ingest.plan import IngestPlan
 from video_colbert.index.ingest.pruning import absolute_folders, find_gone
 from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
 from video_colbert.index.ingest.stored_content import stored_contents
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
-from video_colbert.index.search.scoring import check_interaction
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.progress import RunProgress
+
+if TYPE_CHECKING:
+    from video_colbert.encoding.bulk_encoder import BulkEncoder
+
+Encoders: TypeAlias = VideoColBERTEncoder | Sequence[VideoColBERTEncoder] | Callable[[], Sequence[VideoColBERTEncoder]]
+"""What encodes; one for each device, where there are several; or what loads them."""
 
 
 def index_videos(
     index: VideoIndex,
-    encoder: VideoColBERTEncoder | Sequence[VideoColBERTEncoder],
+    encoder: Encoders,
     files: Sequence[str | os.PathLike[str]],
     *,
     batch_size: int = 8,
@@ -44,7 +52,8 @@ def index_videos(
 
     Args:
         index: an index made with the encoder's model.
-        encoder: what encodes; one for each device, where there are several.
+        encoder: what encodes; one for each device, where there are several. Or a function that loads them, which is
+            called where something has to be encoded or decoded.
         files: absolute paths, or URLs. Of a signed URL the index keeps neither user nor signature.
         batch_size: clips that go through the model together, at most.
         workers: decoding processes; by default one for each core.
@@ -68,33 +77,44 @@ def index_videos(
         >>> index_videos(index, encoder, ["a.mp4", "b.mp4"])
         2 added
     """
-    encoders = [encoder] if isinstance(encoder, VideoColBERTEncoder) else list(encoder)
-    for each in encoders:
-        check_interaction(each.model.config.interaction)
+    _check_numbers(batch_size, workers, timeout)
+    if not callable(encoder):
+        _check_encoders(_loaded(encoder))
     metadata = {public_name(path): values for path, values in (metadata or {}).items()}
     index.check_metadata(metadata.values())
     paths = [os.fspath(file) for file in files]
     names = list(dict.fromkeys(map(public_name, paths)))
     memory = BadMemory(index.notes.bad_files)
     known_bad = {} if retry_bad else memory.files
-    plan = IngestPlan(paths, stored_contents(check_cut(index)), index.windows, known_bad)
+    stored = stored_contents(check_cut(index))
+    plan = IngestPlan(paths, stored, index.windows, known_bad)
+    known = {path for content in stored.values() for path in (content.path, *content.copies)}
+    known |= {file.path for file in known_bad.values()}
     report = ReportBuilder()
-    with (
-        BulkEncoder(
+
+    def start_bulk_encoder() -> BulkEncoder:
+        from video_colbert.encoding.bulk_encoder import BulkEncoder
+
+        encoders = _loaded(encoder)
+        _check_encoders(encoders)
+        return BulkEncoder(
             encoders, batch_size=batch_size, num_frames=index.num_frames, workers=workers, timeout=timeout
-        ) as bulk,
+        )
+
+    with (
+        _Work(plan, lambda: read_known_files(plan, known, timeout), start_bulk_encoder) as work,
         IndexWriter(index, metadata, seconds_between_writes) as writer,
     ):
         try:
             with RunProgress("indexing", len(names)) as progress:
-                for event in bulk.run(plan):
+                for event in work.events():
                     writer.take(event)
                     report.take(event)
                     memory.take(event)
                     progress.update(plan.work_done, _how_far(plan, len(names)))
         except BaseException:
             # On Ctrl-C and on errors too: what was encoded is kept.
-            for event in bulk.stop(plan):
+            for event in work.stop():
                 writer.take(event)
                 memory.take(event)
             writer.flush()
@@ -104,6 +124,67 @@ def index_videos(
     note_run(index, folders, memory)
     gone = find_gone(index, folders, present=names)
     return report.finish(names, described=described, replaced=replaced, gone=gone)
+
+
+class _Work:
+    """A plan in work: what the index knows first, in this process, and the rest, if there is any, by a bulk encoder.
+
+    Args:
+        plan: what is to be done.
+        read_known: begins it.
+        start_bulk_encoder: starts what does the rest.
+    """
+
+    def __init__(
+        self,
+        plan: IngestPlan,
+        read_known: Callable[[], Iterator[IngestEvent]],
+        start_bulk_encoder: Callable[[], BulkEncoder],
+    ) -> None:
+        self._plan = plan
+        self._read_known = read_known
+        self._start = start_bulk_encoder
+        self._bulk: BulkEncoder | None = None
+
+    def __enter__(self) -> _Work:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        if self._bulk is not None:
+            self._bulk.__exit__(*exception)
+
+    def events(self) -> Iterator[IngestEvent]:
+        """Works through the plan and yields its events."""
+        yield from self._read_known()
+        if self._plan.has_given_back:
+            self._bulk = self._start().__enter__()
+            yield from self._bulk.run(self._plan)
+
+    def stop(self) -> Iterator[IngestEvent]:
+        """Ends it early; yields the events of what was encoded by then."""
+        if self._bulk is not None:
+            yield from self._bulk.stop(self._plan)
+
+
+def _loaded(encoder: Encoders) -> list[VideoColBERTEncoder]:
+    if isinstance(encoder, VideoColBERTEncoder):
+        return [encoder]
+    return list(encoder() if callable(encoder) else encoder)
+
+
+def _check_encoders(encoders: Iterable[VideoColBERTEncoder]) -> None:
+    from video_colbert.index.search.scoring import check_interaction
+
+    for encoder in encoders:
+        check_interaction(encoder.model.config.interaction)
+
+
+def _check_numbers(batch_size: int, workers: int | None, timeout: float) -> None:
+    for name, number in (("batch_size", batch_size), ("workers", workers)):
+        if number is not None and number < 1:
+            raise ValueError(f"{name} must be at least 1, got {number}")
+    if not timeout > 0:
+        raise ValueError(f"timeout must be a positive number of seconds, got {timeout}")
 
 
 def _how_far(plan: IngestPlan, files: int) -> str:

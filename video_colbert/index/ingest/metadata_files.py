@@ -16,7 +16,6 @@ from video_colbert.dataset_builders.video_files import composed_name
 from video_colbert.encoding.media_files import is_remote, open_media
 from video_colbert.errors import MetadataError
 from video_colbert.index.indexed_video import MetadataValue
-from video_colbert.processing import VideoDecodingError
 
 _VIDEO = "video"
 _NAN = re.compile(r"[+-]?nan|NaN|NAN")
@@ -176,6 +175,8 @@ def _entries(folder: Path) -> list[Path]:
 
 
 def _read_text(file: str) -> str:
+    from video_colbert.processing import VideoDecodingError
+
     try:
         with open_media(file) as opened:
             content = Path(opened).read_bytes() if isinstance(opened, str) else opened.read()

@@ -8,12 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from video_colbert.dataset_builders.video_files import is_unicode
-from video_colbert.encoding.bulk_encoder import EncodingPlan, Outcome
-from video_colbert.encoding.decoding_process import ReadDigest, ReadScenes
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
+from video_colbert.encoding.encoding_plan import EncodingPlan, Outcome, ReadDigest, ReadScenes, Task
 from video_colbert.encoding.media_files import FileState, is_remote, public_name
 from video_colbert.encoding.scene_changes import VideoScenes
-from video_colbert.encoding.task_queue import Task
 from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.ingest.bad_memory import KnownBadFiles
@@ -31,7 +29,6 @@ from video_colbert.index.ingest.events import (
 from video_colbert.index.ingest.file_in_work import FileInWork
 from video_colbert.index.ingest.stored_content import StoredContent
 from video_colbert.index.windows import Window, WindowSettings
-from video_colbert.processing.video_sources import source_name
 
 
 class IngestPlan(EncodingPlan[IngestEvent]):
@@ -81,6 +78,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         )
         self._to_read = deque(self._known or self._new)
         self._num_reading = 0
+        self._given_back: deque[Task] = deque()
         # What each file was found to hold; None for one that could not be read.
         self._digests: dict[str, str | None] = {}
         self._facts: dict[str, FileFacts] = {}
@@ -100,8 +98,19 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         """How many of the files are dealt with, those in work by the share of their windows."""
         return self.files_done + sum(work.share_done for work in self._in_work.values())
 
+    @property
+    def has_given_back(self) -> bool:
+        """Whether tasks that were given back wait to be given out again."""
+        return bool(self._given_back)
+
+    def give_back(self, task: Task) -> None:
+        """Takes back a task that was given out, for whoever asks next."""
+        self._given_back.append(task)
+
     def next_task(self) -> Task | None:
-        """As `EncodingPlan.next_task`: a file to be read."""
+        """As `EncodingPlan.next_task`: a file to be read, or a task that was given back."""
+        if self._given_back:
+            return self._given_back.popleft()
         if not self._to_read:
             return None
         self._num_reading += 1
@@ -109,7 +118,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
 
     def take(self, task: Task, outcome: Outcome) -> Iterator[Task | IngestEvent]:
         """As `EncodingPlan.take`."""
-        source = source_name(task.source)
+        source = str(task.source)
         path = public_name(source)
         if isinstance(outcome, BadVideo):
             reason = outcome.reason.replace(source, path)

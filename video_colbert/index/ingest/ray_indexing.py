@@ -14,10 +14,12 @@ from typing import Any
 
 import pyarrow as pa
 
-from video_colbert.encoding.bulk_encoder import DEFAULT_TIMEOUT_SECONDS, BulkEncoder
+from video_colbert.encoding.bulk_encoder import BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.media_files import public_name
-from video_colbert.encoding.pretrained import DType, ModelReference
+from video_colbert.encoding.pretrained import DType
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import MissingExtraError, ModelMismatchError
 from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import MetadataValue

@@ -10,12 +10,11 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from typing_extensions import override
 
-from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
-from video_colbert.encoding.hits import SearchHit
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_notes import IndexNotes
@@ -29,10 +28,8 @@ from video_colbert.index.indexed_video import (
     is_fact,
     values_to_arrow,
 )
-from video_colbert.index.lance.adding import add_videos
-from video_colbert.index.lance.latest_snapshot import LatestSnapshot
+from video_colbert.index.lance.latest_snapshot import LatestSnapshot, is_searched_exactly
 from video_colbert.index.lance.mapped.token_files import discard_tokens
-from video_colbert.index.lance.repair import delete_set_aside
 from video_colbert.index.lance.schema import (
     IndexHeader,
     calibration_metadata,
@@ -42,8 +39,6 @@ from video_colbert.index.lance.schema import (
     read_header,
     read_notes,
 )
-from video_colbert.index.lance.snapshot import IndexSnapshot
-from video_colbert.index.lance.snapshot_search import find_hits
 from video_colbert.index.lance.storage import copies_out_of_reach, is_remote
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
@@ -54,10 +49,14 @@ from video_colbert.index.metadata_columns import (
     missing_fact_fields,
     new_metadata_fields,
 )
-from video_colbert.index.search.candidate_calibration import Calibration
-from video_colbert.index.search.scoring import check_queries
+from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
 from video_colbert.index.windows import WindowSettings
+
+if TYPE_CHECKING:
+    from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
+    from video_colbert.encoding.hits import SearchHit
+    from video_colbert.index.lance.snapshot import IndexSnapshot
 
 # Of the format that came before the table.
 _EARLIER_FILE = "videos.jsonl"
@@ -227,6 +226,8 @@ class LanceIndex(VideoIndex):
 
     @override
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+        from video_colbert.index.lance.adding import add_videos
+
         add_videos(self._table, self._latest, videos, self._codec, self.merge_similarity)
 
     @override
@@ -282,6 +283,8 @@ class LanceIndex(VideoIndex):
 
     @override
     def forget(self, ids: Collection[str]) -> Sequence[str]:
+        from video_colbert.index.lance.repair import delete_set_aside
+
         known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
         # First, since what is erased cannot be named again if this fails.
         discard_tokens(self.location)
@@ -321,7 +324,7 @@ class LanceIndex(VideoIndex):
     @override
     def needs_calibration(self) -> bool:
         def is_due(snapshot: IndexSnapshot) -> bool:
-            if not len(snapshot) or self._latest.searcher_of(snapshot).is_exact:
+            if not len(snapshot) or is_searched_exactly(snapshot):
                 return False
             calibration = read_calibration(snapshot.table.schema)
             return calibration is None or len(snapshot) > 2 * calibration.num_videos
@@ -336,6 +339,9 @@ class LanceIndex(VideoIndex):
         condition: Filter | None,
         group_windows: bool,
     ) -> list[list[SearchHit]]:
+        from video_colbert.index.lance.snapshot_search import find_hits
+        from video_colbert.index.search.scoring import check_queries
+
         rows = None if condition is None else snapshot.rows_where(condition)
         if not len(snapshot):
             return [[] for _ in queries.texts]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.mapped.token_files import TokenFiles, token_folder
@@ -14,7 +14,10 @@ from video_colbert.index.lance.schema import read_calibration
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import TokenCodec
-from video_colbert.index.search.searcher import EXACT_LIMIT, Searcher
+from video_colbert.index.search.calibration import EXACT_LIMIT
+
+if TYPE_CHECKING:
+    from video_colbert.index.search.searcher import Searcher
 
 _Result = TypeVar("_Result")
 
@@ -66,16 +69,19 @@ class LatestSnapshot:
 
     def searcher_of(self, snapshot: IndexSnapshot) -> Searcher:
         """The searcher over a version, with the calibration that is stored or was measured on an earlier one."""
+        from video_colbert.index.search.searcher import Searcher
+
         with self._lock:
             earlier = self._searcher
             if earlier is None or earlier.source is not snapshot:
                 calibration = read_calibration(snapshot.table.schema)
                 if calibration is None and earlier is not None:
                     calibration = earlier.calibration
-                # What does not fit is searched by candidates, and their tokens are read when wanted.
-                limit = EXACT_LIMIT if snapshot.token_bytes() <= _MAX_HELD_BYTES else 0
                 self._searcher = Searcher(
-                    snapshot, exact_limit=limit, calibration=calibration, hold_tokens=self._hold_tokens
+                    snapshot,
+                    exact_limit=_exact_limit(snapshot),
+                    calibration=calibration,
+                    hold_tokens=self._hold_tokens,
                 )
                 if self._searcher.is_exact and self._cache is not None:
                     # Left from when the index was larger; where they cannot be deleted, nobody uses them either.
@@ -93,3 +99,14 @@ class LatestSnapshot:
                 )
                 self._snapshot = snapshot
             return snapshot
+
+
+def is_searched_exactly(snapshot: IndexSnapshot) -> bool:
+    """Whether a search scores all videos of a version, rather than candidates."""
+    return len(snapshot) <= _exact_limit(snapshot)
+
+
+def _exact_limit(snapshot: IndexSnapshot) -> int:
+    """The number of videos up to which all are scored."""
+    # What does not fit is searched by candidates, and their tokens are read when wanted.
+    return EXACT_LIMIT if snapshot.token_bytes() <= _MAX_HELD_BYTES else 0

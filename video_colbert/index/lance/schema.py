@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FACT_FIELDS, RECORD_FIELDS, is_fact
 from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec, token_codec
 from video_colbert.index.metadata_columns import POOLED, TOKENS_SUFFIX
-from video_colbert.index.search.candidate_calibration import METHODS, Calibration
+from video_colbert.index.search.calibration import METHODS, Calibration
 from video_colbert.index.windows import WindowSettings
 
 SCHEMA_VERSION = 3

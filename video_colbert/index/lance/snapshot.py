@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
-from torch import Tensor
 
 from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
@@ -18,12 +17,15 @@ from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.version_tokens import TokenCache, VersionTokens, keys_of
-from video_colbert.index.lance.rows import decoded_bags, no_stored_bags, stored_bags_from_arrow, vectors_from_arrow
 from video_colbert.index.lance.schema import read_dimensions, read_notes, tokens_column
 from video_colbert.index.lance.table_version import TableVersion
 from video_colbert.index.lance.token_codecs import TokenCodec
 from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields
-from video_colbert.index.search.level_bags import LevelBags
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from video_colbert.index.search.level_bags import LevelBags
 
 Place = tuple[str, float | None, float | None]
 """Path, start and end."""
@@ -59,8 +61,7 @@ class IndexSnapshot:
         self.records = records.combine_chunks()
         self._mapped: VersionTokens | None = None
         if cache is not None and self.dimensions:
-            empty = no_stored_bags(codec, self.dimensions)
-            self._mapped = VersionTokens(cache, self.version, self._keys, empty, self._stored_at)
+            self._mapped = VersionTokens(cache, self.version, self._keys, self._no_stored_bags, self._stored_at)
         self._bags: LevelBags | None = None
         if earlier is not None and earlier._bags is not None:
             self._bags = self._bags_with(earlier)
@@ -104,6 +105,8 @@ class IndexSnapshot:
         Raises:
             FilterError: it asks for what the index does not have.
         """
+        import torch
+
         schema = self.table.schema
         resolved = resolve_filter(condition, filter_fields(schema), read_notes(schema).folders)
         return torch.from_numpy(np.flatnonzero(rows_where(resolved, self.records)))
@@ -115,6 +118,8 @@ class IndexSnapshot:
 
     def pooled(self) -> Tensor:
         """Pooled vectors, float16 [N, P]."""
+        from video_colbert.index.lance.rows import vectors_from_arrow
+
         table, _ = self.table.read([POOLED])
         return vectors_from_arrow(table[POOLED])
 
@@ -127,6 +132,10 @@ class IndexSnapshot:
         Returns:
             float16 bags in the order of `rows`.
         """
+        import torch
+
+        from video_colbert.index.lance.rows import decoded_bags
+
         if rows is None:
             if self._bags is None:
                 table, _ = self.table.read(self._token_columns())
@@ -145,14 +154,25 @@ class IndexSnapshot:
 
     def _stored_at(self, rows: Tensor) -> LevelBags:
         """Bags of rows, which increase, as they are stored."""
+        from video_colbert.index.lance.rows import stored_bags_from_arrow
+
         table, _ = self.table.take(self._row_ids[rows.numpy()], self._token_columns())
         return stored_bags_from_arrow(table, self.dimensions)
+
+    def _no_stored_bags(self) -> LevelBags:
+        from video_colbert.index.lance.rows import no_stored_bags
+
+        return no_stored_bags(self._codec, self.dimensions)
 
     def _keys(self) -> Keys:
         return keys_of(self.records["id"], self.pooled())
 
     def _bags_with(self, earlier: IndexSnapshot) -> LevelBags | None:
         """All bags, those of the earlier snapshot from its memory; None where too little of it remains."""
+        import torch
+
+        from video_colbert.index.search.level_bags import LevelBags
+
         known = np.isin(self._row_ids, earlier._row_ids, assume_unique=True)
         if earlier._bags is None or 2 * known.sum() < len(known):
             return None
@@ -168,4 +188,6 @@ class IndexSnapshot:
         return [tokens_column(level) for level in self.dimensions]
 
     def _read(self, table: pa.Table) -> LevelBags:
+        from video_colbert.index.lance.rows import decoded_bags, stored_bags_from_arrow
+
         return decoded_bags(stored_bags_from_arrow(table, self.dimensions), self._codec, self.dimensions)

@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-from video_colbert.index.search.token_bags import TokenBags
+    from video_colbert.index.search.token_bags import TokenBags
 
 _SCALE_BYTES = 2
 # The positive half of Max's 16 output levels for a normal distribution of variance 1.
@@ -78,10 +78,14 @@ class Float16Codec:
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Rounds to float16."""
+        import torch
+
         return tokens.half().contiguous().view(torch.uint8)
 
     def decode(self, stored: Tensor, width: int) -> Tensor:
         """The rounded numbers."""
+        import torch
+
         return _checked(self, stored, width).contiguous().view(torch.float16)
 
 
@@ -96,6 +100,8 @@ class Int8Codec:
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Divides by the scale, as it is stored, and rounds."""
+        import torch
+
         tokens = tokens.float()
         scales = _storable(tokens.abs().amax(dim=1) / 127)
         values = (tokens / scales.float()[:, None]).round().clamp(-127, 127).to(torch.int8)
@@ -103,6 +109,8 @@ class Int8Codec:
 
     def decode(self, stored: Tensor, width: int) -> Tensor:
         """Values times scales."""
+        import torch
+
         stored = _checked(self, stored, width)
         scales = stored[:, width:].contiguous().view(torch.float16).float()
         return (stored[:, :width].contiguous().view(torch.int8).float() * scales).half()
@@ -121,6 +129,8 @@ class Rotated4BitCodec:
 
     def encode(self, tokens: Tensor) -> Tensor:
         """Turns, takes the nearest level of each number and the scale that is best for these levels."""
+        import torch
+
         width = tokens.shape[1]
         self.bytes_per_token(width)
         turned = _turned(tokens.float(), inverse=False)
@@ -136,6 +146,8 @@ class Rotated4BitCodec:
 
     def decode(self, stored: Tensor, width: int) -> Tensor:
         """Levels times scales, turned back."""
+        import torch
+
         stored = _checked(self, stored, width)
         packed, scales = stored[:, : width // 2], stored[:, width // 2 :].contiguous().view(torch.float16).float()
         codes = torch.stack([packed & 15, packed >> 4], dim=2).view(len(stored), width)
@@ -160,6 +172,8 @@ def token_codec(name: str) -> TokenCodec:
 
 def encode_bags(codec: TokenCodec, bags: TokenBags) -> TokenBags:
     """The bags as a reader will find them after they were stored with this codec."""
+    from video_colbert.index.search.token_bags import TokenBags
+
     return TokenBags(codec.decode(codec.encode(bags.tokens), bags.dimension), bags.offsets)
 
 
@@ -178,6 +192,8 @@ def _storable(scales: Tensor) -> Tensor:
 
 
 def _levels() -> Tensor:
+    import torch
+
     positive = torch.tensor(_MAX_LEVELS)
     return torch.cat([-positive.flip(0), positive])
 
@@ -198,6 +214,8 @@ def _rotation(width: int) -> tuple[Tensor, Tensor]:
 
     The signs are bits of SHA-256 rather than of a generator: what is stored must be readable with another torch.
     """
+    import torch
+
     block = width & -width
     digests = b"".join(hashlib.sha256(f"rotation {place}".encode()).digest() for place in range(-(-width // 256)))
     bits = torch.tensor([digests[place // 8] >> place % 8 & 1 for place in range(width)])

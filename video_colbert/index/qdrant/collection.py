@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 from qdrant_client import QdrantClient, models
 
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import COPIES_FIELD, FACT_FIELDS, RECORD_FIELDS

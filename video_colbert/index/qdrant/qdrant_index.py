@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.hits import SearchHit
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
@@ -24,7 +24,7 @@ from video_colbert.index.qdrant.filters import to_qdrant_filter
 from video_colbert.index.qdrant.location import parse_qdrant_uri
 from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
-from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.search.scoring import check_queries, levels_text
 from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
 from video_colbert.index.windows import WindowSettings

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -17,44 +16,12 @@ from torch import Tensor
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
 from video_colbert.index.search.level_bags import LevelBags
 
-METHODS = ("pooled", "reduced")
 # How many times faster a search by pooled vectors must be.
 _WORTH_POOLING = 1.5
 # One-sided 95 % of the normal distribution.
 _CONFIDENCE = 1.645
 # Length of what is added to a token of unit length to make a query token of it.
 _DISTURBANCE = 3.0
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """What a calibration found; it can be stored and handed to a later `Searcher`.
-
-    Attributes:
-        method: what orders the candidates, `pooled` vectors or `reduced` tokens.
-        recall_target: share of the exact best videos that must be among the candidates.
-        recall: share that was, over all calibration queries.
-        top_k: best videos of each query that were looked for.
-        num_candidates: candidates that reach the target.
-        num_queries: calibration queries.
-        real_queries: whether they were a user's queries rather than made from stored tokens.
-        num_videos: videos that the source had.
-    """
-
-    method: str
-    recall_target: float
-    recall: float
-    top_k: int
-    num_candidates: int
-    num_queries: int
-    real_queries: bool
-    num_videos: int
-
-    def candidates_for(self, top_k: int, num_videos: int) -> int:
-        """Candidates for another number of hits and of videos, in proportion, but never fewer."""
-        hits = max(1.0, top_k / self.top_k)
-        videos = max(1.0, num_videos / self.num_videos)
-        return min(num_videos, math.ceil(self.num_candidates * hits * videos))
 
 
 def count_candidates(ranks: Tensor, recall_target: float) -> tuple[int, float]:

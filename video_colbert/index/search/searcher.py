@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.index.search.calibration import EXACT_LIMIT, METHODS, Calibration
 from video_colbert.index.search.candidate_calibration import (
-    METHODS,
-    Calibration,
     count_candidates,
     levels_of_one_width,
     make_queries,
@@ -25,8 +24,6 @@ from video_colbert.index.search.prepared_tokens import PreparedTokens
 from video_colbert.index.search.rescoring import TopRows, best_rows, empty_top_rows, single_query
 from video_colbert.index.search.scoring import BoundedScores, check_queries, counted_levels
 
-# Two cores scan this many videos of 26 tokens and 512 dimensions in about 50 ms.
-EXACT_LIMIT = 20_000
 _CALIBRATION_QUERIES = 64
 _CALIBRATION_QUERY_TOKENS = 16
 _CALIBRATION_TOP_K = 10

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from video_colbert.encoding.pretrained import ModelReference
+from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.training_data import Rows, TrainingData
 

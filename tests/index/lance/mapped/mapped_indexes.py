@@ -18,7 +18,7 @@ from video_colbert.index.lance.snapshot_search import find_hits
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.metadata_columns import POOLED
-from video_colbert.index.search.candidate_calibration import Calibration
+from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.search.searcher import Searcher
 
 

@@ -5,16 +5,19 @@ from __future__ import annotations
 import itertools
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
 import xxhash
-from torch import Tensor
 
 from video_colbert.index.lance.mapped.mapped_rows import LevelRows, MappedRows
-from video_colbert.index.search.level_bags import LevelBags
-from video_colbert.index.search.token_bags import TokenBags
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from video_colbert.index.search.level_bags import LevelBags
+    from video_colbert.index.search.token_bags import TokenBags
 
 
 class DamagedTokensError(Exception):
@@ -51,6 +54,8 @@ class MappedTokens:
         Raises:
             DamagedTokensError: a digest is another one.
         """
+        from video_colbert.index.search.level_bags import LevelBags
+
         return LevelBags({level: mapped.bags(places) for level, mapped in self._levels.items()})
 
 
@@ -61,6 +66,8 @@ def tokens_file(folder: Path, generation: str, level: str) -> Path:
 
 def bytes_of(vectors: Tensor) -> memoryview:
     """The bytes of a matrix, row after row."""
+    import torch
+
     return vectors.contiguous().view(torch.uint8).numpy().reshape(-1).data
 
 
@@ -93,6 +100,10 @@ class _MappedLevel:
             self._file.close()
 
     def bags(self, places: npt.NDArray[np.int64]) -> TokenBags:
+        import torch
+
+        from video_colbert.index.search.token_bags import TokenBags
+
         # What was cut off ends the process when it is touched.
         self._check_length()
         lengths = torch.from_numpy(self._rows.lengths[places])

@@ -14,22 +14,25 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import FileIO
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from filelock import FileLock
-from torch import Tensor
 
 from video_colbert.cache_folder import cache_folder
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.mapped.mapped_rows import Keys, LevelRows, MappedRows
 from video_colbert.index.lance.mapped.mapped_tokens import MappedTokens, bytes_of, digests_of, tokens_file
 from video_colbert.index.lance.storage import is_remote
-from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.progress import progress_bar
 
-ReadBags = Callable[[Tensor], LevelBags]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from video_colbert.index.search.level_bags import LevelBags
+
+ReadBags: TypeAlias = "Callable[[Tensor], LevelBags]"
 """Gives the bags of rows of the table, as they are stored."""
 
 FOLDER = "_tokens"
@@ -194,6 +197,8 @@ class TokenFiles:
         self, held: MappedRows, rows: npt.NDArray[np.int64], empty: LevelBags, read: ReadBags
     ) -> dict[str, LevelRows]:
         """Writes the tokens of some rows of the table behind those that are held."""
+        import torch
+
         lengths: dict[str, list[npt.NDArray[np.int64]]] = {level: [np.zeros(0, np.int64)] for level in empty}
         digests: dict[str, list[npt.NDArray[np.uint64]]] = {level: [np.zeros(0, np.uint64)] for level in empty}
         with ExitStack() as stack:

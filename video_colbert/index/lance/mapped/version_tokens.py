@@ -5,18 +5,22 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import xxhash
 from filelock import Timeout
-from torch import Tensor
 
 from video_colbert.index.lance.mapped.mapped_rows import Keys, MappedRows
 from video_colbert.index.lance.mapped.mapped_tokens import DamagedTokensError, MappedTokens, bytes_of
 from video_colbert.index.lance.mapped.token_files import ReadBags, TokenFiles
-from video_colbert.index.search.level_bags import LevelBags
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from video_colbert.index.search.level_bags import LevelBags
 
 logger = logging.getLogger(__name__)
 
@@ -53,18 +57,23 @@ class VersionTokens:
         cache: the mapped files.
         version: the number of the version.
         read_keys: gives those of its videos, in the order of its rows.
-        empty: bags of no videos, with tokens as they are stored.
+        make_empty: makes bags of no videos, with tokens as they are stored.
         read: gives the stored bags of some rows from the table.
     """
 
     def __init__(
-        self, cache: TokenCache, version: int, read_keys: Callable[[], Keys], empty: LevelBags, read: ReadBags
+        self,
+        cache: TokenCache,
+        version: int,
+        read_keys: Callable[[], Keys],
+        make_empty: Callable[[], LevelBags],
+        read: ReadBags,
     ) -> None:
         self._cache = cache
         self._version = version
         self._read_keys = read_keys
         self._keys: Keys | None = None
-        self._empty = empty
+        self._make_empty = make_empty
         self._read = read
         self._mapped: tuple[MappedTokens, npt.NDArray[np.int64]] | None = None
         self._is_usable = True
@@ -121,14 +130,14 @@ class VersionTokens:
             Timeout: another process is making them.
             OSError: they cannot be read or written.
         """
-        files = self._cache.files
-        rows = files.read(self._empty)
-        mapped = None if rows is None else self._map(rows)
+        files, empty = self._cache.files, self._make_empty()
+        rows = files.read(empty)
+        mapped = None if rows is None else self._map(rows, empty)
         if rows is None or mapped is None or not files.is_enough(rows, keys, self._version):
             if self._cache.can_write:
                 try:
-                    rows = files.extend(keys, self._version, self._empty, self._read)
-                    mapped = self._map(rows)
+                    rows = files.extend(keys, self._version, empty, self._read)
+                    mapped = self._map(rows, empty)
                 except FileNotFoundError:
                     raise
                 except Timeout:
@@ -141,10 +150,10 @@ class VersionTokens:
                 return None
         return None if mapped is None else (mapped, _places(rows.keys, keys))
 
-    def _map(self, rows: MappedRows) -> MappedTokens | None:
+    def _map(self, rows: MappedRows, empty: LevelBags) -> MappedTokens | None:
         """Maps files; None where they are gone or too short."""
         try:
-            return self._cache.files.map(rows, self._empty)
+            return self._cache.files.map(rows, empty)
         except FileNotFoundError:
             return None
         except DamagedTokensError:

@@ -15,6 +15,7 @@ from video_colbert import VideoColBERTEncoder
 from video_colbert.cache_folder import cache_folder
 from video_colbert.commands.arguments.model_arguments import DEFAULT_MODEL
 from video_colbert.commands.user_cache import CachedIndex
+from video_colbert.encoding.media_files import FileState, read_state
 
 
 @pytest.fixture

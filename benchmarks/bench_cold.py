@@ -1,0 +1,140 @@
+"""Processor time of whole `video-colbert` processes, against what their imports alone cost.
+
+    python benchmarks/bench_cold.py
+
+A checkpoint of CLIP ViT-B/32's size with random weights and an index of short clips are made in a temporary folder.
+Each command runs in a process of its own, with one thread of torch; its time is that of the process and of all that it
+starts, and the median of five is taken, the commands in turn. Targets:
+
+- `search` takes at most 1.25 times the time of a bare script that imports torch, lancedb and CLIP's text class, loads
+  the text tower and runs it once;
+- `search` with a wrong index, and `index` with a folder that is not there, take at most 0.6 times the time of
+  `import lancedb`;
+- `index` with nothing new over 300 files takes at most 2.2 times the time of `import lancedb`.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+from benchmark_report import Target, run_benchmark
+
+from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
+from video_colbert.processing import VideoColBERTProcessor, VideoColBERTVideoProcessor
+from video_colbert.training.tiny_backbones import train_clip_tokenizer
+
+_FILES = 300
+_RUNS = 5
+_QUERY = "a dog catches a ball"
+_IMPORT = "import lancedb"
+_BARE = """
+import sys, torch, lancedb
+from transformers import CLIPTextModelWithProjection
+model = CLIPTextModelWithProjection.from_pretrained(sys.argv[1]).eval()
+with torch.inference_mode():
+    model(torch.ones(1, 16, dtype=torch.long))
+"""
+
+
+def make_checkpoint(folder: Path) -> None:
+    """Saves a Video-ColBERT checkpoint of ViT-B/32's size, and beside it its text tower alone, in `text`."""
+    tokenizer = train_clip_tokenizer([_QUERY, "two people cook dinner in a small kitchen while music plays"])
+    tokens = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
+    config = VideoColBERTConfig(
+        text_config={"model_type": "clip_text_model", **tokens},
+        vision_config={"model_type": "clip_vision_model", "patch_size": 32},
+        projection_dim=512,
+    )
+    model = VideoColBERTModel(config).eval()
+    model.save_pretrained(folder)
+    video_processor = VideoColBERTVideoProcessor(num_frames=1)
+    VideoColBERTProcessor(video_processor, tokenizer, query_length=16).save_pretrained(folder)
+    model.text_model.save_pretrained(folder / "text")
+
+
+def make_clips(folder: Path) -> None:
+    """Writes clips of a second, each of another content."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    for number in range(_FILES):
+        with av.open(str(folder / f"{number:03}.mp4"), "w") as container:
+            stream = container.add_stream("libx264", rate=4)
+            stream.width = stream.height = 64
+            stream.pix_fmt = "yuv420p"
+            for _ in range(4):
+                colours = generator.integers(0, 255, (2, 2, 3), dtype=np.uint8)
+                frame = av.VideoFrame.from_ndarray(np.kron(colours, np.ones((32, 32, 1), np.uint8)), format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+
+
+def processor_seconds(command: list[str], environment: dict[str, str], expected: int) -> float:
+    """Processor time of a process and of its children.
+
+    Raises:
+        RuntimeError: it ended with another exit code.
+    """
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    if done.returncode != expected:
+        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def measure() -> tuple[dict[str, Any], list[Target]]:
+    """Makes the index and runs the commands."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        checkpoint, clips, index = folder / "model", folder / "clips", folder / "index"
+        make_checkpoint(checkpoint)
+        make_clips(clips)
+        environment = {
+            **os.environ,
+            "OMP_NUM_THREADS": "1",
+            "VIDEO_COLBERT_CACHE": str(folder / "cache"),
+            "HF_HUB_OFFLINE": "1",
+        }
+        python, own = [sys.executable, "-c"], [sys.executable, "-m", "video_colbert"]
+        add = [*own, "index", str(clips), "--index", str(index), "--model", str(checkpoint)]
+        processor_seconds(add, environment, 0)
+        commands = {
+            "import lancedb": ([*python, _IMPORT], 0),
+            "bare script": ([*python, _BARE, str(checkpoint / "text")], 0),
+            "search": ([*own, "search", _QUERY, "--index", str(index)], 0),
+            "search, wrong index": ([*own, "search", _QUERY, "--index", str(folder / "none")], 1),
+            "index, missing folder": ([*own, "index", str(folder / "none"), "--index", str(index)], 1),
+            "index, nothing new": (add, 0),
+        }
+        # Once without the clock: files come from the page cache, and what is kept between processes is there.
+        for command, code in commands.values():
+            processor_seconds(command, environment, code)
+        seconds: dict[str, list[float]] = {each: [] for each in commands}
+        for _ in range(_RUNS):
+            for each, (command, code) in commands.items():
+                seconds[each].append(processor_seconds(command, environment, code))
+    medians = {each: statistics.median(of_command) for each, of_command in seconds.items()}
+    limits = {
+        "search": ("bare script", 1.25),
+        "search, wrong index": (_IMPORT, 0.6),
+        "index, missing folder": (_IMPORT, 0.6),
+        "index, nothing new": (_IMPORT, 2.2),
+    }
+    targets = [
+        Target(f"{each} / {other}", medians[each] / medians[other], limit, at_least=False)
+        for each, (other, limit) in limits.items()
+    ]
+    return {f"{each} (s of processor time)": value for each, value in medians.items()}, targets
+
+
+if __name__ == "__main__":
+    sys.exit(run_benchmark(__doc__ or "", measure))

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from video_colbert.commands.arguments.decoding_arguments import add_decoding_arguments
 from video_colbert.commands.arguments.flag_names import name_flags
 from video_colbert.commands.arguments.index_arguments import add_index_argument
-from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder, with_model_of
+from video_colbert.commands.arguments.model_arguments import (
+    add_model_arguments,
+    find_reference,
+    load_encoder,
+    with_model_of,
+)
 from video_colbert.commands.arguments.numbers import positive_int, seconds
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import IndexStoreError, MetadataError, ModelLoadError
@@ -18,7 +23,7 @@ from video_colbert.errors import IndexStoreError, MetadataError, ModelLoadError
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import BadVideo
     from video_colbert.encoding.encoder import VideoColBERTEncoder
-    from video_colbert.index import IndexInfo, IndexingReport, VideoIndex, WindowSettings
+    from video_colbert.index import Index, IndexInfo, IndexingReport, VideoIndex, WindowSettings
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
@@ -107,30 +112,14 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model or the index cannot be used.
         FileNotFoundError: a file or folder is missing, or no video is among them.
     """
-    from video_colbert.processes.worker_server import start_worker_server
-
-    if arguments.ray is None:
-        # It imports what decoding needs while this process loads the model.
-        start_worker_server("video_colbert.encoding.decoding_process")
-    from video_colbert.index import index_videos, open_index, prune_videos
-
-    arguments = _with_model(arguments)
+    # Checked first, since that takes no time.
     files, folders, unreadable = _find_files(arguments)
     windows = _windows(arguments)
     metadata = _metadata(arguments, files, folders)
-    # Where a cluster's machines encode, the model is only checked here.
-    encoders = _load_encoders(arguments) if arguments.ray is None else [load_encoder(arguments, device="cpu")]
-    try:
-        index = open_index(
-            arguments.index,
-            encoders[0],
-            num_frames=arguments.num_frames,
-            windows=windows,
-            codec=arguments.codec,
-            merge_similarity=arguments.merge_similarity,
-        )
-    except ValueError as error:
-        raise IndexStoreError(str(error)) from error
+    arguments = _with_model(arguments)
+    from video_colbert.index import index_videos, prune_videos
+
+    index, encoders = _open(arguments, windows)
     if arguments.ray is None:
         report = index_videos(
             index.stored,
@@ -171,13 +160,47 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _with_model(arguments: argparse.Namespace) -> argparse.Namespace:
-    """The arguments with the model of the index where they name none."""
+    """The arguments with the model of the index where they name none, and with its commit where they name no other."""
     from video_colbert.index import index_exists, open_index
 
-    if arguments.model is not None or not index_exists(arguments.index):
+    if not index_exists(arguments.index):
         return with_model_of(arguments, None)
     with open_index(arguments.index) as index:
         return with_model_of(arguments, index.stored)
+
+
+def _open(
+    arguments: argparse.Namespace, windows: WindowSettings | str | None
+) -> tuple[Index, Callable[[], Sequence[VideoColBERTEncoder]]]:
+    """The index, and what gives the encoders of its model, which are loaded when something has to be encoded."""
+    from video_colbert.index import index_exists, open_index
+    from video_colbert.index.video_index import check_model
+
+    # Settings that may change the vectors are known of a loaded processor only.
+    needs_encoder = arguments.ray is not None or arguments.tone_map or not index_exists(arguments.index)
+    encoders = _load_encoders(arguments) if needs_encoder else []
+    try:
+        index = open_index(
+            arguments.index,
+            encoders[0] if encoders else None,
+            num_frames=arguments.num_frames,
+            windows=windows,
+            codec=arguments.codec,
+            merge_similarity=arguments.merge_similarity,
+        )
+    except ValueError as error:
+        raise IndexStoreError(str(error)) from error
+    if encoders:
+        return index, lambda: encoders
+    check_model(index.stored, find_reference(arguments))
+
+    def load() -> list[VideoColBERTEncoder]:
+        loaded = _load_encoders(arguments)
+        # It may have been changed meanwhile.
+        check_model(index.stored, loaded[0].reference)
+        return loaded
+
+    return index, load
 
 
 def _prunes(arguments: argparse.Namespace) -> bool:
@@ -249,6 +272,13 @@ def _metadata(
 
 def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
     """One encoder for each device that is named, and by default for each CUDA device."""
+    if arguments.ray is not None:
+        # The machines of the cluster encode; here the model is only checked.
+        return [load_encoder(arguments, device="cpu")]
+    from video_colbert.processes.worker_server import start_worker_server
+
+    # It imports what decoding needs while this process loads the model.
+    start_worker_server("video_colbert.encoding.decoding_process")
     import torch
 
     devices = arguments.device.split(",") if arguments.device else []

@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
 from video_colbert.errors import IndexStoreError, MissingExtraError, NoIndexError
+from video_colbert.index.lance.storage import has_table, is_of_earlier_format
 from video_colbert.index.qdrant.location import is_qdrant_uri
+from video_colbert.index.search.interaction import check_interaction
+from video_colbert.index.windows import window_settings
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -68,11 +71,6 @@ def open_index(
         >>> len(index.search("a dog catches a ball"))
         2
     """
-    from video_colbert.index.index import Index
-    from video_colbert.index.search.scoring import check_interaction
-    from video_colbert.index.video_index import check_model
-    from video_colbert.index.windows import window_settings
-
     settings = window_settings("auto" if windows is None else windows)
     store = _Address.of(location, options)
     if not store.exists():
@@ -81,10 +79,15 @@ def open_index(
                 f"there is no index in {location}; give open_index an encoder to make one, or make it with "
                 "`video-colbert index`"
             )
+        from video_colbert.index.index import Index
+
         check_interaction(encoder.model.config.interaction)
         encoder.check_num_frames(num_frames)
         frames = encoder.num_frames if num_frames is None else num_frames
         return Index(store.create(encoder.reference, frames, settings), encoder)
+    from video_colbert.index.index import Index
+    from video_colbert.index.video_index import check_model
+
     stored = store.open()
     if encoder is not None:
         check_model(stored, encoder.reference)
@@ -118,14 +121,14 @@ class _Address:
     """Where a store is, of which kind it is, and what it is made and opened with.
 
     Attributes:
-        store: its class.
         text: its address.
+        is_qdrant: whether it is a Qdrant collection; else it is a Lance table.
         making: options of making it; those of a Qdrant collection are in its address.
         opening: options of opening it, likewise.
     """
 
-    store: type[LanceIndex] | type[QdrantIndex]
     text: str
+    is_qdrant: bool = False
     making: Mapping[str, Any] = field(default_factory=dict)
     opening: Mapping[str, Any] = field(default_factory=dict)
 
@@ -136,20 +139,30 @@ class _Address:
         if is_qdrant_uri(text):
             texts = {name: str(value).lower() if isinstance(value, bool) else value for name, value in given.items()}
             separator = "&" if "?" in text else "?"
-            return cls(_qdrant_index(), f"{text}{separator}{urlencode(texts)}" if texts else text)
-        from video_colbert.index.lance.lance_index import LanceIndex
-
+            return cls(f"{text}{separator}{urlencode(texts)}" if texts else text, is_qdrant=True)
         for name in given:
             if name not in (*_LANCE_MAKING, *_LANCE_OPENING):
                 raise IndexStoreError(
                     f"{text}: there is no option {name!r}; there are {', '.join((*_LANCE_MAKING, *_LANCE_OPENING))}"
                 )
         making = {name: value for name, value in given.items() if name in _LANCE_MAKING}
-        return cls(LanceIndex, text, making, {name: value for name, value in given.items() if name not in making})
+        opening = {name: value for name, value in given.items() if name not in making}
+        return cls(text, making=making, opening=opening)
+
+    @property
+    def store(self) -> type[LanceIndex] | type[QdrantIndex]:
+        """Its class."""
+        if self.is_qdrant:
+            return _qdrant_index()
+        from video_colbert.index.lance.lance_index import LanceIndex
+
+        return LanceIndex
 
     def exists(self) -> bool:
-        reaching = {name: value for name, value in self.opening.items() if name == "storage_options"}
-        return self.store.exists(self.text, **reaching)
+        if self.is_qdrant:
+            return _qdrant_index().exists(self.text)
+        # Asked without its class, whose libraries take longer to import than most commands without an index take.
+        return has_table(self.text, self.opening.get("storage_options")) or is_of_earlier_format(self.text)
 
     def open(self) -> VideoIndex:
         return self.store.open(self.text, **self.opening)

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 
 from video_colbert.commands.arguments.numbers import positive_int
 from video_colbert.console import write_notice
+from video_colbert.errors import HubError, ModelLoadError
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
+    from video_colbert.encoding.stored_model.model_reference import ModelReference
     from video_colbert.index import VideoIndex
 
 
@@ -74,6 +76,10 @@ def with_model_of(arguments: argparse.Namespace, index: VideoIndex | None) -> ar
     from video_colbert.encoding.stored_model.model_files import is_in_cache
 
     if arguments.model is not None:
+        if index is not None and arguments.revision is None and arguments.model == index.model.name:
+            # By its name alone it is the one that made the index, whatever is new on the Hub.
+            revision = None if Path(arguments.model).is_dir() else index.model.commit
+            return argparse.Namespace(**{**vars(arguments), "revision": revision})
         return arguments
     name, revision = DEFAULT_MODEL, None
     if index is not None:
@@ -86,6 +92,25 @@ def with_model_of(arguments: argparse.Namespace, index: VideoIndex | None) -> ar
         )
         write_notice(f"{which}; it is loaded from the Hub.")
     return named
+
+
+def find_reference(arguments: argparse.Namespace) -> ModelReference:
+    """Which weights `load_encoder` would load, found out without loading them.
+
+    Args:
+        arguments: as of `load_encoder`, without settings that change vectors.
+
+    Raises:
+        ModelLoadError: as `load_pretrained`.
+    """
+    from video_colbert.encoding.stored_model.model_files import find_model_files
+    from video_colbert.encoding.stored_model.model_reference import ModelReference
+
+    try:
+        files = find_model_files(arguments.model, revision=arguments.revision)
+    except HubError as error:
+        raise ModelLoadError(str(error)) from error
+    return ModelReference(files.name, files.revision)
 
 
 def load_encoder(arguments: argparse.Namespace, *, device: str | None = None) -> VideoColBERTEncoder:

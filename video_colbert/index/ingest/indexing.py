@@ -20,6 +20,7 @@ from video_colbert.index.ingest.pruning import absolute_folders, find_gone
 from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
 from video_colbert.index.ingest.stored_content import stored_contents
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
+from video_colbert.index.search.interaction import check_interaction
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.progress import RunProgress
 
@@ -173,8 +174,6 @@ def _loaded(encoder: Encoders) -> list[VideoColBERTEncoder]:
 
 
 def _check_encoders(encoders: Iterable[VideoColBERTEncoder]) -> None:
-    from video_colbert.index.search.scoring import check_interaction
-
     for encoder in encoders:
         check_interaction(encoder.model.config.interaction)
 

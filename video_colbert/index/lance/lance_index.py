@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from typing_extensions import override
@@ -39,7 +38,7 @@ from video_colbert.index.lance.schema import (
     read_header,
     read_notes,
 )
-from video_colbert.index.lance.storage import copies_out_of_reach, is_remote
+from video_colbert.index.lance.storage import copies_out_of_reach, has_table, is_of_earlier_format
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.metadata_columns import (
@@ -57,9 +56,6 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
     from video_colbert.encoding.hits import SearchHit
     from video_colbert.index.lance.snapshot import IndexSnapshot
-
-# Of the format that came before the table.
-_EARLIER_FILE = "videos.jsonl"
 
 
 class LanceIndex(VideoIndex):
@@ -126,7 +122,7 @@ class LanceIndex(VideoIndex):
             IndexStoreError: the storage cannot be reached.
         """
         address = os.fspath(location)
-        return LanceTable.exists(address, storage_options) or _is_of_earlier_format(address)
+        return has_table(address, storage_options) or is_of_earlier_format(address)
 
     @classmethod
     def create(
@@ -191,8 +187,8 @@ class LanceIndex(VideoIndex):
             IndexStoreError: there is no index, or it is damaged or of another schema version.
         """
         address = os.fspath(location)
-        if not LanceTable.exists(address, storage_options):
-            if _is_of_earlier_format(address):
+        if not has_table(address, storage_options):
+            if is_of_earlier_format(address):
                 raise IndexStoreError(
                     f"the index in {address} was made by an earlier version; remove it or choose another folder, and "
                     "index the videos again"
@@ -348,7 +344,3 @@ class LanceIndex(VideoIndex):
         check_queries(queries, snapshot.dimensions, f"the index in {self.location}")
         searcher = self._latest.searcher_of(snapshot)
         return find_hits(snapshot, searcher, queries, top_k, rows=rows, group_windows=group_windows)
-
-
-def _is_of_earlier_format(address: str) -> bool:
-    return not is_remote(address) and (Path(address) / _EARLIER_FILE).is_file()

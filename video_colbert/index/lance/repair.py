@@ -13,8 +13,8 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
 from video_colbert.index.lance.schema import read_header
 from video_colbert.index.lance.snapshot import IndexSnapshot
-from video_colbert.index.lance.storage import is_remote
-from video_colbert.index.lance.table import TABLE_NAME, LanceTable
+from video_colbert.index.lance.storage import TABLE_NAME, has_table, is_remote
+from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
 
 SET_ASIDE = "set_aside"
@@ -65,7 +65,7 @@ def verify_index(location: str | os.PathLike[str]) -> VerifiedIndex:
         IndexStoreError: there is no index, or it is damaged; the message names the files.
     """
     address = os.fspath(location)
-    if not LanceTable.exists(address):
+    if not has_table(address):
         raise IndexStoreError(f"there is no index in {address}")
     record = CommitLog(address).check_all()
     version, videos = _read_latest(address)
@@ -87,7 +87,7 @@ def repair_index(location: str | os.PathLike[str]) -> RepairedIndex:
     address = os.fspath(location)
     if is_remote(address):
         raise IndexStoreError(f"{address} is in object storage; repair a copy of it in a folder")
-    if not LanceTable.exists(address):
+    if not has_table(address):
         raise IndexStoreError(f"there is no index in {address}")
     versions = Path(address) / f"{TABLE_NAME}.lance" / "_versions"
     aside = Path(address) / SET_ASIDE

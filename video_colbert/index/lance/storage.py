@@ -5,10 +5,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
+from pathlib import Path
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.addresses import without_secrets
 
+TABLE_NAME = "videos"
+"""Name of the table in the index's folder or address."""
+
+# Of the format that came before the table.
+_EARLIER_FILE = "videos.jsonl"
 _REMOTE_SCHEMES = ("s3", "gs", "az", "memory")
 
 
@@ -53,3 +59,29 @@ def copies_out_of_reach(location: str) -> list[str]:
         f"versions that the storage of {location} keeps of its objects, if it is set to keep them",
         "cache folders of other users and machines that searched the index",
     ]
+
+
+def has_table(location: str, storage_options: Mapping[str, str] | None = None) -> bool:
+    """Whether there is the table of an index; of a folder that takes no LanceDB to say.
+
+    Args:
+        location: folder or address.
+        storage_options: as LanceDB takes them.
+
+    Raises:
+        IndexStoreError: the storage cannot be reached.
+    """
+    if not is_remote(location):
+        return any((Path(location) / f"{TABLE_NAME}.lance" / "_versions").glob("*.manifest"))
+    import lancedb
+
+    from video_colbert.index.lance.errors import reading
+
+    with reading(location):
+        database = lancedb.connect(location, storage_options=storage_options_of(storage_options))
+        return TABLE_NAME in database.list_tables().tables
+
+
+def is_of_earlier_format(location: str) -> bool:
+    """Whether a folder holds an index of a release that had no table."""
+    return not is_remote(location) and (Path(location) / _EARLIER_FILE).is_file()

@@ -20,14 +20,11 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
 from video_colbert.index.lance.erasure import erase_rows
 from video_colbert.index.lance.errors import reading, writing
-from video_colbert.index.lance.storage import is_remote, storage_options_of
+from video_colbert.index.lance.storage import TABLE_NAME, is_remote, storage_options_of
 from video_colbert.index.lance.table_version import TableVersion, table_statistics
 from video_colbert.index.metadata_columns import is_list
 
 logger = logging.getLogger(__name__)
-
-TABLE_NAME = "videos"
-"""Name of the table in the index's folder or address."""
 
 # The format that reads token columns fastest: about 3 GB/s from the page cache, and 0.6 GB/s in 2.1 and 2.2.
 _STORAGE_VERSION = "2.0"
@@ -54,19 +51,6 @@ class LanceTable:
         self._table = table
         self._commits = 0
         self._log = log
-
-    @staticmethod
-    def exists(location: str, storage_options: Mapping[str, str] | None = None) -> bool:
-        """Whether there is a table.
-
-        Raises:
-            IndexStoreError: the storage cannot be reached.
-        """
-        if not is_remote(location):
-            return any((Path(location) / f"{TABLE_NAME}.lance" / "_versions").glob("*.manifest"))
-        with reading(location):
-            database = lancedb.connect(location, storage_options=storage_options_of(storage_options))
-            return TABLE_NAME in database.list_tables().tables
 
     @classmethod
     def create(cls, location: str, schema: pa.Schema, storage_options: Mapping[str, str] | None = None) -> LanceTable:

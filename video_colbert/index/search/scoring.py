@@ -25,7 +25,8 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
-from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.errors import ModelMismatchError
+from video_colbert.index.search.interaction import check_interaction
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.number_formats import NumberFormat, fastest_format, number_format
 from video_colbert.index.search.quantized_bags import PreparedQueries, StoredBags
@@ -79,22 +80,6 @@ class BoundedScores:
             torch.cat([part.scores for part in parts], dim=1),
             torch.cat([part.errors for part in parts], dim=1),
             torch.cat([part.probable_errors for part in parts], dim=1),
-        )
-
-
-def check_interaction(interaction: str) -> None:
-    """Checks that an index can score as a model does.
-
-    Args:
-        interaction: `interaction` of the model's configuration.
-
-    Raises:
-        IndexStoreError: it is not "mean_max_sim".
-    """
-    if interaction != "mean_max_sim":
-        raise IndexStoreError(
-            f"the model's configuration has interaction={interaction!r}, but an index scores by 'mean_max_sim' only; "
-            "`video-colbert evaluate` takes such a model"
         )
 
 

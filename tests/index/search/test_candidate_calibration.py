@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from tests.index.made_tokens import make_levels, make_three_levels
+from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.search.candidate_calibration import (
-    Calibration,
     count_candidates,
     levels_of_one_width,
     make_queries,

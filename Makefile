@@ -6,6 +6,7 @@
 #   make test                      the tests
 #   make test-slow                 the tests that take minutes; adds the extra `ray`, 240 MB
 #   make test-gpu                  the tests that need a GPU, which the others do not see
+#   make test-models               the tests with real speech and screen text models; adds their extras and 70 MB of weights
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format, types and layers
 #   make bench                     every figure the README quotes
@@ -14,17 +15,21 @@
 PYTHON ?= python3
 TORCH ?= torch==2.13.0
 DEMO_ARGS ?=
+# Where the weights of real models are kept from one checkout to the next.
+TEST_MODELS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/video_colbert_test_models
 VENV := .venv
 DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu test-datasets36 check format bench study setup setup-dev setup-bench setup-ray clean
+.PHONY: demo test test-slow test-gpu test-models test-datasets36 check format bench study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
 setup-bench: $(VENV)/.installed-bench
 setup-ray: $(VENV)/.installed-ray
+setup-speech: $(VENV)/.installed-speech
+setup-screen-text: $(VENV)/.installed-screen-text
 
 # A torch that PYTHON already has is seen through a .pth file and left as it is.
 $(VENV)/.torch:
@@ -59,6 +64,12 @@ test-slow: setup-dev setup-ray
 
 test-gpu: setup-dev
 	$(BIN)/python -m pytest -m gpu
+
+# A voice for the tests comes from Debian's espeak-ng, where it can be installed; those that need one are skipped else.
+test-models: setup-dev setup-speech setup-screen-text
+	$(BIN)/python tests/text/fetch_models.py $(TEST_MODELS)
+	command -v espeak-ng >/dev/null || (apt-get update -qq && apt-get install -y -qq espeak-ng) >/dev/null 2>&1 || true
+	VIDEO_COLBERT_TEST_MODELS=$(TEST_MODELS) $(BIN)/python -m pytest -m models
 
 test-datasets36: setup-dev $(DATASETS36)/.installed
 	VIDEO_COLBERT_DATASETS36_PYTHON=$(CURDIR)/$(DATASETS36)/bin/python $(BIN)/python -m pytest tests/datasets36

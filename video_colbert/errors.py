@@ -53,6 +53,10 @@ class DatasetError(VideoColBERTError):
     """A data set's files are missing or malformed, or there is none of the name that was asked for."""
 
 
+class PassageError(VideoColBERTError):
+    """What is said, written and told of in videos cannot be read as it was asked for."""
+
+
 class MissingExtraError(VideoColBERTError):
     """A command needs a package of one of the extras, which is not installed."""
 

@@ -1,0 +1,82 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.text.made_media import RATE, tone, write_media
+from tests.text.real_models import speak, whisper_folder
+from video_colbert.errors import ModelLoadError
+from video_colbert.text.speech import SpeechReader
+
+FIRST = "Photosynthesis turns sunlight into sugar."
+SECOND = "The capital of Iceland is Reykjavik."
+
+
+@pytest.fixture(scope="module")
+def reader() -> SpeechReader:
+    return SpeechReader(whisper_folder(), language="en", threads=2)
+
+
+@pytest.mark.models
+def test_what_is_said_is_found_with_the_second_of_each_word(reader: SpeechReader, tmp_path: Path) -> None:
+    first, second = speak(FIRST, tmp_path), speak(SECOND, tmp_path)
+    silence = np.zeros(5 * RATE, np.float32)
+    starts = 5.0, 10.0 + len(first) / RATE
+    film = write_media(tmp_path / "a.mp4", seconds=1.0, sound=np.concatenate([silence, first, silence, second]))
+    found = reader.read(str(film))
+    assert found.problem is None
+    said = {word.text.lower().strip(".,"): word for passage in found.passages for word in passage.words}
+    assert abs(said["photosynthesis"].start - starts[0]) < 1.0
+    assert abs(said["iceland"].start - starts[1]) < 2.5
+    assert starts[1] < said["iceland"].start
+    for passage in found.passages:
+        assert passage.start == passage.words[0].start
+        assert passage.end == passage.words[-1].end
+    assert len(found.passages) == 2
+
+
+@pytest.mark.models
+def test_a_file_without_sound_and_one_without_speech_have_no_passages(reader: SpeechReader, tmp_path: Path) -> None:
+    for name, sound in (("silent.mp4", None), ("quiet.mp4", np.zeros(3 * RATE, np.float32)), ("tone.mp4", tone(3.0))):
+        found = reader.read(str(write_media(tmp_path / name, sound=sound)))
+        assert (list(found.passages), found.problem) == ([], None)
+
+
+@pytest.mark.models
+def test_speech_that_is_cut_into_stretches_keeps_its_times(
+    reader: SpeechReader, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.text.speech._STRETCH_SECONDS", 6.0)
+    silence = np.zeros(4 * RATE, np.float32)
+    spoken = speak(SECOND, tmp_path)
+    film = write_media(tmp_path / "a.mp4", sound=np.concatenate([silence, silence, spoken, silence]))
+    words = [word for passage in reader.read(str(film)).passages for word in passage.words]
+    (iceland,) = [word for word in words if word.text.lower().startswith("iceland")]
+    assert 8.0 < iceland.start < 8.0 + len(spoken) / RATE
+
+
+@pytest.mark.models
+def test_the_language_is_recognised_where_none_is_given(tmp_path: Path) -> None:
+    film = write_media(tmp_path / "a.mp4", sound=speak(FIRST, tmp_path))
+    text = " ".join(passage.text for passage in SpeechReader(whisper_folder()).read(str(film)).passages)
+    assert "sunlight" in text.lower()
+
+
+@pytest.mark.models
+def test_settings_name_the_weights_and_the_language(reader: SpeechReader, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    for file in whisper_folder().iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    (other / "vocabulary.txt").write_bytes((other / "vocabulary.txt").read_bytes() + b"\n")
+    settings = {reader.settings, SpeechReader(whisper_folder()).settings, SpeechReader(other).settings}
+    assert len(settings) == 3
+
+
+@pytest.mark.models
+def test_a_damaged_model_and_an_unknown_language_are_refused_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "model.bin").write_bytes(b"no weights")
+    with pytest.raises(ModelLoadError, match=f"speech model '{tmp_path}' cannot be loaded: "):
+        SpeechReader(tmp_path)
+    with pytest.raises(ValueError, match="language is 'klingon'; "):
+        SpeechReader(whisper_folder(), language="klingon")

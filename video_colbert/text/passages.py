@@ -1,0 +1,172 @@
+"""Passages: stretches of what is said, subtitled, written on the screen or told of a video, with their seconds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, get_args
+
+Source = Literal["subtitles", "speech", "screen_text", "description"]
+"""Where a passage comes from."""
+
+SOURCES: tuple[Source, ...] = get_args(Source)
+
+_SENTENCE_ENDS = (".", "!", "?", "\N{HORIZONTAL ELLIPSIS}", "\N{IDEOGRAPHIC FULL STOP}", "\N{FULLWIDTH QUESTION MARK}")
+
+
+@dataclass(frozen=True)
+class TimedWord:
+    """A word of a passage.
+
+    Attributes:
+        text: the word, with its punctuation.
+        start: seconds since the start of the video at which it begins.
+        end: seconds at which it ends.
+    """
+
+    text: str
+    start: float
+    end: float
+
+
+@dataclass(frozen=True)
+class Passage:
+    """A stretch of text of a video.
+
+    Attributes:
+        source: where it comes from.
+        text: the text, in one line.
+        start: seconds since the start of the video at which it begins; None where it is of the video as a whole.
+        end: seconds at which it ends; None likewise.
+        words: its words with their times, where the source knows them.
+    """
+
+    source: Source
+    text: str
+    start: float | None = None
+    end: float | None = None
+    words: tuple[TimedWord, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """The passage as JSON knows it; times to the millisecond, as `from_json` takes it."""
+        return {
+            "source": self.source,
+            "text": self.text,
+            "start": _milliseconds(self.start),
+            "end": _milliseconds(self.end),
+            "words": [[word.text, _milliseconds(word.start), _milliseconds(word.end)] for word in self.words],
+        }
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any]) -> Passage:
+        """A passage of `to_json`."""
+        words = tuple(TimedWord(*word) for word in record["words"])
+        return cls(record["source"], record["text"], record["start"], record["end"], words)
+
+
+@dataclass(frozen=True)
+class ReadPassages:
+    """What a reader found in a video.
+
+    Attributes:
+        passages: in the order of their times.
+        problem: what could not be read, in one sentence without the file's name; None where all was.
+    """
+
+    passages: Sequence[Passage]
+    problem: str | None = None
+
+
+class PassageReader(Protocol):
+    """Reads passages of one source out of video files."""
+
+    @property
+    def source(self) -> Source:
+        """The source of its passages."""
+        ...
+
+    @property
+    def settings(self) -> str:
+        """What its passages depend on beside the file, such as the model: those of other settings are read anew."""
+        ...
+
+    def read(self, path: str) -> ReadPassages:
+        """Reads a file.
+
+        Args:
+            path: of a local video file.
+
+        Returns:
+            Its passages. None and no problem where it has nothing of this source; what is damaged is a problem, and
+            never an exception.
+        """
+        ...
+
+
+def join_passages(
+    parts: Sequence[Passage], *, most_seconds: float = 20.0, enough_seconds: float = 10.0, most_gap: float = 2.0
+) -> list[Passage]:
+    """Passages of some sentences out of parts of sentences, as subtitles show them and as speech is recognised.
+
+    A part is joined to the one before it unless both together would be longer than `most_seconds`, more than
+    `most_gap` is silent between them, or the passage so far lasts `enough_seconds` and ends with a sentence.
+
+    Args:
+        parts: of one source, in the order of their times.
+        most_seconds: length of a passage, unless a part is longer.
+        enough_seconds: length from which the end of a sentence ends a passage.
+        most_gap: seconds between two parts of a passage.
+
+    Example:
+        >>> parts = [Passage("speech", "Leaves are", 0.0, 1.0), Passage("speech", "green.", 1.0, 2.0)]
+        >>> [passage.text for passage in join_passages(parts)]
+        ['Leaves are green.']
+    """
+    joined: list[Passage] = []
+    for part in parts:
+        before = joined[-1] if joined else None
+        if before is not None and _belong_together(before, part, most_seconds, enough_seconds, most_gap):
+            joined[-1] = dataclasses.replace(
+                before, text=f"{before.text} {part.text}", end=part.end, words=before.words + part.words
+            )
+        else:
+            joined.append(part)
+    return joined
+
+
+def words_between(text: str, start: float, end: float) -> tuple[TimedWord, ...]:
+    """The words of a text with times in proportion to their lengths, where only the text's own times are known.
+
+    Args:
+        text: the text.
+        start: seconds at which it begins.
+        end: seconds at which it ends.
+    """
+    words = text.split()
+    letters = sum(map(len, words))
+    timed, before = [], 0
+    for word in words:
+        after = before + len(word)
+        begins, ends = (start + (end - start) * place / letters for place in (before, after))
+        timed.append(TimedWord(word, begins, ends))
+        before = after
+    return tuple(timed)
+
+
+def one_line(text: str) -> str:
+    """A text without line breaks and control characters, its words parted by one space."""
+    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+
+
+def _belong_together(
+    before: Passage, part: Passage, most_seconds: float, enough_seconds: float, most_gap: float
+) -> bool:
+    if before.start is None or before.end is None or part.start is None or part.end is None:
+        return False
+    is_enough = before.end - before.start >= enough_seconds and before.text.endswith(_SENTENCE_ENDS)
+    return not is_enough and part.start - before.end <= most_gap and part.end - before.start <= most_seconds
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds, 3)

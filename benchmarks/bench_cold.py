@@ -38,8 +38,8 @@ _QUERY = "a dog catches a ball"
 _IMPORT = "import lancedb"
 _BARE = """
 import sys, torch, lancedb
-from transformers import CLIPTextModelWithProjection
-model = CLIPTextModelWithProjection.from_pretrained(sys.argv[1]).eval()
+from transformers import CLIPTextModel
+model = CLIPTextModel.from_pretrained(sys.argv[1]).eval()
 with torch.inference_mode():
     model(torch.ones(1, 16, dtype=torch.long))
 """

@@ -19,6 +19,14 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("tests marked gpu need a GPU and a torch that finds it")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What commands keep for a user goes to a folder of the tests', in the processes that they start too."""
+    with pytest.MonkeyPatch.context() as environment:
+        environment.setenv("VIDEO_COLBERT_CACHE", str(tmp_path_factory.mktemp("user_cache")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def clip_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
     return build_clip_tokenizer(tmp_path_factory.mktemp("clip_tokenizer"))

@@ -130,7 +130,7 @@ def _open(arguments: argparse.Namespace) -> tuple[Index, VideoColBERTEncoder, Ex
         raise IndexStoreError("--prune-all goes with --in; prune an index of your own with `video-colbert index`")
     # Opened first, since that takes no time and says which model to load.
     index = open_existing(arguments.index)
-    encoder = load_encoder(with_model_of(arguments, index.stored))
+    encoder = load_encoder(with_model_of(arguments, index.stored), for_videos=False)
     check_model(index.stored, encoder.reference)
     return index, encoder, ExitCode.OK
 

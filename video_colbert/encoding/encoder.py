@@ -56,11 +56,15 @@ class VideoColBERTEncoder:
         revision: str | None = None,
         device: str | None = None,
         dtype: DType = "float32",
+        for_videos: bool = True,
     ) -> VideoColBERTEncoder:
         """Loads an encoder; arguments and errors as `load_pretrained`."""
         from video_colbert.encoding.pretrained import load_pretrained
 
-        return cls(load_pretrained(name_or_path, revision=revision, device=device, dtype=dtype))
+        pretrained = load_pretrained(
+            name_or_path, revision=revision, device=device, dtype=dtype, for_videos=for_videos
+        )
+        return cls(pretrained)
 
     @property
     def reference(self) -> ModelReference:
@@ -158,10 +162,14 @@ class VideoColBERTEncoder:
             num_frames: frames sampled from each clip; the processor's own number by default.
 
         Raises:
-            EncodingError: more frames than the model has positions for.
+            EncodingError: more frames than the model has positions for, or the encoder was loaded for queries alone.
         """
         from video_colbert.encoding.clip_decoding import ClipDecoder
 
+        if not hasattr(self.model, "vision_model"):
+            raise EncodingError(
+                f"{self._loaded_from.name} was loaded for queries alone; load it with for_videos=True to encode videos"
+            )
         num_frames = self.num_frames if num_frames is None else num_frames
         self.check_num_frames(num_frames)
         return ClipDecoder(self.processor.video_processor, num_frames, self._max_frames)

@@ -18,6 +18,7 @@ from transformers.utils import logging as transformers_logging
 
 from video_colbert.encoding.stored_model.model_files import ModelFiles, check_tokenizer_files, find_model_files
 from video_colbert.encoding.stored_model.model_reference import ModelReference
+from video_colbert.encoding.stored_model.query_model import QueryModel, load_backbone_query_model
 from video_colbert.encoding.stored_model.weight_files import check_weight_files
 from video_colbert.errors import HubError, ModelLoadError
 from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
@@ -58,6 +59,7 @@ def load_pretrained(
     revision: str | None = None,
     device: str | None = None,
     dtype: DType = "float32",
+    for_videos: bool = True,
 ) -> PretrainedPair:
     """Loads a model and its processor; no code of theirs is ever run.
 
@@ -67,6 +69,7 @@ def load_pretrained(
         revision: branch, tag or commit on the Hub; the main branch by default.
         device: a torch device such as "cpu" or "cuda:1"; by default the best one there is.
         dtype: number type of weights and activations.
+        for_videos: whether it is to encode videos; else only what queries need is loaded, the text tower and its head.
 
     Raises:
         ModelLoadError: there is no such model, its kind is not supported, a part of it is missing or damaged, its
@@ -79,7 +82,7 @@ def load_pretrained(
         files = find_model_files(name_or_path, revision=revision)
     except HubError as error:
         raise ModelLoadError(str(error)) from error
-    pair = load_model_files(files, dtype=dtype)
+    pair = load_model_files(files, dtype=dtype, for_videos=for_videos)
     if pair.differences:
         raise ModelLoadError(f"model {files.name!r} cannot be used: there are {'; '.join(pair.differences)}")
     if pair.is_zero_shot:
@@ -92,12 +95,13 @@ def load_pretrained(
     return dataclasses.replace(pair, model=pair.model.to(place))
 
 
-def load_model_files(files: ModelFiles, *, dtype: DType = "float32") -> PretrainedPair:
+def load_model_files(files: ModelFiles, *, dtype: DType = "float32", for_videos: bool = True) -> PretrainedPair:
     """Loads a model and its processor on the CPU and says which weights are unfit.
 
     Args:
         files: what `find_model_files` returned.
         dtype: number type of weights and activations.
+        for_videos: as of `load_pretrained`.
 
     Raises:
         ModelLoadError: a part of it is missing or damaged, or its kind is not supported.
@@ -111,12 +115,15 @@ def load_model_files(files: ModelFiles, *, dtype: DType = "float32") -> Pretrain
             if is_zero_shot:
                 # A folder's name means nothing elsewhere; the Hub's does.
                 backbone = None if files.is_local else files.name
-                model = VideoColBERTModel.from_backbone(
-                    files.folder, zero_shot=True, dtype=torch_dtype, backbone=backbone
+                model = (
+                    VideoColBERTModel.from_backbone(files.folder, zero_shot=True, dtype=torch_dtype, backbone=backbone)
+                    if for_videos
+                    else load_backbone_query_model(files.folder, backbone, dtype=torch_dtype)
                 )
                 processor = VideoColBERTProcessor.from_backbone(files.folder, zero_shot=True)
             else:
-                model, loading = VideoColBERTModel.from_pretrained(
+                model_class = VideoColBERTModel if for_videos else QueryModel
+                model, loading = model_class.from_pretrained(
                     files.folder,
                     dtype=torch_dtype,
                     output_loading_info=True,
@@ -221,7 +228,12 @@ def _differences(loading: dict[str, Any], model: VideoColBERTModel) -> list[str]
         for name, stored, expected in loading.get("mismatched_keys") or ()
     ]
     unknown = [str(name) for name in loading.get("unexpected_keys") or ()]
-    broken = [name for name, weight in model.named_parameters() if not torch.isfinite(weight).all()]
+    # A sum takes a tenth of the time; where it overflows, or is not finite, the weights are looked at one by one.
+    broken = [
+        name
+        for name, weight in model.named_parameters()
+        if not (torch.isfinite(weight.sum()) or torch.isfinite(weight).all())
+    ]
     kinds = {
         "weights that are not finite numbers": broken,
         "weights that the checkpoint lacks, at random here": lacking,

@@ -16,7 +16,7 @@ from safetensors.torch import load_file, save_file
 
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import load_pretrained
-from video_colbert.encoding.stored_model.model_files import find_model_files, folder_digest, is_in_cache
+from video_colbert.encoding.stored_model.model_files import commit_in_cache, find_model_files, folder_digest
 from video_colbert.errors import EncodingError, ModelLoadError
 from video_colbert.hub.self_test import TENSOR_FILE
 
@@ -121,7 +121,7 @@ def test_settings_changed_after_loading_are_another_reference(checkpoint_folder:
 
 @pytest.mark.parametrize("name", ["/not/a/folder", "../../x", "a/b/c", "nobody/nothing"])
 def test_name_that_is_none_of_the_hubs_is_not_in_its_cache(name: str) -> None:
-    assert not is_in_cache(name, None)
+    assert commit_in_cache(name, None) is None
 
 
 def test_folder_takes_no_revision(checkpoint_folder: Path) -> None:

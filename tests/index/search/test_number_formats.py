@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from torch import Tensor
@@ -53,7 +55,8 @@ def test_a_format_that_saturates_or_is_missing_is_not_chosen(monkeypatch: pytest
     fastest_format.cache_clear()
 
 
-def test_fastest_format_is_found_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fastest_format_is_found_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VIDEO_COLBERT_CACHE", str(tmp_path))
     seconds = {"int8": 3.0, "bfloat16": 1.0, "float16": 4.0, "float32": 2.0}
     tried = []
 

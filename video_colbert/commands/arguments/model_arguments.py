@@ -67,31 +67,32 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, mod
 
 
 def with_model_of(arguments: argparse.Namespace, index: VideoIndex | None) -> argparse.Namespace:
-    """The arguments with a model, where they name none: the one that made the index, or `DEFAULT_MODEL`.
+    """The arguments with a model, where they name none, and with its commit, where that is known without the Hub.
+
+    The model is by default the one that made the index, or `DEFAULT_MODEL`. The model of the index is of the index's
+    commit unless a revision is named; of another that is in the Hub's cache, the cached commit is taken unasked.
 
     Args:
         arguments: of `add_model_arguments`.
         index: the index that there is; None for one that is to be made.
     """
-    from video_colbert.encoding.stored_model.model_files import is_in_cache
+    from video_colbert.encoding.stored_model.model_files import commit_in_cache
 
-    if arguments.model is not None:
-        if index is not None and arguments.revision is None and arguments.model == index.model.name:
-            # By its name alone it is the one that made the index, whatever is new on the Hub.
-            revision = None if Path(arguments.model).is_dir() else index.model.commit
-            return argparse.Namespace(**{**vars(arguments), "revision": revision})
-        return arguments
-    name, revision = DEFAULT_MODEL, None
-    if index is not None:
-        name, commit = index.model.name, index.model.commit
-        revision = None if Path(name).is_dir() else commit
-    named = argparse.Namespace(**{**vars(arguments), "model": name, "revision": arguments.revision or revision})
-    if not Path(name).is_dir() and not is_in_cache(name, named.revision):
-        which = (
-            f"No --model is named, so it is {name}" if index is None else f"The index names the model {index.model}"
-        )
-        write_notice(f"{which}; it is loaded from the Hub.")
-    return named
+    name = arguments.model or (DEFAULT_MODEL if index is None else index.model.name)
+    revision = arguments.revision
+    if not Path(name).is_dir():
+        if revision is None and index is not None and name == index.model.name:
+            revision = index.model.commit
+        commit = commit_in_cache(name, revision)
+        if commit is None and arguments.model is None:
+            which = (
+                f"No --model is named, so it is {name}"
+                if index is None
+                else f"The index names the model {index.model}"
+            )
+            write_notice(f"{which}; it is loaded from the Hub.")
+        revision = commit or revision
+    return argparse.Namespace(**{**vars(arguments), "model": name, "revision": revision})
 
 
 def find_reference(arguments: argparse.Namespace) -> ModelReference:
@@ -113,12 +114,15 @@ def find_reference(arguments: argparse.Namespace) -> ModelReference:
     return ModelReference(files.name, files.revision)
 
 
-def load_encoder(arguments: argparse.Namespace, *, device: str | None = None) -> VideoColBERTEncoder:
+def load_encoder(
+    arguments: argparse.Namespace, *, device: str | None = None, for_videos: bool = True
+) -> VideoColBERTEncoder:
     """Loads the encoder that the arguments of `add_model_arguments` name.
 
     Args:
         arguments: what was parsed, or what `with_model_of` made of it.
         device: the device in place of the one that is named.
+        for_videos: whether it is to encode videos; else only what queries need is loaded.
 
     Raises:
         ModelLoadError: as `load_pretrained`.
@@ -134,6 +138,7 @@ def load_encoder(arguments: argparse.Namespace, *, device: str | None = None) ->
         revision=arguments.revision,
         device=device or arguments.device,
         dtype=arguments.dtype,
+        for_videos=for_videos,
     )
     settings = {"tone_map": arguments.tone_map or None, "max_pixels": arguments.max_pixels}
     encoder.processor.video_processor = encoder.processor.video_processor.with_settings(**settings)

@@ -17,7 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError, HFValidationError, OfflineMod
 # Of whichever HTTP library the client is built on, which is not named here.
 from huggingface_hub.errors import HTTPError  # type: ignore[attr-defined] # isort: skip
 
-from video_colbert.encoding.media_files import content_digest
+from video_colbert.encoding.stored_model.kept_digests import kept_digest
 from video_colbert.encoding.stored_model.weight_files import check_weight_files, weight_file_names
 from video_colbert.errors import ModelLoadError
 from video_colbert.hub_errors import hub_errors
@@ -125,25 +125,26 @@ def find_model_files(
         return ModelFiles(name, folder.name, folder)
 
 
-def is_in_cache(name: str, revision: str | None) -> bool:
-    """Whether a model's weights and settings can be loaded without the Hub.
+def commit_in_cache(name: str, revision: str | None) -> str | None:
+    """The commit of a model that can be loaded without the Hub, weights and settings; None where there is none.
 
     Args:
         name: Hub id; what is none is not in the cache.
-        revision: branch, tag or commit.
+        revision: branch, tag or commit; a branch or tag means the commit that it was when it was last loaded.
     """
     try:
         cached = _cached(name, revision)
     except HFValidationError:
-        return False
-    return cached is not None and _is_whole(cached.folder)
+        return None
+    return cached.revision if cached is not None and _is_whole(cached.folder) else None
 
 
 def folder_digest(folder: Path) -> str:
     """Digest of all that decides the vectors of a local model: weights, config, processor and tokenizer.
 
     Args:
-        folder: the model; its name and place do not count.
+        folder: the model; its name and place do not count. Digests of large files are kept in the user's cache folder,
+            until the file has another size, time or inode.
 
     Returns:
         64 hexadecimal digits.
@@ -151,7 +152,7 @@ def folder_digest(folder: Path) -> str:
     names = sorted(path.name for path in folder.iterdir() if path.is_file())
     digest = hashlib.sha256()
     for name in sorted({*filter(_is_setting, names), *filter(_is_weights, names)}):
-        digest.update(f"{name}\0{content_digest(str(folder / name))}\0".encode())
+        digest.update(f"{name}\0{kept_digest(folder / name)}\0".encode())
     return digest.hexdigest()
 
 

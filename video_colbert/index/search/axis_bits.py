@@ -1,8 +1,8 @@
 """Bits for the axes of a transform code: how many each axis gets, and the levels that they name.
 
 An axis of variance v that gets b bits loses about v / 4^b in the mean square, so what all axes lose is least where
-bits are given as reverse water-filling says (Cover and Thomas, "Elements of Information Theory", section 10.3.3): down to
-one level of loss that is the same for all axes, and none to axes below it. In whole bits: each next bit goes to the
+bits are given as reverse water-filling says (Cover and Thomas, "Elements of Information Theory", section 10.3.3): down
+to one level of loss that is the same for all axes, and none to axes below it. In whole bits: each next bit goes to the
 axis where it saves most.
 """
 

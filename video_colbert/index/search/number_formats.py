@@ -13,6 +13,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from video_colbert.index.search.kept_format import keep_format, kept_format
+
 # Tokens, query tokens and width of the product that the formats are timed on; about the size of one block.
 _TRIAL_SHAPE = (8192, 32, 512)
 _TRIAL_ROUNDS = 5
@@ -115,16 +117,24 @@ def restored(values: Tensor, scales: Tensor | None) -> Tensor:
 def fastest_format(device: torch.device) -> NumberFormat:
     """The number format in which this device compares tokens fastest, among those it does correctly.
 
-    Each format is tried once a process, in some milliseconds: a processor without the instructions for a type
-    may refuse it, emulate it or saturate, and no name of a processor tells.
+    Each format is tried, in some milliseconds: a processor without the instructions for a type may refuse it, emulate
+    it or saturate, and no name of a processor tells. What was found is kept in the user's cache folder for other
+    processes on this processor, which only look whether it is correct.
 
     Args:
         device: where the tokens will be.
     """
     # Accelerators multiply integers only in shapes of whole tiles, and floats as fast.
     tried = [candidate for candidate in _FORMATS if device.type == "cpu" or isinstance(candidate, FloatFormat)]
+    kept = kept_format() if device.type == "cpu" else None
+    for candidate in tried:
+        if candidate.name == kept and is_correct(candidate, device):
+            return candidate
     correct = [candidate for candidate in tried if is_correct(candidate, device)]
-    return min(correct, key=lambda candidate: _seconds(candidate, device))
+    fastest = min(correct, key=lambda candidate: _seconds(candidate, device))
+    if device.type == "cpu":
+        keep_format(fastest.name)
+    return fastest
 
 
 def number_format(name: str) -> NumberFormat:

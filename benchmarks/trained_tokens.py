@@ -12,35 +12,40 @@ from safetensors.torch import save_file
 
 from video_colbert import VideoColBERTEncoder
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
+from video_colbert.encoding.passes.number_formats import NumberFormat
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.token_bags import TokenBags
 
 REPOSITORY = Path(__file__).parents[1]
 DEMO = REPOSITORY / "runs" / "demo"
-CACHE = REPOSITORY / "runs" / "trained_tokens.safetensors"
 SPLITS = ("train", "validation", "test")
 
 
-def trained_tokens() -> tuple[LevelBags, EncodedQueries]:
-    """Bags of 5,300 clips, float32, and the captions of the 200 test clips among them.
+def trained_tokens(number_format: NumberFormat = "float32") -> tuple[LevelBags, EncodedQueries]:
+    """Bags of 5,300 clips, and the captions of the 200 test clips among them.
 
     The model is that of `demo.py`, which is run if it was not before (some minutes); the bags are kept in `runs/`.
+
+    Args:
+        number_format: what its image tower computes in.
     """
+    suffix = "" if number_format == "float32" else f"-{number_format}"
+    cache = REPOSITORY / "runs" / f"trained_tokens{suffix}.safetensors"
     checkpoint = DEMO / "training" / "best"
     if not checkpoint.exists():
         subprocess.run([sys.executable, str(REPOSITORY / "benchmarks" / "demo.py")], check=True)
     stamp = str((checkpoint / "model.safetensors").stat().st_mtime_ns)
-    encoder = load_demo_encoder(checkpoint)
+    encoder = load_demo_encoder(checkpoint, number_format)
     captions = [json.loads(line)["caption"] for line in (DEMO / "clips/test/captions.jsonl").read_text().splitlines()]
     queries = encoder.encode_queries(captions)
-    if not CACHE.exists() or _stamp_of(CACHE) != stamp:
+    if not cache.exists() or _stamp_of(cache) != stamp:
         encoded = _encode(encoder)
         frames = [video.embeds["frame"] for video in encoded]
         videos = [video.embeds["video"] for video in encoded]
         lengths = {"frame_lengths": [len(bag) for bag in frames], "video_lengths": [len(bag) for bag in videos]}
         tensors = {"frames": torch.cat(frames), "videos": torch.cat(videos)}
-        save_file(tensors | {name: torch.tensor(of) for name, of in lengths.items()}, CACHE, {"stamp": stamp})
-    with safe_open(CACHE, framework="pt") as file:
+        save_file(tensors | {name: torch.tensor(of) for name, of in lengths.items()}, cache, {"stamp": stamp})
+    with safe_open(cache, framework="pt") as file:
         levels = {
             level: TokenBags(file.get_tensor(f"{level}s"), _offsets(file.get_tensor(f"{level}_lengths")))
             for level in ("frame", "video")

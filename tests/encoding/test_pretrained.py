@@ -28,7 +28,7 @@ def test_number_type_is_what_was_asked_for(checkpoint_folder: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"dtype": "int8"}, "dtype must be one of float32, bfloat16, float16, got 'int8'"),
+        ({"dtype": "int4"}, "dtype must be one of auto, float32, bfloat16, float16, int8, got 'int4'"),
         ({"device": "nonsense"}, "device 'nonsense' cannot be used"),
     ],
 )

@@ -68,14 +68,15 @@ def open_folder_index(arguments: argparse.Namespace) -> FolderIndex:
         # Raises, and says where.
         find_video_files(folders)
     known = {} if is_new else cached.read_files()
-    if any(known.get(path) != state for path, state in states.items()):
+    is_changed = any(known.get(path) != state for path, state in states.items())
+    if is_changed:
         # It imports what decoding needs while this process loads the model.
         start_worker_server("video_colbert.encoding.decoding_process")
     if encoder is None:
         stored = None if is_new else open_index(cached.location).stored
         if stored is not None:
             arguments = argparse.Namespace(**{**vars(arguments), "model": None})
-        encoder = load_encoder(with_model_of(arguments, stored))
+        encoder = load_encoder(with_model_of(arguments, stored), for_videos=is_changed)
     with _locked(cached):
         # Another process may have made it meanwhile.
         if not index_exists(cached.location):

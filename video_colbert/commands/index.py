@@ -274,7 +274,7 @@ def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
     """One encoder for each device that is named, and by default for each CUDA device."""
     if arguments.ray is not None:
         # The machines of the cluster encode; here the model is only checked.
-        return [load_encoder(arguments, device="cpu")]
+        return [load_encoder(arguments, device="cpu", for_videos=False)]
     from video_colbert.processes.worker_server import start_worker_server
 
     # It imports what decoding needs while this process loads the model.
@@ -305,6 +305,7 @@ def _index_on_ray(
         arguments.model,
         revision=arguments.revision,
         dtype=arguments.dtype,
+        backend=arguments.backend,
         encoders=arguments.encoders,
         workers=arguments.workers,
         batch_size=arguments.batch_size,

@@ -47,6 +47,7 @@ class EncodedVideo:
         token_weights: by level, float32 [tokens], for a model that scores by weights of tokens.
         stored_range: "PQ" or "HLG" of a video of high dynamic range whose colours were taken as they are stored.
         frame_size: width and height of its frames as they are shown, in pixels; None where it is not known.
+        number_format: what it was encoded in, such as "int8"; None where that is not known.
 
     Example:
         >>> video = EncodedVideo(VideoClip("a.mp4"), 2.0, np.array([0.0, 1.0]), {"frame": torch.eye(4)[:2]})
@@ -61,6 +62,7 @@ class EncodedVideo:
     token_weights: Mapping[str, Tensor] = field(default_factory=dict)
     stored_range: str | None = None
     frame_size: tuple[int, int] | None = None
+    number_format: str | None = None
 
 
 @dataclass(frozen=True)

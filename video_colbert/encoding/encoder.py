@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
     from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
-    from video_colbert.encoding.pretrained import DType, PretrainedPair
+    from video_colbert.encoding.passes.number_formats import Backend, DType
+    from video_colbert.encoding.pretrained import PretrainedPair
     from video_colbert.encoding.search_hits import SearchHits
     from video_colbert.encoding.stored_model.model_reference import ModelReference
     from video_colbert.processing import VideoSource
@@ -47,6 +48,7 @@ class VideoColBERTEncoder:
         self._loaded_from = pretrained.reference
         self._loaded_settings = settings_digest(pretrained.processor)
         self.is_zero_shot = pretrained.is_zero_shot
+        self.format_choice = pretrained.choice
 
     @classmethod
     def from_pretrained(
@@ -56,13 +58,14 @@ class VideoColBERTEncoder:
         revision: str | None = None,
         device: str | None = None,
         dtype: DType = "float32",
+        backend: Backend = "torch",
         for_videos: bool = True,
     ) -> VideoColBERTEncoder:
         """Loads an encoder; arguments and errors as `load_pretrained`."""
         from video_colbert.encoding.pretrained import load_pretrained
 
         pretrained = load_pretrained(
-            name_or_path, revision=revision, device=device, dtype=dtype, for_videos=for_videos
+            name_or_path, revision=revision, device=device, dtype=dtype, backend=backend, for_videos=for_videos
         )
         return cls(pretrained)
 
@@ -77,6 +80,11 @@ class VideoColBERTEncoder:
         return self._loaded_from.with_settings(settings)
 
     @property
+    def number_format(self) -> str:
+        """What videos are encoded in, such as "int8" or "bfloat16 by openvino"."""
+        return str(self.format_choice)
+
+    @property
     def num_frames(self) -> int | None:
         """Frames sampled from a video unless the caller asks for another number; None for as many as there are."""
         number: int | None = self.processor.video_processor.num_frames
@@ -87,7 +95,15 @@ class VideoColBERTEncoder:
 
         Args:
             device: a torch device such as "cuda:1".
+
+        Raises:
+            EncodingError: it is of another kind, where the number format was not chosen for.
         """
+        kind, own = str(device).partition(":")[0], self.model.device.type
+        if kind != own and (self.format_choice.number_format == "int8" or self.format_choice.backend != "torch"):
+            raise EncodingError(
+                f"an encoder of {self.number_format} on {own} cannot be copied to {kind}; load it in float32 by torch"
+            )
         other = copy.copy(self)
         other.model = copy.deepcopy(self.model).to(device)
         return other
@@ -183,9 +199,9 @@ class VideoColBERTEncoder:
         Returns:
             A result for each clip; a `BadVideo` where the model gives vectors that are not finite.
         """
-        from video_colbert.encoding.model_passes import encode_clips
+        from video_colbert.encoding.passes.model_passes import encode_clips
 
-        return encode_clips(self.model, self.processor, self._loaded_from.name, batch)
+        return encode_clips(self.model, self.processor, self._loaded_from.name, batch, self.number_format)
 
     def encode_queries(
         self, texts: str | Sequence[str], *, batch_size: int = 64, phrases: bool = True
@@ -205,7 +221,7 @@ class VideoColBERTEncoder:
             EncodingError: the model gives vectors that are not finite.
         """
         from video_colbert.encoding.inputs import as_texts
-        from video_colbert.encoding.model_passes import encode_queries
+        from video_colbert.encoding.passes.model_passes import encode_queries
 
         queries = as_texts(texts)
         if not queries or batch_size < 1:

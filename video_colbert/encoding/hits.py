@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from video_colbert.console import printable
 from video_colbert.encoding.display import format_seconds, short_name
-from video_colbert.encoding.phrases import is_function_word
+from video_colbert.encoding.passes.phrases import is_function_word
 
 if TYPE_CHECKING:
     import numpy as np

@@ -10,12 +10,15 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 from transformers import PreTrainedConfig
 from transformers.utils import logging as transformers_logging
 
+from video_colbert.encoding.passes.choose_format import FormatChoice
+from video_colbert.encoding.passes.kept_choices import in_fastest_format
+from video_colbert.encoding.passes.number_formats import Backend, DType, NumberFormat, into_format
 from video_colbert.encoding.stored_model.model_files import ModelFiles, check_tokenizer_files, find_model_files
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.encoding.stored_model.query_model import QueryModel, load_backbone_query_model
@@ -26,9 +29,6 @@ from video_colbert.modeling_video_colbert.towers_video_colbert import tower_fami
 from video_colbert.processing import VideoColBERTProcessor
 
 logger = logging.getLogger(__name__)
-
-DType = Literal["float32", "bfloat16", "float16"]
-"""Number type of a model's weights and activations."""
 
 _NAMED_WEIGHTS = 3
 
@@ -44,6 +44,7 @@ class PretrainedPair:
         is_zero_shot: whether this is a plain CLIP or SigLIP checkpoint, which scores its pooled text vector
             against frame vectors.
         differences: one sentence for each kind of weight that is unfit for the model.
+        choice: the number format that videos are encoded in, and why.
     """
 
     model: VideoColBERTModel
@@ -51,6 +52,7 @@ class PretrainedPair:
     reference: ModelReference
     is_zero_shot: bool = False
     differences: list[str] = field(default_factory=list)
+    choice: FormatChoice = field(default_factory=lambda: FormatChoice("float32"))
 
 
 def load_pretrained(
@@ -59,6 +61,7 @@ def load_pretrained(
     revision: str | None = None,
     device: str | None = None,
     dtype: DType = "float32",
+    backend: Backend = "torch",
     for_videos: bool = True,
 ) -> PretrainedPair:
     """Loads a model and its processor; no code of theirs is ever run.
@@ -68,21 +71,29 @@ def load_pretrained(
             the latter is used zero-shot, which is logged as a warning.
         revision: branch, tag or commit on the Hub; the main branch by default.
         device: a torch device such as "cpu" or "cuda:1"; by default the best one there is.
-        dtype: number type of weights and activations.
+        dtype: number format: `float32`, `bfloat16` or `float16` for the whole model, `int8` for its image tower; or
+            `auto` for the fastest of them on this machine whose vectors are those of `float32`, which is measured
+            once for a model and kept in the user's cache folder. What is not chosen among stays in float32: queries,
+            and everything on an accelerator.
+        backend: what computes the image tower: `torch`, or `openvino` on a CPU, in float32 or bfloat16. A model is
+            converted on its first use and kept in the user's cache folder.
         for_videos: whether it is to encode videos; else only what queries need is loaded, the text tower and its head.
 
     Raises:
+        MissingExtraError: the `openvino` extra is not installed.
         ModelLoadError: there is no such model, its kind is not supported, a part of it is missing or damaged, its
             weights do not fit its config, or there is no such device or number type.
     """
     if dtype not in get_args(DType):
         raise ModelLoadError(f"dtype must be one of {', '.join(get_args(DType))}, got {dtype!r}")
-    place = _device(device)
+    if backend not in get_args(Backend):
+        raise ModelLoadError(f"backend must be one of {', '.join(get_args(Backend))}, got {backend!r}")
+    place = _device("cpu" if device is None and backend == "openvino" else device)
     try:
         files = find_model_files(name_or_path, revision=revision)
     except HubError as error:
         raise ModelLoadError(str(error)) from error
-    pair = load_model_files(files, dtype=dtype, for_videos=for_videos)
+    pair = load_model_files(files, for_videos=for_videos)
     if pair.differences:
         raise ModelLoadError(f"model {files.name!r} cannot be used: there are {'; '.join(pair.differences)}")
     if pair.is_zero_shot:
@@ -92,22 +103,33 @@ def load_pretrained(
             files.name,
             _model_type(files),
         )
-    return dataclasses.replace(pair, model=pair.model.to(place))
+    model = pair.model.to(place)
+    if not for_videos:
+        # Queries are float32 wherever the format of the image tower is another.
+        of_texts: NumberFormat = "float32" if dtype == "auto" or dtype == "int8" or backend == "openvino" else dtype
+        choice, model = FormatChoice(of_texts), into_format(model, of_texts)
+    elif backend == "openvino":
+        from video_colbert.encoding.passes.openvino_tower import with_openvino_tower
+
+        choice, model = with_openvino_tower(model, files.revision, dtype)
+    elif dtype == "auto":
+        choice, model = in_fastest_format(model, files.revision)
+    else:
+        choice, model = FormatChoice(dtype), into_format(model, dtype)
+    return dataclasses.replace(pair, model=model, choice=choice)
 
 
-def load_model_files(files: ModelFiles, *, dtype: DType = "float32", for_videos: bool = True) -> PretrainedPair:
-    """Loads a model and its processor on the CPU and says which weights are unfit.
+def load_model_files(files: ModelFiles, *, for_videos: bool = True) -> PretrainedPair:
+    """Loads a model of float32 and its processor on the CPU and says which weights are unfit.
 
     Args:
         files: what `find_model_files` returned.
-        dtype: number type of weights and activations.
         for_videos: as of `load_pretrained`.
 
     Raises:
         ModelLoadError: a part of it is missing or damaged, or its kind is not supported.
     """
     is_zero_shot = _model_type(files) != VideoColBERTConfig.model_type
-    torch_dtype = getattr(torch, dtype)
     loading: dict[str, Any] = {}
     try:
         check_model_files(files)
@@ -116,16 +138,18 @@ def load_model_files(files: ModelFiles, *, dtype: DType = "float32", for_videos:
                 # A folder's name means nothing elsewhere; the Hub's does.
                 backbone = None if files.is_local else files.name
                 model = (
-                    VideoColBERTModel.from_backbone(files.folder, zero_shot=True, dtype=torch_dtype, backbone=backbone)
+                    VideoColBERTModel.from_backbone(
+                        files.folder, zero_shot=True, dtype=torch.float32, backbone=backbone
+                    )
                     if for_videos
-                    else load_backbone_query_model(files.folder, backbone, dtype=torch_dtype)
+                    else load_backbone_query_model(files.folder, backbone, dtype=torch.float32)
                 )
                 processor = VideoColBERTProcessor.from_backbone(files.folder, zero_shot=True)
             else:
                 model_class = VideoColBERTModel if for_videos else QueryModel
                 model, loading = model_class.from_pretrained(
                     files.folder,
-                    dtype=torch_dtype,
+                    dtype=torch.float32,
                     output_loading_info=True,
                     ignore_mismatched_sizes=True,
                     trust_remote_code=False,

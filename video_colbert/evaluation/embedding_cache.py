@@ -51,7 +51,7 @@ class EmbeddingCache:
             # A local folder is told by the digest of its content, wherever it lies.
             "model": None if Path(reference.name).is_absolute() else reference.name,
             "revision": reference.revision,
-            "dtype": str(encoder.model.dtype),
+            "number_format": encoder.number_format,
         }
         model_key = _digest_of(self._settings)[:16]
         self._videos = Path(directory) / model_key / "videos"

@@ -27,6 +27,7 @@ class IndexInfo:
         num_bytes: what the index takes where it is stored, earlier versions included; None where that is not known.
         folders: what was indexed, where it was given as folders.
         columns: what a search can filter by: by column, in words what it holds.
+        number_formats: what its videos were encoded in, as far as that is known.
     """
 
     location: str
@@ -40,6 +41,7 @@ class IndexInfo:
     num_bytes: int | None
     folders: tuple[str, ...]
     columns: Mapping[str, str]
+    number_formats: tuple[str, ...]
 
     def counted(self) -> str:
         """How much it holds, in words, such as "3 videos in 90 windows"."""
@@ -49,6 +51,7 @@ class IndexInfo:
         rows = {
             "location": self.location,
             "model": self.model,
+            "encoded in": ", ".join(self.number_formats) or "not known",
             "frames": "all" if self.num_frames is None else self.num_frames,
             "windows": "none, each video as a whole" if self.windows is None else self.windows,
             **self.options,
@@ -70,6 +73,7 @@ class IndexInfo:
             "options": dict(self.options),
             "folders": list(self.folders),
             "columns": dict(self.columns),
+            "number_formats": list(self.number_formats),
         }
 
 
@@ -95,6 +99,7 @@ def describe_index(stored: VideoIndex) -> IndexInfo:
         num_bytes=stored.num_bytes,
         folders=stored.notes.folders,
         columns=stored.columns,
+        number_formats=stored.notes.number_formats,
     )
 
 

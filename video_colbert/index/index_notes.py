@@ -35,14 +35,20 @@ class IndexNotes:
     Attributes:
         folders: absolute paths of the folders that were given, in which relative paths of a filter are looked for.
         bad_files: contents that are left until somebody asks to try them again.
+        number_formats: what videos were encoded in by those who indexed them, as far as that is known.
     """
 
     folders: tuple[str, ...] = ()
     bad_files: tuple[BadFile, ...] = ()
+    number_formats: tuple[str, ...] = ()
 
     def with_folders(self, folders: Iterable[str]) -> IndexNotes:
         """The same with further folders."""
         return replace(self, folders=tuple(dict.fromkeys((*self.folders, *folders))))
+
+    def with_number_formats(self, formats: Iterable[str]) -> IndexNotes:
+        """The same with further number formats."""
+        return replace(self, number_formats=tuple(dict.fromkeys((*self.number_formats, *formats))))
 
     def without_contents(self, digests: Collection[str]) -> IndexNotes:
         """The same without what is noted of some contents."""
@@ -51,7 +57,7 @@ class IndexNotes:
     def to_text(self) -> str:
         """The notes in few characters, for what an index says of itself."""
         bad = [[each.digest, each.path, each.reason, each.windows] for each in self.bad_files]
-        written = json.dumps({"folders": self.folders, "bad_files": bad})
+        written = json.dumps({"folders": self.folders, "bad_files": bad, "number_formats": self.number_formats})
         return base64.b85encode(zlib.compress(written.encode())).decode()
 
     @classmethod
@@ -65,6 +71,7 @@ class IndexNotes:
                 BadFile(str(digest), str(path), str(reason), tuple((start, end) for start, end in windows))
                 for digest, path, reason, windows in read["bad_files"]
             ]
-            return cls(tuple(map(str, read["folders"])), tuple(bad))
+            formats = tuple(map(str, read.get("number_formats", ())))
+            return cls(tuple(map(str, read["folders"])), tuple(bad), formats)
         except (ValueError, TypeError, KeyError, zlib.error, RecursionError):
             return cls()

@@ -66,6 +66,7 @@ def test_info_says_what_the_index_is_and_holds(index: Path, run_command: RunComm
     assert told["folders"] == [str(index.parent / "videos")]
     assert told["columns"]["year"] == "whole numbers"
     assert (told["columns"]["path"], told["columns"]["modified"]) == ("text", "times")
+    assert told["number_formats"] == ["float32"]
     table = dict(line.split("  ", 1) for line in run_command("info", "--index", index)[1].splitlines())
     assert table["duration"].strip() == "0:16.0"
     assert "year (whole numbers)" in table["to filter by"]

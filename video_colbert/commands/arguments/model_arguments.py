@@ -22,7 +22,7 @@ DEFAULT_MODEL = "openai/clip-vit-base-patch32"
 
 
 def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, model_required: bool = True) -> None:
-    """Adds --model, --revision, --device, --dtype, --batch-size, --tone-map and --max-pixels.
+    """Adds --model, --revision, --device, --dtype, --backend, --batch-size, --tone-map and --max-pixels.
 
     Args:
         parser: the command's parser.
@@ -41,9 +41,17 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, mod
     group.add_argument("--device", help="torch device such as cpu or cuda:1; by default the best there is")
     group.add_argument(
         "--dtype",
-        choices=["float32", "bfloat16", "float16"],
-        default="float32",
-        help="number type of the model (default: float32)",
+        choices=["auto", "float32", "bfloat16", "float16", "int8"],
+        default="auto",
+        help="number format that videos are encoded in (default: auto, the fastest here that gives the same vectors, "
+        "tried once for a model and kept in the cache folder)",
+    )
+    group.add_argument(
+        "--backend",
+        choices=["torch", "openvino"],
+        default="torch",
+        help="what encodes videos; openvino (the extra [openvino], on a CPU) converts a model on its first use "
+        "(default: torch)",
     )
     group.add_argument(
         "--batch-size",
@@ -138,8 +146,11 @@ def load_encoder(
         revision=arguments.revision,
         device=device or arguments.device,
         dtype=arguments.dtype,
+        backend=arguments.backend,
         for_videos=for_videos,
     )
+    if encoder.format_choice.is_new:
+        write_notice(f"Videos are encoded in {encoder.format_choice.in_words()}.")
     settings = {"tone_map": arguments.tone_map or None, "max_pixels": arguments.max_pixels}
     encoder.processor.video_processor = encoder.processor.video_processor.with_settings(**settings)
     return encoder

@@ -119,10 +119,10 @@ def index_videos(
                 writer.take(event)
                 memory.take(event)
             writer.flush()
-            note_run(index, folders, memory)
+            note_run(index, folders, memory, writer.number_formats)
             raise
         described, replaced = writer.finish()
-    note_run(index, folders, memory)
+    note_run(index, folders, memory, writer.number_formats)
     gone = find_gone(index, folders, present=names)
     return report.finish(names, described=described, replaced=replaced, gone=gone)
 
@@ -191,15 +191,17 @@ def _how_far(plan: IngestPlan, files: int) -> str:
     return f"{plan.files_done}/{files} files{windows}"
 
 
-def note_run(index: VideoIndex, folders: Iterable[str | os.PathLike[str]], memory: BadMemory) -> None:
-    """Notes in an index what folders were indexed and which contents turned out to be bad.
+def note_run(
+    index: VideoIndex, folders: Iterable[str | os.PathLike[str]], memory: BadMemory, formats: Iterable[str]
+) -> None:
+    """Notes in an index what folders were indexed, which contents turned out to be bad, and the number formats.
 
     Raises:
         IndexStoreError: the index cannot be written.
     """
     noted = index.notes
     notes = noted.with_folders(map(str, absolute_folders(folders)))
-    notes = replace(notes, bad_files=memory.remaining(noted.bad_files))
+    notes = replace(notes.with_number_formats(sorted(formats)), bad_files=memory.remaining(noted.bad_files))
     if notes != noted:
         index.set_notes(notes)
 

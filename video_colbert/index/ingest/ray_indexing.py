@@ -18,7 +18,7 @@ from video_colbert.encoding.bulk_encoder import BulkEncoder
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.media_files import public_name
-from video_colbert.encoding.pretrained import DType
+from video_colbert.encoding.passes.number_formats import Backend, DType
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import MissingExtraError, ModelMismatchError
 from video_colbert.index.index_notes import BadFile
@@ -46,7 +46,8 @@ class RayEncoders:
     Attributes:
         model: Hub id, or a folder that every machine has.
         revision: branch, tag or commit on the Hub.
-        dtype: number type of the model.
+        dtype: number format, as of `load_pretrained`; `auto` is chosen on each machine.
+        backend: what encodes, likewise.
         encoders: how many; by default one for each GPU, or for each machine of a cluster without any.
         workers: decoding processes of each encoder, for which it reserves as many cores; by default what each
             encoder of a machine can have.
@@ -57,6 +58,7 @@ class RayEncoders:
     model: str
     revision: str | None = None
     dtype: DType = "float32"
+    backend: Backend = "torch"
     encoders: int | None = None
     workers: int | None = None
     batch_size: int = 8
@@ -143,10 +145,10 @@ def index_videos_on_ray(
                 progress.update(files_done, f"{files_done}/{len(paths)} files{windows}")
         except BaseException:
             writer.flush()
-            note_run(index, folders, memory)
+            note_run(index, folders, memory, writer.number_formats)
             raise
         described, replaced = writer.finish()
-    note_run(index, folders, memory)
+    note_run(index, folders, memory, writer.number_formats)
     gone = find_gone(index, folders, present=map(public_name, paths))
     return report.finish(list(map(public_name, paths)), described=described, replaced=replaced, gone=gone)
 
@@ -171,7 +173,9 @@ class _RayEncoder:
 
         self._job: _Job = ray.get(job)
         settings = self._job.encoders
-        encoder = VideoColBERTEncoder.from_pretrained(settings.model, revision=settings.revision, dtype=settings.dtype)
+        encoder = VideoColBERTEncoder.from_pretrained(
+            settings.model, revision=settings.revision, dtype=settings.dtype, backend=settings.backend
+        )
         if encoder.reference.revision != self._job.reference.revision:
             raise ModelMismatchError(
                 f"a machine of the cluster has {encoder.reference} where the index was made with {self._job.reference}"

@@ -27,6 +27,8 @@ class IndexWriter:
         metadata: values by column, by path.
         seconds_between_writes: how long encoded videos may wait to be written.
 
+    Attributes:
+        number_formats: what the videos of the run were encoded in.
     """
 
     def __init__(
@@ -42,6 +44,7 @@ class IndexWriter:
         self._moved: dict[str, str] = {}
         self._encoded: list[tuple[IndexedVideo, EncodedVideo]] = []
         self._contents: dict[str, FileContent] = {}
+        self.number_formats: set[str] = set()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index writer")
         self._commit: Future[None] | None = None
 
@@ -64,6 +67,8 @@ class IndexWriter:
             self._moved.update(dict.fromkeys(event.ids, event.file.path))
         elif isinstance(event, Encoded):
             self._encoded.append((self._record(event), event.video))
+            if event.video.number_format is not None:
+                self.number_formats.add(event.video.number_format)
         is_full = len(self._encoded) >= _CLIPS_BETWEEN_WRITES
         is_due = time.monotonic() - self._last_write > self._seconds_between_writes
         if is_full or (is_due and (self._commit is None or self._commit.done())):

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from video_colbert.encoding.clip_decoding import DecodedClip, clip_name
 from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, QueryBags
-from video_colbert.encoding.phrases import split_phrases
+from video_colbert.encoding.passes.phrases import split_phrases
 from video_colbert.errors import EncodingError
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import QueryWord, VideoColBERTProcessor
@@ -22,19 +22,37 @@ _CPU_QUERIES = 16
 
 @torch.inference_mode()
 def encode_clips(
-    model: VideoColBERTModel, processor: VideoColBERTProcessor, name: str, batch: Sequence[DecodedClip]
+    model: VideoColBERTModel,
+    processor: VideoColBERTProcessor,
+    name: str,
+    batch: Sequence[DecodedClip],
+    number_format: str,
 ) -> list[EncodedVideo | BadVideo]:
-    """Encodes decoded clips together, on the model's device.
+    """Encodes decoded clips, on the model's device.
 
     Args:
         model: the model.
         processor: its processor.
         name: the model's name, for messages.
-        batch: at least one clip; all frames of one size.
+        batch: at least one clip; all frames of one size. On a CPU each has a pass of its own.
+        number_format: what its videos are encoded in.
 
     Returns:
         A result for each clip; a `BadVideo` where the model gives vectors that are not finite.
     """
+    if model.device.type == "cpu":
+        return [result for clip in batch for result in _encode_together(model, processor, name, [clip], number_format)]
+    return _encode_together(model, processor, name, batch, number_format)
+
+
+def _encode_together(
+    model: VideoColBERTModel,
+    processor: VideoColBERTProcessor,
+    name: str,
+    batch: Sequence[DecodedClip],
+    number_format: str,
+) -> list[EncodedVideo | BadVideo]:
+    """The results of one pass over all clips of a batch."""
     lengths = torch.tensor([len(clip.pixels) for clip in batch])
     # Eight bits a value until they are on the device: a quarter of the copying.
     pixels = torch.nn.utils.rnn.pad_sequence([clip.pixels for clip in batch], batch_first=True)
@@ -63,6 +81,7 @@ def encode_clips(
                     of_tokens,
                     stored_range=clip.stored_range,
                     frame_size=clip.frame_size,
+                    number_format=number_format,
                 )
             )
         else:

@@ -1,6 +1,6 @@
 import pytest
 
-from video_colbert.encoding.phrases import is_function_word, split_phrases
+from video_colbert.encoding.passes.phrases import is_function_word, split_phrases
 
 
 @pytest.mark.parametrize(

@@ -54,6 +54,30 @@ class ClusteredTokens:
         embeds = F.normalize(asked[:, None] + noise, dim=-1)
         return LevelBags(levels), queries_of(embeds)
 
+    def blocks(self, num_queries: int, query_tokens: int = 32) -> tuple[Iterator[LevelBags], EncodedQueries]:
+        """The same, but for what is drawn, some videos at a time, for more than memory holds.
+
+        Equal descriptions give equal bags, and those of fewer videos begin those of more.
+        """
+        clusters = _directions(torch.Generator().manual_seed(self.seed), CLUSTERS, self.width)
+
+        def centres_of(number: int, count: int) -> tuple[Tensor, torch.Generator]:
+            generator = torch.Generator().manual_seed(1_000_003 * self.seed + 1 + number)
+            chosen = torch.randint(len(clusters), (BLOCK,), generator=generator)
+            spread = 0.5 * _directions(generator, BLOCK, self.width)
+            return F.normalize(clusters[chosen] + spread, dim=-1)[:count], generator
+
+        def made() -> Iterator[LevelBags]:
+            for number, first in enumerate(range(0, self.num_videos, BLOCK)):
+                centres, generator = centres_of(number, min(BLOCK, self.num_videos - first))
+                sizes = {"frame": self.frame_tokens, "video": self.video_tokens}
+                yield LevelBags({level: self._level(centres, tokens, generator) for level, tokens in sizes.items()})
+
+        generator = torch.Generator().manual_seed(self.seed + 7)
+        asked = centres_of(0, BLOCK)[0][torch.randperm(BLOCK, generator=generator)[:num_queries]]
+        noise = 3.0 * _directions(generator, num_queries, query_tokens, self.width)
+        return made(), queries_of(F.normalize(asked[:, None] + noise, dim=-1))
+
     def _level(self, centres: Tensor, tokens: int, generator: torch.Generator) -> TokenBags:
         made = torch.empty(len(centres) * tokens, self.width, dtype=self.dtype)
         filled = 0

@@ -279,11 +279,13 @@ class LanceIndex(VideoIndex):
 
     @override
     def forget(self, ids: Collection[str]) -> Sequence[str]:
+        from video_colbert.index.lance.mapped.cell_files import discard_cells
         from video_colbert.index.lance.repair import delete_set_aside
 
         known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
         # First, since what is erased cannot be named again if this fails.
         discard_tokens(self.location)
+        discard_cells(self.location)
         if known:
             forget_notes(self, known)
         if known or not ids:
@@ -323,7 +325,7 @@ class LanceIndex(VideoIndex):
             if not len(snapshot) or is_searched_exactly(snapshot):
                 return False
             calibration = read_calibration(snapshot.table.schema)
-            return calibration is None or len(snapshot) > 2 * calibration.num_videos
+            return calibration is None or calibration.is_outgrown(len(snapshot))
 
         return self._latest.read(is_due)
 

@@ -8,13 +8,14 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.lance.mapped.cell_cache import CellCache, cell_folder
 from video_colbert.index.lance.mapped.token_files import TokenFiles, token_folder
 from video_colbert.index.lance.mapped.version_tokens import TokenCache
 from video_colbert.index.lance.schema import read_calibration
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import TokenCodec
-from video_colbert.index.search.calibration import EXACT_LIMIT
+from video_colbert.index.search.calibration import CELLS_LIMIT, EXACT_LIMIT
 
 if TYPE_CHECKING:
     from video_colbert.index.search.searcher import Searcher
@@ -42,6 +43,8 @@ class LatestSnapshot:
         self._hold_tokens = hold_tokens
         folder = token_folder(table.location)
         self._cache = None if folder is None else TokenCache(TokenFiles(folder))
+        cells = cell_folder(table.location)
+        self._cells = None if cells is None else CellCache(cells)
         self._snapshot: IndexSnapshot | None = None
         self._searcher: Searcher | None = None
         # One thread at a time reads a new version; searches run beside each other on what it read.
@@ -69,6 +72,7 @@ class LatestSnapshot:
 
     def searcher_of(self, snapshot: IndexSnapshot) -> Searcher:
         """The searcher over a version, with the calibration that is stored or was measured on an earlier one."""
+        from video_colbert.index.lance.mapped.cell_files import CellFiles
         from video_colbert.index.search.searcher import Searcher
 
         with self._lock:
@@ -80,6 +84,7 @@ class LatestSnapshot:
                 self._searcher = Searcher(
                     snapshot,
                     exact_limit=_exact_limit(snapshot),
+                    cells_limit=CELLS_LIMIT,
                     calibration=calibration,
                     hold_tokens=self._hold_tokens,
                 )
@@ -87,6 +92,8 @@ class LatestSnapshot:
                     # Left from when the index was larger; where they cannot be deleted, nobody uses them either.
                     with suppress(OSError):
                         self._cache.files.discard()
+                        if self._cells is not None:
+                            CellFiles(self._cells.folder).discard()
                 return self._searcher
             return earlier
 
@@ -95,7 +102,11 @@ class LatestSnapshot:
             snapshot = self._snapshot
             if snapshot is None or snapshot.version < version:
                 snapshot = IndexSnapshot(
-                    self._table.at_version(version), self._codec, earlier=snapshot, cache=self._cache
+                    self._table.at_version(version),
+                    self._codec,
+                    earlier=snapshot,
+                    cache=self._cache,
+                    cell_cache=self._cells,
                 )
                 self._snapshot = snapshot
             return snapshot

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
+from video_colbert.index.lance.mapped.cell_cache import CellCache
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.version_tokens import TokenCache, VersionTokens, keys_of
 from video_colbert.index.lance.schema import read_dimensions, read_notes, tokens_column
@@ -25,7 +27,9 @@ from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from video_colbert.index.lance.mapped.version_cells import VersionCells
     from video_colbert.index.search.level_bags import LevelBags
+    from video_colbert.index.search.video_cells import VideoCells
 
 Place = tuple[str, float | None, float | None]
 """Path, start and end."""
@@ -42,6 +46,7 @@ class IndexSnapshot:
         codec: how its tokens are stored.
         earlier: a snapshot of an earlier version; what it holds in memory of the same rows is not read again.
         cache: mapped files from which the tokens of some videos are read; None to read them from the table.
+        cell_cache: where the files with the cells of the videos are; None for a snapshot without cells.
     """
 
     def __init__(
@@ -50,6 +55,7 @@ class IndexSnapshot:
         codec: TokenCodec,
         earlier: IndexSnapshot | None = None,
         cache: TokenCache | None = None,
+        cell_cache: CellCache | None = None,
     ) -> None:
         self.table = table
         self.version = table.version
@@ -61,7 +67,11 @@ class IndexSnapshot:
         self.records = records.combine_chunks()
         self._mapped: VersionTokens | None = None
         if cache is not None and self.dimensions:
-            self._mapped = VersionTokens(cache, self.version, self._keys, self._no_stored_bags, self._stored_at)
+            self._mapped = VersionTokens(cache, self.version, lambda: self._keys, self._no_stored_bags, self._stored_at)
+        self._cell_cache = cell_cache
+        self._cells: VersionCells | None = None
+        # One thread makes what opens them.
+        self._lock = threading.Lock()
         self._bags: LevelBags | None = None
         if earlier is not None and earlier._bags is not None:
             self._bags = self._bags_with(earlier)
@@ -164,8 +174,39 @@ class IndexSnapshot:
 
         return no_stored_bags(self._codec, self.dimensions)
 
+    def cells(self, *, anew: bool = False) -> VideoCells | None:
+        """The videos in cells; None where they cannot be had.
+
+        Args:
+            anew: find cells for what is there now, rather than add to those that were found before.
+        """
+        if self._cell_cache is None or not self.dimensions:
+            return None
+        with self._lock:
+            if self._cells is None:
+                from video_colbert.index.lance.mapped.version_cells import VersionCells
+
+                self._cells = VersionCells(
+                    self._cell_cache, self.version, lambda: self._keys, self.dimensions, self.bags
+                )
+        return self._cells.cells(anew=anew)
+
+    def replace_cells(self, cells: VideoCells) -> None:
+        """Gives up cells that are not what was written."""
+        if self._cells is not None:
+            self._cells.replace(cells)
+
+    @cached_property
     def _keys(self) -> Keys:
-        return keys_of(self.records["id"], self.pooled())
+        """Of all rows; pooled vectors are read some at a time, since together they take much memory."""
+        from video_colbert.index.lance.rows import vectors_from_arrow
+
+        keys, row_ids = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
+        for part, ids in self.table.parts(["id", POOLED]):
+            keys.append(keys_of(part["id"], vectors_from_arrow(part[POOLED])))
+            row_ids.append(ids)
+        found: Keys = np.concatenate(keys)[np.argsort(np.concatenate(row_ids))]
+        return found
 
     def _bags_with(self, earlier: IndexSnapshot) -> LevelBags | None:
         """All bags, those of the earlier snapshot from its memory; None where too little of it remains."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.errors import reading
+
+_ROWS_AT_ONCE = 8192
 
 
 class TableVersion:
@@ -52,6 +54,29 @@ class TableVersion:
         with reading(self.location):
             query = self._table.search().select(list(columns)).with_row_id(True).limit(None)
             return _sorted_by_row_id(query.to_arrow())
+
+    def parts(self, columns: Sequence[str]) -> Iterator[tuple[pa.Table, npt.NDArray[np.uint64]]]:
+        """Reads columns of all rows, some thousands at a time, in any order.
+
+        Args:
+            columns: their names.
+
+        Yields:
+            The columns of some rows, and their row ids.
+
+        Raises:
+            IndexStoreError: the table cannot be read.
+        """
+        with reading(self.location):
+            query = self._table.search().select(list(columns)).with_row_id(True).limit(None)
+            batches = iter(query.to_batches(_ROWS_AT_ONCE))
+        while True:
+            with reading(self.location):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            part = pa.Table.from_batches([batch])
+            yield part.drop_columns(["_rowid"]), part["_rowid"].to_numpy()
 
     def take(self, row_ids: npt.NDArray[np.uint64], columns: Sequence[str]) -> tuple[pa.Table, npt.NDArray[np.uint64]]:
         """Reads columns of some rows.

@@ -1,7 +1,7 @@
 """How candidates are found and how many a recall takes, measured on the index itself.
 
-The order of videos by pooled vectors, or by tokens in few dimensions, is not the exact one. For queries whose exact
-best videos are known, the ranks of those videos in that order say how many candidates hold them.
+The order of videos by pooled vectors, by tokens in few dimensions or by score vectors is not the exact one. For
+queries whose exact best videos are known, the ranks of those videos in that order say how many candidates hold them.
 """
 
 from __future__ import annotations

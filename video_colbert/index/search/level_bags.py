@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from video_colbert.index.search.token_bags import TokenBags
+
+if TYPE_CHECKING:
+    from video_colbert.index.search.video_cells import VideoCells
 
 
 class LevelBags(Mapping[str, TokenBags]):
@@ -119,6 +122,18 @@ class TokenSource(Protocol):
         """
         ...
 
+    def cells(self, *, anew: bool = False) -> VideoCells | None:
+        """The videos in cells, which are made when they are first wanted; None where they cannot be had.
+
+        Args:
+            anew: find cells for what is there now, rather than add to those that were found before.
+        """
+        ...
+
+    def replace_cells(self, cells: VideoCells) -> None:
+        """Gives up cells that turned out not to be what was written."""
+        ...
+
 
 class TokensInMemory:
     """Token bags that are held in memory.
@@ -148,3 +163,10 @@ class TokensInMemory:
     def bags(self, rows: Tensor | None = None) -> LevelBags:
         """The bags of some videos, or of all."""
         return self.levels if rows is None else self.levels.select(rows)
+
+    def cells(self, *, anew: bool = False) -> None:
+        """None: what fits into memory is searched without."""
+        return
+
+    def replace_cells(self, cells: VideoCells) -> None:
+        """There are none."""

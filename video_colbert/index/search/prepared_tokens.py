@@ -48,7 +48,7 @@ class PreparedTokens:
         """The tokens of all videos in the fast number format."""
         with self._lock:
             if self._scorer is None:
-                parts = [BoundedScorer.of(bags, device=self.device) for bags in self._parts()]
+                parts = [BoundedScorer.of(bags, device=self.device) for bags in self.parts()]
                 self._scorer = BoundedScorer.concatenate(parts)
             return self._scorer
 
@@ -78,7 +78,7 @@ class PreparedTokens:
         with self._lock:
             directions = self._directions()
             held, reduced, fast = [], [], []
-            for bags in self._parts():
+            for bags in self.parts():
                 scorer = BoundedScorer.of(bags, device=self.device)
                 fast.append(scorer.scores(queries))
                 reduced.append(ReducedTokens.of(directions, bags, self.device))
@@ -98,7 +98,7 @@ class PreparedTokens:
         with self._lock:
             if self._reduced is None:
                 directions = self._directions()
-                parts = [ReducedTokens.of(directions, bags, self.device) for bags in self._parts()]
+                parts = [ReducedTokens.of(directions, bags, self.device) for bags in self.parts()]
                 self._reduced = ReducedTokens.concatenate(parts)
             return self._reduced
 
@@ -112,7 +112,7 @@ class PreparedTokens:
         order = torch.randperm(len(self.source), generator=torch.Generator().manual_seed(1))
         return principal_directions(self.source.bags(order[:_DIRECTION_VIDEOS]))
 
-    def _parts(self) -> Iterator[LevelBags]:
+    def parts(self) -> Iterator[LevelBags]:
         """The bags of all videos in order, some at a time; they are held where they are to be."""
         if self._bags is None and self._holds_bags:
             self._bags = self.source.bags()

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.index.search.calibration import EXACT_LIMIT, METHODS, Calibration
+from video_colbert.index.search.calibration import CELLS_LIMIT, EXACT_LIMIT, Calibration
 from video_colbert.index.search.candidate_calibration import (
     count_candidates,
     levels_of_one_width,
@@ -19,11 +19,18 @@ from video_colbert.index.search.candidate_calibration import (
     preferred_method,
     ranks_of,
 )
+from video_colbert.index.search.cell_candidates import calibrated_cells, cell_candidates, exact_best
 from video_colbert.index.search.level_bags import TokenSource
 from video_colbert.index.search.prepared_tokens import PreparedTokens
 from video_colbert.index.search.rescoring import TopRows, best_rows, empty_top_rows, single_query
 from video_colbert.index.search.scoring import BoundedScores, check_queries, counted_levels
+from video_colbert.index.search.video_cells import DamagedCellsError
 
+_LINEAR_METHODS = ("pooled", "reduced")
+# Allowed videos for each candidate, up to which all of them are scored.
+_ALLOWED_A_CANDIDATE = 4
+# Cells that may turn out to be damaged before a search does without.
+_CELLS_TRIED = 3
 _CALIBRATION_QUERIES = 64
 _CALIBRATION_QUERY_TOKENS = 16
 _CALIBRATION_TOP_K = 10
@@ -37,15 +44,17 @@ class Searcher:
 
     Up to `exact_limit` videos every video is scored, in a fast number format with a proven error bound, and what
     may be among the best is scored again in float32: the result is exact, and proven to be for the queries that
-    `TopRows.is_proven` names. Above it, only candidates are scored:
-    the best by pooled vectors or by tokens in few dimensions, as many as reach `recall_target` on the source
-    itself. A searcher reads what it needs at the first search and holds it, so it does not see later changes of
-    its source. Searches may run in several threads; the first one prepares what all need.
+    `TopRows.is_proven` names. Above it, only candidates are scored, as many as reach `recall_target` on the source
+    itself: the best by pooled vectors or by tokens in few dimensions, and above `cells_limit`, where the source can
+    have them, by score vectors in some of the cells. A searcher reads what it needs at the first search and holds
+    it, so it does not see later changes of its source. Searches may run in several threads; the first one prepares
+    what all need.
 
     Args:
         source: where tokens come from; it must not change while the searcher is used.
         device: where tokens are compared; by default an accelerator, if there is one that CUDA knows.
         exact_limit: videos up to which all are scored.
+        cells_limit: videos up to which all are looked at for candidates.
         recall_target: share of the exact best videos that candidates must hold, above 0 and at most 1.
         calibration: an earlier calibration for the same source; None to calibrate at the first search that
             needs candidates.
@@ -63,6 +72,7 @@ class Searcher:
         *,
         device: torch.device | str | None = None,
         exact_limit: int = EXACT_LIMIT,
+        cells_limit: int = CELLS_LIMIT,
         recall_target: float = 0.99,
         calibration: Calibration | None = None,
         hold_tokens: bool = False,
@@ -77,7 +87,10 @@ class Searcher:
         self.is_exact = len(source) <= exact_limit
         self.hold_tokens = hold_tokens
         self._tokens = PreparedTokens(source, self.device, holds_bags=self.is_exact or hold_tokens)
+        self._cells_limit = cells_limit
         self._calibration = calibration
+        # For where the cells of a calibration cannot be had.
+        self._without_cells: Calibration | None = None
         # One thread calibrates.
         self._lock = threading.RLock()
 
@@ -131,8 +144,8 @@ class Searcher:
     ) -> Calibration:
         """Measures how many candidates the recall target takes, and uses what it found from now on.
 
-        Reads the tokens of all videos once. Pooled vectors and reduced tokens are both tried and timed;
-        `preferred_method` says which are kept.
+        Reads the tokens of all videos once, or twice where cells are found for them. Without cells, pooled vectors and
+        reduced tokens are both tried and timed; `preferred_method` says which are kept.
 
         Args:
             queries: queries such as users ask, of which some dozens are enough; by default they are made from
@@ -143,11 +156,44 @@ class Searcher:
         """
         with self._lock:
             asked = queries or self._made_queries(encoder_of_level or levels_of_one_width(self.source.dimensions))
+            found = self._calibrated_cells(asked, top_k, real_queries=queries is not None)
+            self._calibration = found or self._calibrated(asked, top_k, real_queries=queries is not None)
+            return self._calibration
+
+    def _calibrated_cells(self, asked: EncodedQueries, top_k: int, *, real_queries: bool) -> Calibration | None:
+        """The calibration of candidates from new cells; None without cells."""
+        if len(self) <= self._cells_limit or (cells := self.source.cells(anew=True)) is None:
+            return None
+        best = exact_best(asked, self._tokens.parts(), top_k)
+        sample = self.source.bags(torch.arange(min(len(self), _CALIBRATION_QUERIES)))
+        numbers = sum(of_level.tokens.numel() for of_level in sample.values()) / sample.num_videos
+        try:
+            share, num_candidates, recall = calibrated_cells(
+                cells, asked, best, self.recall_target, len(self), numbers
+            )
+        except DamagedCellsError:
+            self.source.replace_cells(cells)
+            return None
+        return Calibration(
+            method="cells",
+            recall_target=self.recall_target,
+            recall=recall,
+            top_k=top_k,
+            num_candidates=max(top_k, num_candidates),
+            num_queries=len(asked.texts),
+            real_queries=real_queries,
+            num_videos=len(self),
+            read_share=share,
+        )
+
+    def _calibrated(self, asked: EncodedQueries, top_k: int, *, real_queries: bool) -> Calibration:
+        """The calibration of the better of the methods that look at all videos."""
+        with self._lock:
             fast = self._tokens.read_all(asked, hold=self.hold_tokens)
             count = min(top_k, len(self))
             exact = best_rows(asked, self._every(asked, None), fast.split(), count, self._tokens.fetch)
             found = {}
-            for method in METHODS:
+            for method in _LINEAR_METHODS:
                 ranks = ranks_of(exact.rows, self._tokens.candidate_scores(method, asked))
                 num_candidates, recall = count_candidates(ranks, self.recall_target)
                 found[method] = Calibration(
@@ -157,15 +203,14 @@ class Searcher:
                     top_k=top_k,
                     num_candidates=max(top_k, num_candidates),
                     num_queries=len(asked.texts),
-                    real_queries=queries is not None,
+                    real_queries=real_queries,
                     num_videos=len(self),
                 )
-            seconds = {method: self._seconds(asked, top_k, found[method]) for method in METHODS}
+            seconds = {method: self._seconds(asked, top_k, found[method]) for method in _LINEAR_METHODS}
             method = preferred_method(seconds)
             if method != "reduced":
                 self._tokens.forget_reduced()
-            self._calibration = found[method]
-            return self._calibration
+            return found[method]
 
     def _made_queries(self, encoder_of_level: Mapping[str, str]) -> EncodedQueries:
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(0))
@@ -188,8 +233,15 @@ class Searcher:
         count = min(top_k, available)
         num_candidates = calibration.candidates_for(top_k, len(self))
         has_all = available <= num_candidates
+        from_cells = None
+        if calibration.method == "cells" and not has_all:
+            has_all = allowed is not None and available <= _ALLOWED_A_CANDIDATE * num_candidates
+            if not has_all and (from_cells := self._from_cells(queries, num_candidates, allowed, calibration)) is None:
+                return self._top_of_candidates(queries, top_k, allowed, self._linear(queries))
         if has_all:
             candidates = self._every(queries, allowed)
+        elif from_cells is not None:
+            candidates = from_cells
         else:
             scores = self._tokens.candidate_scores(calibration.method, queries, allowed)
             columns = scores.topk(num_candidates, dim=1, sorted=False).indices.sort(dim=1).values
@@ -203,6 +255,29 @@ class Searcher:
             ]
         found = best_rows(queries, candidates, fast, count, self._tokens.fetch)
         return found if has_all else dataclasses.replace(found, is_proven=torch.zeros_like(found.is_proven))
+
+    def _from_cells(
+        self, queries: EncodedQueries, num_candidates: int, allowed: Tensor | None, calibration: Calibration
+    ) -> list[Tensor] | None:
+        """Candidates for each query; None where cells cannot be had."""
+        for _ in range(_CELLS_TRIED):
+            cells = self.source.cells()
+            if cells is None:
+                break
+            try:
+                return cell_candidates(cells, queries, num_candidates, calibration.read_share, allowed, len(self))
+            except DamagedCellsError:
+                self.source.replace_cells(cells)
+        return None
+
+    def _linear(self, queries: EncodedQueries) -> Calibration:
+        """The calibration to go by where there are no cells, measured once."""
+        with self._lock:
+            if self._without_cells is None:
+                encoders = {level: queries.encoder_of_level[level] for level in counted_levels(queries)}
+                made = self._made_queries(encoders)
+                self._without_cells = self._calibrated(made, _CALIBRATION_TOP_K, real_queries=False)
+            return self._without_cells
 
     def _every(self, queries: EncodedQueries, allowed: Tensor | None) -> list[Tensor]:
         """All allowed rows, for each query."""

@@ -1,0 +1,204 @@
+"""Cells of videos: an inverted file over score vectors, of which a search reads only the most promising lists.
+
+Videos whose vectors (`score_vectors.py`) are close lie in one cell, some square root of the videos each. A query
+takes cells in the order of its product with their centroids, until they hold the share of all videos that calibration
+found to be enough, and orders the videos in them by the product with their own vectors.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from video_colbert.index.search.candidate_calibration import levels_of_one_width, make_queries
+from video_colbert.index.search.level_bags import LevelBags
+from video_colbert.index.search.score_vectors import ScoreVectors
+
+Rows = npt.NDArray[np.int64]
+"""Rows of a source, [n]; -1 for a video that is none of its."""
+
+# Cells for each square root of a video.
+_CELLS_A_ROOT = 4
+# Videos that the vectors are fitted on, queries made for it, and videos a cell that centroids are found on.
+_FITTED_VIDEOS, _FITTED_QUERIES, _QUERY_TOKENS, _VIDEOS_A_CELL = 3072, 512, 8, 32
+_ROUNDS = 8
+# Videos whose tokens or vectors are brought to float32 at once.
+_AT_ONCE = 4096
+
+
+class DamagedCellsError(Exception):
+    """Stored cells are not what was written."""
+
+
+@dataclass(frozen=True)
+class CellPart:
+    """Videos that were put into cells together.
+
+    Attributes:
+        vectors: float16 [n, R], in the order of cells.
+        offsets: int64 [C + 1], where each cell begins.
+        rows: which videos they are.
+        check: told the cells that are about to be read; raises `DamagedCellsError`. None where nothing can change.
+    """
+
+    vectors: Tensor
+    offsets: npt.NDArray[np.int64]
+    rows: Rows
+    check: Callable[[npt.NDArray[np.int64]], None] | None = None
+
+
+class VideoCells:
+    """All videos of a source in cells.
+
+    Args:
+        axes: makes the vectors.
+        centroids: float32 [C, R].
+        parts: the videos.
+    """
+
+    def __init__(self, axes: ScoreVectors, centroids: Tensor, parts: Sequence[CellPart]) -> None:
+        self.axes = axes
+        self.centroids = centroids
+        self.parts = parts
+        self._sizes = np.sum([np.diff(part.offsets) for part in parts], axis=0)
+
+    @torch.inference_mode()
+    def order(self, vector: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+        """All cells, the most promising first, and what share of the videos they hold up to and with each.
+
+        Args:
+            vector: float32 [R] of a query.
+        """
+        order: npt.NDArray[np.int64] = (self.centroids @ vector).argsort(descending=True).numpy()
+        held = self._sizes[order].cumsum()
+        return order, held / max(1, int(held[-1]))
+
+    def cells_of(self, vector: Tensor, share: float) -> npt.NDArray[np.int64]:
+        """The most promising cells that together hold a share of the videos, in increasing order."""
+        order, held = self.order(vector)
+        return np.sort(order[: int(np.searchsorted(held, share)) + 1])
+
+    @torch.inference_mode()
+    def scores(self, vector: Tensor, cells: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """The rows in some cells, int64 [n], and the products of their vectors with a query's, float32 [n].
+
+        Raises:
+            DamagedCellsError: the vectors are not what was written.
+        """
+        half = vector.half()
+        rows, scores = [np.zeros(0, np.int64)], [torch.zeros(0)]
+        for part in self.parts:
+            if part.check is not None:
+                part.check(cells)
+            for begin, end in _runs(part.offsets, cells):
+                rows.append(part.rows[begin:end])
+                scores.append((part.vectors[begin:end] @ half).float())
+        found, products = torch.from_numpy(np.concatenate(rows)), torch.cat(scores)
+        present = found >= 0
+        return (found, products) if present.all() else (found[present], products[present])
+
+    def cell_of_rows(self, num_rows: int) -> npt.NDArray[np.int64]:
+        """The cell of each row of the source, int64 [num_rows]."""
+        found = np.zeros(num_rows, np.int64)
+        for part in self.parts:
+            cells = np.repeat(np.arange(len(part.offsets) - 1), np.diff(part.offsets))
+            present = part.rows >= 0
+            found[part.rows[present]] = cells[present]
+        return found
+
+
+def fit_cells(num_videos: int, sample: Callable[[Tensor], LevelBags]) -> tuple[ScoreVectors, Tensor]:
+    """Finds vectors and cells for a source.
+
+    Args:
+        num_videos: videos of the source, N.
+        sample: gives the float16 bags of rows.
+
+    Returns:
+        What makes vectors, and centroids, float32 [C, R].
+    """
+    generator = torch.Generator().manual_seed(3)
+    order = torch.randperm(num_videos, generator=generator)
+    bags = sample(order[:_FITTED_VIDEOS])
+    asked = bags.select(torch.arange(min(_FITTED_QUERIES, bags.num_videos)))
+    queries = make_queries(asked, levels_of_one_width(bags.dimensions), length=_QUERY_TOKENS, seed=1)
+    axes = ScoreVectors.fit(bags, queries)
+    num_cells = max(1, min(num_videos, round(_CELLS_A_ROOT * math.sqrt(num_videos))))
+    chosen = order[: _VIDEOS_A_CELL * num_cells].sort().values
+    vectors = torch.cat([axes.of_bags(sample(part)) for part in torch.split(chosen, _AT_ONCE)])
+    return axes, _centroids(vectors, num_cells, generator)
+
+
+@torch.inference_mode()
+def nearest_cells(vectors: Tensor, centroids: Tensor) -> Tensor:
+    """The cell of each vector [n, R] whose centroid is closest, int64 [n]."""
+    halves = centroids.square().sum(dim=1) / 2
+    parts = torch.split(vectors, _AT_ONCE)
+    return torch.cat(
+        [torch.zeros(0, dtype=torch.int64), *((p.float() @ centroids.T - halves).argmax(1) for p in parts)]
+    )
+
+
+def cells_in_memory(num_videos: int, bags: Callable[[Tensor], LevelBags]) -> VideoCells:
+    """The cells of a source, held in memory.
+
+    Args:
+        num_videos: videos of the source.
+        bags: gives the float16 bags of rows.
+    """
+    axes, centroids = fit_cells(num_videos, bags)
+    return VideoCells(axes, centroids, [part_in_memory(axes, centroids, torch.arange(num_videos), bags)])
+
+
+def part_in_memory(
+    axes: ScoreVectors, centroids: Tensor, rows: Tensor, bags: Callable[[Tensor], LevelBags]
+) -> CellPart:
+    """Some videos of a source in cells, held in memory."""
+    vectors = torch.cat([torch.zeros(0, axes.width).half(), *(axes.of_bags(bags(p)) for p in _at_once(rows))])
+    cells = nearest_cells(vectors, centroids)
+    order = cells.argsort(stable=True)
+    return CellPart(vectors[order], cell_offsets(cells.numpy(), len(centroids)), rows[order].numpy())
+
+
+def cell_offsets(cells: npt.NDArray[np.int64], num_cells: int) -> npt.NDArray[np.int64]:
+    """Where each cell begins among videos in the order of cells, and where the last ends, int64 [C + 1]."""
+    return np.concatenate([np.zeros(1, np.int64), np.bincount(cells, minlength=num_cells).cumsum()])
+
+
+def _at_once(rows: Tensor) -> Iterator[Tensor]:
+    return iter(torch.split(rows, _AT_ONCE)) if len(rows) else iter(())
+
+
+def _runs(offsets: npt.NDArray[np.int64], cells: npt.NDArray[np.int64]) -> Iterator[tuple[int, int]]:
+    """Begin and end of what lies end to end of some cells, which increase."""
+    begins, ends = offsets[cells], offsets[cells + 1]
+    filled = ends > begins
+    begins, ends = begins[filled], ends[filled]
+    breaks = np.flatnonzero(begins[1:] != ends[:-1]) + 1
+    firsts, lasts = np.concatenate([[0], breaks]), np.concatenate([breaks, [len(begins)]])
+    if len(begins):
+        yield from zip(begins[firsts].tolist(), ends[lasts - 1].tolist(), strict=True)
+
+
+@torch.inference_mode()
+def _centroids(vectors: Tensor, num_cells: int, generator: torch.Generator) -> Tensor:
+    """Centroids by Lloyd's algorithm, float32 [C, R]; an empty cell begins anew at a random vector."""
+    centroids = vectors[torch.randperm(len(vectors), generator=generator)[:num_cells]].float()
+    for _ in range(_ROUNDS):
+        cells = nearest_cells(vectors, centroids)
+        counts = torch.bincount(cells, minlength=len(centroids))
+        sums = torch.zeros_like(centroids)
+        for of_part, part in zip(torch.split(cells, _AT_ONCE), torch.split(vectors, _AT_ONCE), strict=True):
+            sums.index_add_(0, of_part, part.float())
+        centroids = sums / counts.clamp(min=1)[:, None]
+        empty = counts == 0
+        if empty.any():
+            drawn = torch.randint(len(vectors), (int(empty.sum()),), generator=generator)
+            centroids[empty] = vectors[drawn].float()
+    return centroids

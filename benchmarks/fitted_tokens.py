@@ -80,7 +80,7 @@ class FittedTokens:
         low = places.long().clamp(max=_QUANTILES - 2)
         drawn = torch.lerp(self.quantiles.gather(0, low), self.quantiles.gather(0, low + 1), places - low)
         tokens = (drawn @ self.components + self.mean).view(count, -1, _MODEL_WIDTH)
-        frames, video, query = tokens.split((_FRAMES, _VIDEO, _QUERY), dim=1)
+        frames, video, query = torch.split(tokens, (_FRAMES, _VIDEO, _QUERY), dim=1)
         video = torch.cat([_over_time(video[:, :_FRAMES]), video[:, _FRAMES:]], dim=1)
         turn = torch.linalg.qr(torch.randn(WIDTH, _MODEL_WIDTH, generator=torch.Generator().manual_seed(5)))[0]
         made = []
@@ -133,7 +133,8 @@ def describe(name: str, frames: Tensor, video: Tensor, queries: Tensor) -> None:
             f"{(bags[:, 0] * bags[:, -1]).sum(-1).mean():.3f}, between videos {first.nanmean():.3f}, to the nearest "
             f"{first.nan_to_num(-1).amax(1).mean():.3f}"
         )
-    scores = sum(torch.einsum("nld,qtd->qnlt", bags, queries).amax(2).mean(2) for bags in (frames, video))
+    levels = [torch.einsum("nld,qtd->qnlt", bags, queries).amax(2).mean(2) for bags in (frames, video)]
+    scores = levels[0] + levels[1]
     deviations = scores.std(dim=1)
     best = scores.topk(10, dim=1).values
     print(

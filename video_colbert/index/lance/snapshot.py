@@ -67,7 +67,9 @@ class IndexSnapshot:
         self.records = records.combine_chunks()
         self._mapped: VersionTokens | None = None
         if cache is not None and self.dimensions:
-            self._mapped = VersionTokens(cache, self.version, lambda: self._keys, self._no_stored_bags, self._stored_at)
+            self._mapped = VersionTokens(
+                cache, self.version, lambda: self._keys, self._no_stored_bags, self._stored_at
+            )
         self._cell_cache = cell_cache
         self._cells: VersionCells | None = None
         # One thread makes what opens them.

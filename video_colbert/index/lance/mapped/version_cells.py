@@ -74,13 +74,15 @@ class VersionCells:
             if not len(keys) or len(np.unique(keys)) < len(keys):
                 self._is_usable = False
                 return None
+            missed: CellList | None = None
             for _ in range(_TRIES):
                 try:
                     listed = self._listed(keys, anew=anew)
                     self._opened = None if listed is None else self._open(listed, keys)
                     break
                 except FileNotFoundError:
-                    # Another process has replaced the files, or somebody deleted them.
+                    # Another process has replaced the files, or, if the list stays, somebody deleted some of them.
+                    missed = self._discarded_incomplete(missed)
                     continue
                 except Timeout:
                     # Another process makes them; the next search looks again.
@@ -164,6 +166,15 @@ class VersionCells:
         if len(missing):
             parts.append(part_in_memory(axes, centroids, torch.from_numpy(missing), self._read))
         return listed.generation, VideoCells(axes, centroids, parts)
+
+    def _discarded_incomplete(self, missed: CellList | None) -> CellList | None:
+        """The list of files of which some are gone; they are deleted if it is the one that was missed before."""
+        now = self._files.read(self._dimensions)
+        if missed is None or now is None:
+            return now
+        if (now.generation, now.added.file) == (missed.generation, missed.added.file):
+            self._discard(now.generation)
+        return now
 
     def _discard(self, generation: str | None) -> None:
         try:

@@ -80,7 +80,7 @@ class FittedTokens:
         low = places.long().clamp(max=_QUANTILES - 2)
         drawn = torch.lerp(self.quantiles.gather(0, low), self.quantiles.gather(0, low + 1), places - low)
         tokens = (drawn @ self.components + self.mean).view(count, -1, _MODEL_WIDTH)
-        frames, video, query = torch.split(tokens, (_FRAMES, _VIDEO, _QUERY), dim=1)
+        frames, video, query = torch.split(tokens, [_FRAMES, _VIDEO, _QUERY], dim=1)
         video = torch.cat([_over_time(video[:, :_FRAMES]), video[:, _FRAMES:]], dim=1)
         turn = torch.linalg.qr(torch.randn(WIDTH, _MODEL_WIDTH, generator=torch.Generator().manual_seed(5)))[0]
         made = []

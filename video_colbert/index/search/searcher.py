@@ -31,7 +31,7 @@ _LINEAR_METHODS = ("pooled", "reduced")
 _ALLOWED_A_CANDIDATE = 4
 # How many times more is read, and scored exactly, where cells are calibrated with made queries: on made videos that
 # are distributed as those of a trained model, captions needed 3.5 times the candidates that made queries needed.
-_MORE_READ, _MORE_CANDIDATES = 1.5, 6
+_MORE_READ, _MORE_CANDIDATES = 2.0, 6
 # Cells that may turn out to be damaged before a search does without.
 _CELLS_TRIED = 3
 _CALIBRATION_QUERIES = 64

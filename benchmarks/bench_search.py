@@ -14,9 +14,6 @@ vectors, or compares all of them, and scores both levels natively in the same qu
 fastest with a recall@10 of at least .99 counts, or the one of highest recall where none reaches that. LanceDB's own
 multivector search, without an index, is asked for 1,000 of the videos. What building costs is printed, not compared.
 
-Then what each codec costs, on the first 10,000 made videos and on the clips: bytes a video, and recall@10 of an exact
-search of what is stored against that of the float32 tokens.
-
 Targets, on both collections: recall@10 of at least .99 and not slower than Qdrant Edge. The script runs for about ten
 minutes, without the demo, and needs 12 GB of memory and 7 GB of disk.
 """
@@ -34,30 +31,24 @@ from typing import Any
 import lancedb
 import numpy as np
 import pyarrow as pa
-import torch
 from benchmark_report import Target, run_benchmark
 from clustered_tokens import ClusteredTokens, exact_scores
 from qdrant_edge_peer import QdrantEdgePeer, pooled_mean
-from torch import Tensor
 from trained_tokens import trained_tokens
 
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.index import IndexedVideo, LanceIndex
-from video_colbert.index.lance.token_codecs import encode_bags, token_codec
-from video_colbert.index.lance.token_merging import merge_neighbours
 from video_colbert.index.search.level_bags import LevelBags, TokensInMemory
 from video_colbert.index.search.rescoring import single_query
-from video_colbert.index.search.scoring import score_bags
 from video_colbert.index.search.searcher import Searcher
 from video_colbert.index.search.token_bags import TokenBags
 
 VIDEOS, TOP_K, QUERIES = 100_000, 10, 32
-CODEC_VIDEOS, LANCE_VIDEOS, LANCE_QUERIES = 10_000, 1000, 3
+LANCE_VIDEOS, LANCE_QUERIES = 1000, 3
 STORED_AT_ONCE = 5000
 RECALL = 0.99
 CANDIDATES = (200, 500, 1000, 2000, 4000)
-POOLED_SIMILARITIES = (0.95, 0.8)
 
 SearchOfOne = Callable[[int], list[int]]
 """Gives the best rows for the query of this number."""
@@ -80,16 +71,12 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
     targets: list[Target] = []
     bags, captions = trained_tokens()
     queries = captions.select(range(QUERIES))
-    codecs = {"moving_shapes": codec_table("moving shapes", bags, queries)}
     halved = {level: TokenBags(of_level.tokens.half(), of_level.offsets) for level, of_level in bags.items()}
     compare("moving_shapes", TokensInMemory(LevelBags(halved)), queries, figures, targets)
-    made = ClusteredTokens(CODEC_VIDEOS, dtype=torch.float32).make(QUERIES)
-    codecs["clustered"] = codec_table("clustered", *made)
-    del made
     bags, queries = ClusteredTokens(VIDEOS).make(QUERIES)
     compare("clustered", TokensInMemory(bags), queries, figures, targets)
     lance(bags.part(0, LANCE_VIDEOS), queries, figures)
-    return figures | {"codecs": codecs}, targets
+    return figures, targets
 
 
 def compare(
@@ -208,43 +195,6 @@ def ask(sides: Mapping[str, SearchOfOne], exact: Sequence[Sequence[int]]) -> dic
     return {side: Answers(statistics.mean(recalls[side]), 1000 * statistics.median(seconds[side])) for side in sides}
 
 
-def codec_table(name: str, bags: LevelBags, queries: EncodedQueries) -> list[tuple[str, float, float]]:
-    """Prints and returns name, bytes a video and recall@10 of each way to store float32 tokens."""
-    exact = score_bags(queries, bags).scores.topk(TOP_K).indices
-    frames = bags["frame"]
-    rows = []
-    print(
-        f"\ncodecs, {name}: {bags.num_videos} videos of {len(frames.tokens) / len(frames):.0f} frame and "
-        f"{len(bags['video'].tokens) / len(frames):.0f} video tokens, {frames.dimension} dimensions"
-    )
-    stored_as = [(codec, bags, codec) for codec in ("float16", "int8", "int4")]
-    for similarity in POOLED_SIMILARITIES:
-        fewer = LevelBags(
-            {level: merged(of, similarity, len(frames.tokens) // len(frames)) for level, of in bags.items()}
-        )
-        for codec in ("float16", "int4"):
-            stored_as.append((f"{codec}, neighbours of cosine {similarity} merged", fewer, codec))
-    for title, levels, codec in stored_as:
-        stored = LevelBags({level: encode_bags(token_codec(codec), of) for level, of in levels.items()})
-        found = score_bags(queries, stored).scores
-        tokens = sum(len(of.tokens) for of in levels.values())
-        size = token_codec(codec).bytes_per_token(frames.dimension) * tokens / len(frames)
-        recall = recall_of(found.topk(TOP_K).indices, exact)
-        rows.append((title, size, recall))
-        print(f"  {title:44} {size:8.0f} bytes a video   recall@10 {recall:.3f}")
-    return rows
-
-
-def merged(bags: TokenBags, similarity: float, num_frames: int) -> TokenBags:
-    """Bags whose first `num_frames` tokens are merged where neighbours are similar."""
-    made = []
-    for row in range(len(bags)):
-        tokens = bags.bag(row)
-        made.append(torch.cat([merge_neighbours(tokens[:num_frames], similarity).tokens, tokens[num_frames:]]))
-    lengths = torch.tensor([0, *(len(bag) for bag in made)])
-    return TokenBags(torch.cat(made), lengths.cumsum(0))
-
-
 def lance(bags: LevelBags, queries: EncodedQueries, figures: dict[str, Any]) -> None:
     """Times LanceDB's own multivector search on some videos, a search a level, and this project on the same."""
     columns = {
@@ -277,13 +227,6 @@ def lance(bags: LevelBags, queries: EncodedQueries, figures: dict[str, Any]) -> 
     figures |= {f"{LANCE_VIDEOS} clustered: {side}": str(found) for side, found in answers.items()}
     figures["LanceDB multivector over ours"] = (
         answers["LanceDB multivector"].milliseconds / answers["ours"].milliseconds
-    )
-
-
-def recall_of(found: Tensor, exact: Tensor) -> float:
-    """Share of the exact best rows that were found."""
-    return statistics.mean(
-        len(set(rows) & set(best)) / len(best) for rows, best in zip(found.tolist(), exact.tolist(), strict=True)
     )
 
 

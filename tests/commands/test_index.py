@@ -95,12 +95,12 @@ def test_metadata_is_stored_and_absent_names_are_reported(
 def test_codec_and_merging_are_those_of_the_index_for_good(
     tmp_path: Path, command: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*command, "--codec", "int4", "--merge-similarity", "0.9"]) == 0
+    assert main([*command, "--codec", "compact", "--merge-similarity", "0.9"]) == 0
     index = LanceIndex.open(tmp_path / "index")
-    assert (index.codec, index.merge_similarity) == ("int4", 0.9)
+    assert (index.codec, index.merge_similarity) == ("compact", 0.9)
     assert main(command) == 0
     assert main([*command, "--codec", "float16"]) == 1
-    assert "was made with --codec int4, not float16" in capsys.readouterr().err
+    assert "was made with --codec compact, not float16" in capsys.readouterr().err
     assert main([*command[:-1], str(tmp_path / "other"), "--merge-similarity", "2"]) == 1
     assert "--merge-similarity must be above 0 and at most 1, got 2.0" in capsys.readouterr().err
 

@@ -148,7 +148,7 @@ def test_an_option_that_does_not_fit_what_is_stored_is_named(tmp_path: Path, enc
     assert index.info().num_frames == 4
     open_index(tmp_path / "index", encoder, codec="int8", hold_tokens=True)
     for options, message in (
-        ({"codec": "int4"}, "was made with codec=int8, not int4"),
+        ({"codec": "compact"}, "was made with codec=int8, not compact"),
         ({"merge_similarity": 0.9}, "was made with merge_similarity=None, not 0.9"),
         ({"num_frames": 5}, "was made with num_frames=4, not 5"),
         ({"windows": "none"}, "was made with windows=auto, not none"),

@@ -30,7 +30,7 @@ NAMES = ("num_frames", "codec", "windows", "prune_all", "level_weights")
             "made with num_frames=6, not num_frames=12; leave it out",
             "made with --num-frames 6, not --num-frames 12; leave it out",
         ),
-        ("made with codec='int4'.", "made with --codec int4."),
+        ("made with codec='compact'.", "made with --codec compact."),
         ("made with windows=20.5, not 20", "made with --windows 20.5, not 20"),
         ("prune with prune_all=True if", "prune with --prune-all if"),
         ("level_weights names 'speech'", "--level-weights names 'speech'"),

@@ -244,7 +244,7 @@ def test_many_small_commits_are_compacted_and_change_no_result(
     assert reader.search(make_queries(), top_k=20) == at_once.search(make_queries(), top_k=20)
 
 
-@pytest.mark.parametrize("codec", ["float16", "int8", "int4"])
+@pytest.mark.parametrize("codec", ["float16", "int8"])
 def test_tokens_are_scored_as_the_codec_stored_them(tmp_path: Path, codec: str) -> None:
     index = LanceIndex.create(tmp_path, model=MODEL, num_frames=6, codec=codec)
     stored = [make_video(f"{frames}.mp4", frames=frames) for frames in (1, 6, 3, 4)]
@@ -278,7 +278,7 @@ def test_merged_tokens_keep_the_times_of_what_they_stand_for(tmp_path: Path) -> 
 
 
 def test_options_that_do_not_exist_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"codec must be one of float16, int8, int4; got 'int2'"):
+    with pytest.raises(ValueError, match=r"codec must be one of float16, int8, compact; got 'int2'"):
         LanceIndex.create(tmp_path, model=MODEL, num_frames=3, codec="int2")
     with pytest.raises(ValueError, match="merge_similarity must be above 0 and at most 1, got 2"):
         LanceIndex.create(tmp_path, model=MODEL, num_frames=3, merge_similarity=2.0)

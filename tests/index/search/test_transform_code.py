@@ -77,7 +77,7 @@ def test_of_tokens_in_all_directions_alike_no_more_is_lost_than_rounding_numbers
 
 def test_a_small_sample_says_little_of_directions_that_it_does_not_have() -> None:
     tokens = F.normalize(torch.randn(3000, 64, generator=torch.Generator().manual_seed(0)), dim=1)
-    assert TransformCode.learn(tokens[:100], 32).lost_share(tokens[100:]) < 0.015
+    assert TransformCode.learn(tokens[:100], 32).lost_share(tokens[100:]) < 0.012
     assert TransformCode.learn(tokens[:1], 32).lost_share(tokens) < 0.1
     few_axes = made_tokens(1100, 64, 0.8)
     assert TransformCode.learn(few_axes[:100], 8).lost_share(few_axes[100:]) < 0.03

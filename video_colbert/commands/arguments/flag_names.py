@@ -33,8 +33,8 @@ def name_flags(message: str, names: Collection[str]) -> str:
         names: the arguments that are flags of the command.
 
     Example:
-        >>> name_flags("made with codec='int4', not codec='int8'; num_frames is 99", ["codec", "num_frames"])
-        'made with --codec int4, not --codec int8; --num-frames is 99'
+        >>> name_flags("made with codec='compact', not codec='int8'; num_frames is 99", ["codec", "num_frames"])
+        'made with --codec compact, not --codec int8; --num-frames is 99'
     """
 
     def flag(found: re.Match[str]) -> str:

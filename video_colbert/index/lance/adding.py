@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+
+import torch
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.index.indexed_video import IndexedVideo, is_fact
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
-from video_colbert.index.lance.rows import common_dimensions, rows_to_store
+from video_colbert.index.lance.learned_codes import codecs_to_add
+from video_colbert.index.lance.rows import common_dimensions, merged_video, rows_to_store
 from video_colbert.index.lance.schema import vector_fields
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import TokenCodec
 from video_colbert.index.metadata_columns import metadata_fields, missing_fact_fields, new_metadata_fields
+from video_colbert.index.search.level_bags import LevelBags
 
 
 def add_videos(
@@ -52,6 +56,20 @@ def add_videos(
     columns += missing_fact_fields(table.schema)
     if columns:
         table.add_columns(columns)
+    if merge_similarity is not None:
+        new = [merged_video(video, encoded, merge_similarity) for video, encoded in new]
+    tokens = [encoded.embeds for _, encoded in new]
+    codecs = codecs_to_add(codec, table, tokens, list(dimensions), latest.read(len), lambda n: latest.read(_sample(n)))
     replaced = [video_id for video_id in at_places if video_id not in added]
     fields = [*filter(is_fact, table.schema), *metadata_fields(table.schema)]
-    table.insert(rows_to_store(new, list(dimensions), codec, merge_similarity, fields), replaced)
+    table.insert(rows_to_store(new, codecs, fields), replaced)
+
+
+def _sample(number: int) -> Callable[[IndexSnapshot], LevelBags | None]:
+    """Reads the tokens of so many videos at random; None where there are none."""
+
+    def read(snapshot: IndexSnapshot) -> LevelBags | None:
+        order = torch.randperm(len(snapshot), generator=torch.Generator().manual_seed(0))
+        return snapshot.bags(order[:number]) if len(snapshot) else None
+
+    return read

@@ -50,27 +50,21 @@ def common_dimensions(videos: Sequence[EncodedVideo], stored: Mapping[str, int],
 
 def rows_to_store(
     videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
-    levels: Sequence[str],
-    codec: TokenCodec,
-    merge_similarity: float | None,
+    codecs: Mapping[str, TokenCodec],
     fields: Sequence[pa.Field],
 ) -> pa.Table:
     """One row a video.
 
     Args:
         videos: at least one.
-        levels: the levels that each of them has.
-        codec: how tokens are stored.
-        merge_similarity: cosine from which neighbouring tokens are merged; None for no merging.
+        codecs: how tokens are stored, by level; each video has these levels.
         fields: the index's columns of facts and metadata.
     """
-    if merge_similarity is not None:
-        videos = [_merged(video, encoded, merge_similarity) for video, encoded in videos]
     bags = LevelBags(
-        {level: TokenBags.from_bags([encoded.embeds[level] for _, encoded in videos]) for level in levels}
+        {level: TokenBags.from_bags([encoded.embeds[level] for _, encoded in videos]) for level in codecs}
     )
     rows = records_to_arrow([video for video, _ in videos], fields)
-    for level in levels:
+    for level, codec in codecs.items():
         tokens = [encoded.embeds[level] for _, encoded in videos]
         rows = rows.append_column(tokens_column(level), bags_to_arrow(tokens, codec))
     return rows.append_column(POOLED, vectors_to_arrow(bags.pooled()))
@@ -139,13 +133,15 @@ def _joined(chunks: list[pa.FixedSizeListArray], kind: pa.FixedSizeListType) -> 
     joined: npt.NDArray[np.generic] = np.empty((length, kind.list_size), kind.value_type.to_pandas_dtype())
     first = 0
     for chunk in chunks:
-        part = chunk.flatten().to_numpy(zero_copy_only=True).reshape(len(chunk), -1)
+        part = chunk.flatten().to_numpy(zero_copy_only=True).reshape(len(chunk), kind.list_size)
         joined[first : first + len(chunk)] = part
         first += len(chunk)
     return torch.from_numpy(joined)
 
 
-def _merged(video: IndexedVideo, encoded: EncodedVideo, min_similarity: float) -> tuple[IndexedVideo, EncodedVideo]:
+def merged_video(
+    video: IndexedVideo, encoded: EncodedVideo, min_similarity: float
+) -> tuple[IndexedVideo, EncodedVideo]:
     """A video with its neighbouring tokens merged, and the times of the frame tokens that remain."""
     merged = merge_video_tokens(encoded, min_similarity)
     return dataclasses.replace(video, timestamps=tuple(merged.timestamps.tolist())), merged

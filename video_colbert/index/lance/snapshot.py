@@ -16,6 +16,7 @@ from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
+from video_colbert.index.lance.learned_codes import codec_of_table
 from video_colbert.index.lance.mapped.cell_cache import CellCache
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.version_tokens import TokenCache, VersionTokens, keys_of
@@ -60,7 +61,7 @@ class IndexSnapshot:
         self.table = table
         self.version = table.version
         self.dimensions: Mapping[str, int] = read_dimensions(table.schema)
-        self._codec = codec
+        self._codec = codec_of_table(codec, table.schema, table.location)
         self._metadata_names = [column.name for column in metadata_fields(table.schema)]
         records, self._row_ids = table.read([*record_names(table.schema), *self._metadata_names])
         # A few rows are taken from few pieces much faster than from many.

@@ -1,28 +1,25 @@
-"""How tokens are stored: float16, int8 with a scale a token, or 4 bits a number after a rotation.
+"""How tokens are stored: float16, int8 with a scale a token, or compact, by a transform code that an index learns.
 
 A codec turns tokens [T, D] into bytes [T, B] and back, a token at a time, so a table can hold each token, or each bag,
-as a run of bytes of known length. Scales are float16 in the token's last two bytes (little endian).
+as a run of bytes of known length. The scale of int8 is float16 in the token's last two bytes (little endian).
 
-The 4-bit codec first turns each token by a fixed orthogonal matrix (random signs, then a Hadamard matrix), which
-makes the numbers of any token about normally distributed, and stores the nearest of the 16 levels that lose least of a
-normal distribution (Max, "Quantizing for minimum distortion", IRE Transactions on Information Theory 6(1), 1960,
-table I). Decoding turns back, so decoded tokens can be compared with queries as they are.
+A compact token begins with a byte that names its code, for an index may learn another one; the rest is what that code
+makes of it, half a byte a number.
 """
 
 from __future__ import annotations
 
-import functools
-import hashlib
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Mapping
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from torch import Tensor
+import torch
+from torch import Tensor
 
-    from video_colbert.index.search.token_bags import TokenBags
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.search.token_bags import TokenBags
+from video_colbert.index.search.transform_code import TransformCode
 
 _SCALE_BYTES = 2
-# The positive half of Max's 16 output levels for a normal distribution of variance 1.
-_MAX_LEVELS = (0.1284, 0.3881, 0.6568, 0.9424, 1.256, 1.618, 2.069, 2.733)
 _SMALLEST_NORMAL = 6.1e-5
 
 
@@ -116,45 +113,60 @@ class Int8Codec:
         return (stored[:, :width].contiguous().view(torch.int8).float() * scales).half()
 
 
-class Rotated4BitCodec:
-    """Half a byte a number and a scale a token, after a rotation."""
+class CompactCodec:
+    """Half a byte a number and one that names the code, which is learned from tokens of the level.
 
-    name = "int4"
+    Args:
+        codes: by number, 0 to 255.
+        number: of the code that new tokens are encoded by; None where none was learned.
+    """
+
+    name = "compact"
+
+    def __init__(self, codes: Mapping[int, TransformCode] | None = None, number: int | None = None) -> None:
+        self._codes = codes or {}
+        self._number = number
 
     def bytes_per_token(self, width: int) -> int:
-        """Half a byte a number and the scale; the width must be even."""
-        if width % 2:
-            raise ValueError(f"the codec int4 stores two numbers a byte, so the width must be even, not {width}")
-        return width // 2 + _SCALE_BYTES
+        """Half a byte a number and the code's."""
+        return 1 + self.code_bytes(width)
+
+    @staticmethod
+    def code_bytes(width: int) -> int:
+        """Bytes that a code makes of a token of `width` numbers."""
+        return -(-width // 2)
 
     def encode(self, tokens: Tensor) -> Tensor:
-        """Turns, takes the nearest level of each number and the scale that is best for these levels."""
-        import torch
-
-        width = tokens.shape[1]
-        self.bytes_per_token(width)
-        turned = _turned(tokens.float(), inverse=False)
-        deviations = turned.square().mean(dim=1, keepdim=True).sqrt().clamp(min=_SMALLEST_NORMAL)
-        levels = _levels()
-        codes = torch.bucketize(turned / deviations, (levels[1:] + levels[:-1]) / 2)
-        chosen = levels[codes]
-        # Least squares: the scale s that minimises |turned - s * chosen|.
-        scales = _storable((turned * chosen).sum(dim=1) / chosen.square().sum(dim=1))
-        pairs = codes.to(torch.uint8).view(len(tokens), width // 2, 2)
-        packed = pairs[:, :, 0] | (pairs[:, :, 1] << 4)
-        return torch.cat([packed, scales[:, None].view(torch.uint8)], dim=1)
+        """What the newest code of the level makes of tokens."""
+        stored = torch.zeros(len(tokens), self.bytes_per_token(tokens.shape[1]), dtype=torch.uint8)
+        if len(tokens):
+            if self._number is None:
+                raise ValueError("the codec compact has learned no code for these tokens")
+            stored[:, 0] = self._number
+            stored[:, 1:] = self._codes[self._number].encode(tokens)
+        return stored
 
     def decode(self, stored: Tensor, width: int) -> Tensor:
-        """Levels times scales, turned back."""
-        import torch
+        """Tokens by the codes that they name.
 
+        Raises:
+            IndexStoreError: there is no such code, or it is of tokens of another width.
+        """
         stored = _checked(self, stored, width)
-        packed, scales = stored[:, : width // 2], stored[:, width // 2 :].contiguous().view(torch.float16).float()
-        codes = torch.stack([packed & 15, packed >> 4], dim=2).view(len(stored), width)
-        return _turned(_levels()[codes.long()] * scales, inverse=True).half()
+        tokens = torch.zeros(len(stored), width, dtype=torch.float16)
+        for number in torch.unique(stored[:, 0]).tolist():
+            code = self._codes.get(number)
+            if code is None or code.width != width:
+                raise IndexStoreError(
+                    f"the index is damaged: it has tokens of {width} numbers that are stored by the code {number}, "
+                    "which is not there; `video-colbert repair` goes back to the last version that reads"
+                )
+            rows = stored[:, 0] == number
+            tokens[rows] = code.decode(stored[rows, 1:]).half()
+        return tokens
 
 
-_CODECS: tuple[TokenCodec, ...] = (Float16Codec(), Int8Codec(), Rotated4BitCodec())
+_CODECS: tuple[TokenCodec, ...] = (Float16Codec(), Int8Codec(), CompactCodec())
 CODEC_NAMES = tuple(codec.name for codec in _CODECS)
 
 
@@ -189,37 +201,3 @@ def _checked(codec: TokenCodec, stored: Tensor, width: int) -> Tensor:
 def _storable(scales: Tensor) -> Tensor:
     """Scales as float16, none of them 0."""
     return scales.clamp(min=_SMALLEST_NORMAL).half()
-
-
-def _levels() -> Tensor:
-    import torch
-
-    positive = torch.tensor(_MAX_LEVELS)
-    return torch.cat([-positive.flip(0), positive])
-
-
-def _turned(tokens: Tensor, *, inverse: bool) -> Tensor:
-    """Tokens times the orthogonal matrix of their width, or times its inverse."""
-    signs, hadamard = _rotation(tokens.shape[1])
-    signed = tokens if inverse else tokens * signs
-    blocks = signed.reshape(len(tokens), tokens.shape[1] // len(hadamard), len(hadamard))
-    turned = (blocks @ hadamard).flatten(1)
-    result: Tensor = turned * signs if inverse else turned
-    return result
-
-
-@functools.cache
-def _rotation(width: int) -> tuple[Tensor, Tensor]:
-    """Signs [width] and a symmetric, orthogonal Hadamard matrix of the largest power of 2 that divides the width.
-
-    The signs are bits of SHA-256 rather than of a generator: what is stored must be readable with another torch.
-    """
-    import torch
-
-    block = width & -width
-    digests = b"".join(hashlib.sha256(f"rotation {place}".encode()).digest() for place in range(-(-width // 256)))
-    bits = torch.tensor([digests[place // 8] >> place % 8 & 1 for place in range(width)])
-    hadamard = torch.ones(1, 1)
-    while len(hadamard) < block:
-        hadamard = torch.cat([torch.cat([hadamard, hadamard], 1), torch.cat([hadamard, -hadamard], 1)], 0)
-    return 1.0 - 2.0 * bits, hadamard / block**0.5

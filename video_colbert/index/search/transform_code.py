@@ -9,6 +9,7 @@ tokens that fill all directions alike every axis gets as many bits, which is wha
 from __future__ import annotations
 
 import itertools
+import math
 import struct
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,12 +31,12 @@ _LEVELS = 2**MOST_BITS
 _BLOCK = 2**14
 # Tokens a dimension from which on a sample is taken for all tokens, and tokens that levels are fitted to, at least and
 # at most.
-_ENOUGH = 64
+_ENOUGH = 128
 _FEWEST_FITTED, _MOST_FITTED = 2**13, 2**14
 # Bits that an axis may get above those of a normal distribution of its variance.
 _MORE_BITS = 2
 # Tokens of all directions alike that a small sample is mixed with, for each dimension.
-_PRIORS = (0.125, 1.0, 8.0, 64.0)
+_PRIORS = (0.125, 1.0, 8.0)
 # Lengths of tokens that differ by no more are the same.
 _SAME_LENGTH = 0.01
 
@@ -77,7 +78,8 @@ class TransformCode:
         """Learns a code from a sample.
 
         The axes of a small sample hold more of it than of other tokens. So it is mixed with tokens of all directions
-        alike, as many as lose least of the second half of the sample where the first half is learned from.
+        alike, or axes at random are taken, whichever loses least of the second half of the sample where the first
+        half is learned from.
 
         Args:
             tokens: float [n, D], at least one, in an order in which like ones are neighbours, as those of a video.
@@ -92,13 +94,13 @@ class TransformCode:
         sample = _finite(tokens)
         if not len(sample):
             raise ValueError("a token code is learned from at least one token")
-        ways: list[float | None] = [prior * width for prior in _PRIORS]
+        ways: list[float | None] = [math.inf, *(prior * width for prior in _PRIORS)]
         if len(sample) >= _FEWEST_FITTED:
             ways.append(None)
         if len(sample) >= max(_FEWEST_FITTED, _ENOUGH * width):
             best = None
         elif len(sample) == 1:
-            best = ways[-1]
+            best = math.inf
         else:
             first, second = sample[: len(sample) // 2], sample[len(sample) // 2 :]
             best = min(ways, key=lambda way: cls._learned(first, num_bytes, way).lost_share(second))
@@ -106,11 +108,16 @@ class TransformCode:
 
     @classmethod
     def _learned(cls, sample: Tensor, num_bytes: int, prior: float | None) -> TransformCode:
-        """A code by a sample that is mixed with so many tokens of all directions alike; None to fit it as it is."""
+        """A code by a sample and so many tokens of all directions alike; None for the levels that fit the sample."""
         width, lengths = sample.shape[1], sample.norm(dim=1)
         length = float(lengths.mean())
-        moment = (sample.T @ sample).double() / len(sample)
-        every_axis: Tensor = torch.linalg.eigh(moment).eigenvectors.flip(1).float()
+        every_axis: Tensor
+        if prior == math.inf:
+            drawn = torch.randn(width, width, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+            every_axis = torch.linalg.qr(drawn).Q.float()
+        else:
+            moment = (sample.T @ sample).double() / len(sample)
+            every_axis = torch.linalg.eigh(moment).eigenvectors.flip(1).float()
         # With no prior, the sample itself.
         share = len(sample) / (len(sample) + (prior or 0.0))
         turned, alike = sample @ every_axis, float(lengths.double().square().mean()) / width
@@ -130,6 +137,11 @@ class TransformCode:
             length=length if (lengths - length).abs().max() <= _SAME_LENGTH * length else 0.0,
         )
 
+    def encodes(self, tokens: Tensor) -> bool:
+        """Whether tokens, float [T, D], have the length that the code is of."""
+        lengths = tokens.float().norm(dim=1)
+        return not self.length or not bool(((lengths - self.length).abs() > 2 * _SAME_LENGTH * self.length).any())
+
     def encode(self, tokens: Tensor) -> Tensor:
         """Tokens as bytes: for each axis the number of the nearest level.
 
@@ -144,8 +156,7 @@ class TransformCode:
         """
         if tokens.shape[1] != self.width:
             raise ValueError(f"the code is of tokens of {self.width} numbers, not {tokens.shape[1]}")
-        lengths = _finite(tokens).norm(dim=1)
-        if self.length and ((lengths - self.length).abs() > 2 * _SAME_LENGTH * self.length).any():
+        if not self.encodes(_finite(tokens)):
             raise ValueError(f"the code is of tokens of length {self.length:.4g}, and one has another length")
         return self._encoded(tokens)
 

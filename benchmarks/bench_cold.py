@@ -27,10 +27,9 @@ from typing import Any
 import av
 import numpy as np
 from benchmark_report import Target, run_benchmark
+from sized_checkpoint import save_sized_checkpoint
 
-from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
-from video_colbert.processing import VideoColBERTProcessor, VideoColBERTVideoProcessor
-from video_colbert.training.tiny_backbones import train_clip_tokenizer
+from video_colbert.modeling_video_colbert import VideoColBERTModel
 
 _FILES = 300
 _RUNS = 5
@@ -41,24 +40,14 @@ import sys, torch, lancedb
 from transformers import CLIPTextModel
 model = CLIPTextModel.from_pretrained(sys.argv[1]).eval()
 with torch.inference_mode():
-    model(torch.ones(1, 16, dtype=torch.long))
+    model(torch.ones(1, 32, dtype=torch.long))
 """
 
 
 def make_checkpoint(folder: Path) -> None:
-    """Saves a Video-ColBERT checkpoint of ViT-B/32's size, and beside it its text tower alone, in `text`."""
-    tokenizer = train_clip_tokenizer([_QUERY, "two people cook dinner in a small kitchen while music plays"])
-    tokens = {"bos_token_id": tokenizer.bos_token_id, "eos_token_id": tokenizer.eos_token_id}
-    config = VideoColBERTConfig(
-        text_config={"model_type": "clip_text_model", **tokens},
-        vision_config={"model_type": "clip_vision_model", "patch_size": 32},
-        projection_dim=512,
-    )
-    model = VideoColBERTModel(config).eval()
-    model.save_pretrained(folder)
-    video_processor = VideoColBERTVideoProcessor(num_frames=1)
-    VideoColBERTProcessor(video_processor, tokenizer, query_length=16).save_pretrained(folder)
-    model.text_model.save_pretrained(folder / "text")
+    """Saves a Video-ColBERT checkpoint of ViT-B/32's size, and its text tower alone in `text`."""
+    save_sized_checkpoint(folder, num_frames=1)
+    VideoColBERTModel.from_pretrained(folder).text_model.save_pretrained(folder / "text")
 
 
 def make_clips(folder: Path) -> None:

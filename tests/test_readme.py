@@ -162,7 +162,7 @@ def run_command(words: list[str], names: dict[str, str], client: HubClient) -> N
             done = subprocess.run(["make", "-n", target], cwd=REPOSITORY, capture_output=True)
             assert done.returncode == 0, target
         case ["pip", "install", "-e", target]:
-            extras = re.findall(r"\[(.+)\]", target)
+            extras = [extra for listed in re.findall(r"\[(.+)\]", target) for extra in listed.split(",")]
             project = (REPOSITORY / "pyproject.toml").read_text()
             assert all(f"\n{extra} = [" in project for extra in extras)
         case ["pip", "install", "torch", "--index-url", _]:

@@ -70,7 +70,7 @@ def write_for(folder: Path, seconds: float) -> None:
 
 
 def read_for(folder: Path, seconds: float, reports: Queue[ReaderReport]) -> None:
-    """Searches for some time and compares each hit with the scores of its tokens."""
+    """Searches for some time, twice a second at least, and compares each hit with the scores of its tokens."""
     torch.set_num_threads(1)
     queries = make_queries()
     keys = [(name, content) for name in range(_NAMES) for content in range(_CONTENTS)]
@@ -82,7 +82,7 @@ def read_for(folder: Path, seconds: float, reports: Queue[ReaderReport]) -> None
     searches, answers, problem = 0, set(), None
     end = time.monotonic() + seconds
     try:
-        while time.monotonic() < end and problem is None:
+        while (time.monotonic() < end or searches < 2 * seconds) and problem is None:
             limit = searches % _NAMES
             where = f"number < {limit}" if searches % 2 else None
             results = index.search(queries, top_k=20, where=where)

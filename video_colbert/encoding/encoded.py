@@ -50,6 +50,8 @@ class EncodedVideo:
         number_format: what it was encoded in, such as "int8"; None where that is not known.
 
     Example:
+        >>> import numpy as np
+        >>> import torch
         >>> video = EncodedVideo(VideoClip("a.mp4"), 2.0, np.array([0.0, 1.0]), {"frame": torch.eye(4)[:2]})
         >>> {level: tuple(tokens.shape) for level, tokens in video.embeds.items()}
         {'frame': (2, 4)}
@@ -140,6 +142,7 @@ class EncodedQueries:
         interaction: how the model scores, as `interaction` of its configuration.
 
     Example:
+        >>> import torch
         >>> bags = QueryBags(torch.eye(3)[None], torch.ones(1, 3, dtype=torch.bool), [[]])
         >>> queries = EncodedQueries.of_one_encoder(["a dog catches a ball"], bags, ("frame", "video"))
         >>> queries.with_level_weights({"video": 0.5}).level_weights

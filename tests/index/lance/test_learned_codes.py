@@ -72,7 +72,7 @@ def codes_in(folder: Path) -> dict[str, list[LearnedCode]]:
     kept = lancedb.connect(folder).open_table("videos").schema.field(POOLED).metadata or {}
     found: dict[str, list[LearnedCode]] = {}
     for key, text in kept.items():
-        if key.startswith(PREFIX):
+        if key.startswith(PREFIX) and text != b"withdrawn":
             level = key.removeprefix(PREFIX).decode().split(".")[0]
             found.setdefault(level, []).append(LearnedCode.from_text(text.decode()))
     return {level: sorted(codes, key=lambda code: code.order) for level, codes in found.items()}
@@ -185,6 +185,32 @@ def test_any_flipped_bit_of_the_file_that_holds_codes_is_noticed(tmp_path: Path)
             LanceIndex.open(tmp_path).search(make_queries(1))
     manifest.write_bytes(content)
     assert len(scores(LanceIndex.open(tmp_path), 30)) == 30
+
+
+def test_of_two_codes_of_one_number_that_are_learned_at_once_the_later_takes_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_index(tmp_path).add(made(0, 5))
+    set_field_metadata = LanceTable.set_field_metadata
+    learned: list[str] = []
+
+    def set_after_another(table: LanceTable, column: str, values: dict[str, str]) -> None:
+        if not learned and any(key.startswith("video_colbert.code.") for key in values):
+            key, text = next(iter(values.items()))
+            learned.append(key)
+            # Another process has taken the same number for another code, a moment before.
+            other = LanceTable.open(str(tmp_path))
+            set_field_metadata(other, column, {f"{key.rpartition('.')[0]}.{'0' * 16}": text})
+        set_field_metadata(table, column, values)
+
+    monkeypatch.setattr(LanceTable, "set_field_metadata", set_after_another)
+    LanceIndex.open(tmp_path).add(made(5, 60))
+    assert len(learned) == 1
+    kept = lancedb.connect(tmp_path).open_table("videos").schema.field(POOLED).metadata
+    numbers = [key.split(b".")[-2] for key, text in kept.items() if key.startswith(PREFIX) and text != b"withdrawn"]
+    assert len(set(numbers)) == len(numbers)
+    assert kept[learned[0].encode()] == b"withdrawn"
+    assert len(scores(LanceIndex.open(tmp_path), 60)) == 60
 
 
 def test_a_reader_goes_on_while_codes_are_learned(tmp_path: Path) -> None:

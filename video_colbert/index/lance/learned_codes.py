@@ -12,6 +12,7 @@ from __future__ import annotations
 import base64
 import binascii
 import functools
+import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,6 +39,8 @@ _ENOUGH_TOKENS = 64
 _OLD_VIDEOS, _MOST_TOKENS = 2048, 2**16
 # What new tokens lose, of what those lost that the code was learned from; fewer tokens tell nothing.
 _DRIFT, _FEWEST_TOKENS = 2.0, 1024
+# What the key of a code that was withdrawn holds, and how often a process learns anew that has withdrawn one.
+_WITHDRAWN, _TRIES = "withdrawn", 20
 # All codes stand in each version's description, some half a megabyte each for 512 dimensions.
 _MOST_CODES = 16
 
@@ -118,7 +121,7 @@ def codecs_to_add(
     num_videos = num_stored + len(videos)
     learned = _read_codes(table.schema, table.location)
     old: LevelBags | None = None
-    new: dict[str, dict[int, LearnedCode]] = {}
+    new: dict[str, LearnedCode] = {}
     for level in levels:
         tokens = torch.cat([of_video[level].float().cpu() for of_video in videos])
         of_level = list(learned.get(level, {}).values())
@@ -136,12 +139,7 @@ def codecs_to_add(
             old = sample(_OLD_VIDEOS) if old is None else old
             if old is not None:
                 tokens = torch.cat([tokens, old[level].tokens.float()])
-        code = _learn(tokens, 0 if last is None else last.order + 1, num_videos)
-        # By its content, so that two processes that learn at once hardly ever choose the same number.
-        number, taken = code.code.to_bytes()[-1], _by_number(learned) | _by_number(new)
-        while number in taken:
-            number = (number + 1) % 256
-        new[level] = {number: code}
+        new[level] = _learn(tokens, 0 if last is None else last.order + 1, num_videos)
     if new:
         _keep(table, new)
     learned = _read_codes(table.schema, table.location)
@@ -165,18 +163,40 @@ def _learn(tokens: Tensor, order: int, num_videos: int) -> LearnedCode:
     return LearnedCode(order, num_videos, len(chosen), code.lost_share(chosen), code)
 
 
-def _keep(table: LanceTable, new: Mapping[str, Mapping[int, LearnedCode]]) -> None:
-    """Keeps codes by level and number in the table, in a commit of their own before that of the tokens."""
-    texts = {
-        f"{_PREFIX}{level}.{number}": code.to_text() for level, codes in new.items() for number, code in codes.items()
+def _keep(table: LanceTable, new: Mapping[str, LearnedCode]) -> None:
+    """Keeps new codes by level in the table under numbers that no other code has, before any token is encoded by them.
+
+    Two processes may choose one number at once. Each code has a key of its own, so neither is lost, and commits come
+    one after the other: whoever finds another code of its number there once it has written withdraws its own.
+
+    Raises:
+        IndexStoreError: the table cannot be written, or other processes learn all the time.
+    """
+    for _ in range(_TRIES):
+        taken = set(_numbers_of_keys(table.schema).values())
+        keys: dict[str, str] = {}
+        for level, code in new.items():
+            content = code.code.to_bytes()
+            number = next(free for free in range(content[-1], content[-1] + 256) if free % 256 not in taken) % 256
+            taken.add(number)
+            keys[f"{_PREFIX}{level}.{number}.{hashlib.sha256(content).hexdigest()[:16]}"] = code.to_text()
+        table.set_field_metadata(POOLED, keys)
+        numbers = list(_numbers_of_keys(table.schema).values())
+        if len(set(numbers)) == len(numbers):
+            return
+        table.set_field_metadata(POOLED, dict.fromkeys(keys, _WITHDRAWN))
+    raise IndexStoreError(f"other processes change the index in {table.location} all the time; add the videos again")
+
+
+def _numbers_of_keys(schema: pa.Schema) -> dict[str, int]:
+    """The numbers of a table's codes by their keys; those that were withdrawn are none."""
+    metadata = (schema.field(POOLED).metadata or {}) if POOLED in schema.names else {}
+    texts = {key.decode(errors="replace"): text for key, text in metadata.items()}
+    return {
+        key: int(key.split(".")[-2])
+        for key, text in texts.items()
+        if key.startswith(_PREFIX) and text.decode() != _WITHDRAWN
     }
-    table.set_field_metadata(POOLED, texts)
-    kept = {key.decode(): text.decode() for key, text in (table.schema.field(POOLED).metadata or {}).items()}
-    numbers = [key.rpartition(".")[2] for key in kept if key.startswith(_PREFIX)]
-    if len(set(numbers)) < len(numbers) or any(kept[key] != text for key, text in texts.items()):
-        raise IndexStoreError(
-            f"another process has changed the index in {table.location} at the same moment; add the videos again"
-        )
 
 
 def _read_codes(schema: pa.Schema, location: str) -> dict[str, dict[int, LearnedCode]]:
@@ -189,9 +209,9 @@ def _read_codes(schema: pa.Schema, location: str) -> dict[str, dict[int, Learned
     found: dict[str, list[tuple[int, LearnedCode]]] = {}
     for key, text in metadata.items():
         name = key.decode(errors="replace")
-        if name.startswith(_PREFIX):
+        if name.startswith(_PREFIX) and text.decode() != _WITHDRAWN:
             try:
-                level, number = name.removeprefix(_PREFIX).split(".")
+                level, number, _ = name.removeprefix(_PREFIX).rsplit(".", 2)
                 found.setdefault(level, []).append((int(number), _code_of(text)))
             except ValueError as error:
                 raise IndexStoreError(

@@ -16,7 +16,6 @@ from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
-from video_colbert.index.lance.learned_codes import codec_of_table
 from video_colbert.index.lance.mapped.cell_cache import CellCache
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.version_tokens import TokenCache, VersionTokens, keys_of
@@ -61,7 +60,7 @@ class IndexSnapshot:
         self.table = table
         self.version = table.version
         self.dimensions: Mapping[str, int] = read_dimensions(table.schema)
-        self._codec = codec_of_table(codec, table.schema, table.location)
+        self._codec_of_index = codec
         self._metadata_names = [column.name for column in metadata_fields(table.schema)]
         records, self._row_ids = table.read([*record_names(table.schema), *self._metadata_names])
         # A few rows are taken from few pieces much faster than from many.
@@ -78,6 +77,13 @@ class IndexSnapshot:
         self._bags: LevelBags | None = None
         if earlier is not None and earlier._bags is not None:
             self._bags = self._bags_with(earlier)
+
+    @cached_property
+    def _codec(self) -> TokenCodec:
+        """How tokens are stored, with the codes of this version."""
+        from video_colbert.index.lance.learned_codes import codec_of_table
+
+        return codec_of_table(self._codec_of_index, self.table.schema, self.table.location)
 
     def __len__(self) -> int:
         return len(self._row_ids)
@@ -126,7 +132,7 @@ class IndexSnapshot:
 
     def token_bytes(self) -> int:
         """About the memory that all tokens take as float16, at most."""
-        growth = max(2 * size / self._codec.bytes_per_token(size) for size in self.dimensions.values())
+        growth = max(2 * size / self._codec_of_index.bytes_per_token(size) for size in self.dimensions.values())
         return int(self.table.num_bytes() * growth)
 
     def pooled(self) -> Tensor:

@@ -10,14 +10,15 @@ makes of it, half a byte a number.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Protocol
 
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.search.token_bags import TokenBags
-from video_colbert.index.search.transform_code import TransformCode
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from video_colbert.index.search.token_bags import TokenBags
+    from video_colbert.index.search.transform_code import TransformCode
 
 _SCALE_BYTES = 2
 _SMALLEST_NORMAL = 6.1e-5
@@ -138,6 +139,8 @@ class CompactCodec:
 
     def encode(self, tokens: Tensor) -> Tensor:
         """What the newest code of the level makes of tokens."""
+        import torch
+
         stored = torch.zeros(len(tokens), self.bytes_per_token(tokens.shape[1]), dtype=torch.uint8)
         if len(tokens):
             if self._number is None:
@@ -152,6 +155,8 @@ class CompactCodec:
         Raises:
             IndexStoreError: there is no such code, or it is of tokens of another width.
         """
+        import torch
+
         stored = _checked(self, stored, width)
         tokens = torch.zeros(len(stored), width, dtype=torch.float16)
         for number in torch.unique(stored[:, 0]).tolist():

@@ -33,7 +33,7 @@ def test_the_fastest_format_is_found_once_on_a_processor(timed: list[str], monke
     timed.clear()
     assert in_another_process() == "float32"
     assert not timed
-    monkeypatch.setattr("video_colbert.index.search.kept_format._processor", lambda: "another one")
+    monkeypatch.setattr("video_colbert.index.search.kept_format.processor_identity", lambda: "another one")
     assert in_another_process() == "float32"
     assert timed
 

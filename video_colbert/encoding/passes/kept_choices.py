@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import platform
 from importlib import metadata
 from pathlib import Path
 from typing import get_args
@@ -16,12 +15,12 @@ from video_colbert.cache_folder import cache_folder
 from video_colbert.encoding.passes.choose_format import LEAST_COSINE, FormatChoice, choose_format
 from video_colbert.encoding.passes.number_formats import Backend, NumberFormat, formats_of, with_image_tower_in
 from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.processor_identity import processor_identity
 from video_colbert.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
 _VERSION = 1
-_TOLD_BY = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
 
 
 def in_fastest_format(model: VideoColBERTModel, revision: str) -> tuple[FormatChoice, VideoColBERTModel]:
@@ -88,13 +87,3 @@ def choice_file(revision: str, backend: Backend) -> Path:
     release = metadata.version(backend)
     key = json.dumps([_VERSION, revision, processor_identity(), torch.get_num_threads(), backend, release])
     return cache_folder() / "number_formats" / f"{hashlib.sha256(key.encode()).hexdigest()[:20]}.json"
-
-
-def processor_identity() -> str:
-    """What tells this machine's processor from others: its model and instructions; a name alone says little."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    facts = dict(line.split(":", 1) for line in lines if ":" in line)
-    return " ".join(value.strip() for name, value in facts.items() if name.strip() in _TOLD_BY)

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 import logging
-import platform
 from pathlib import Path
 
 import torch
 
 from video_colbert.cache_folder import cache_folder
+from video_colbert.processor_identity import processor_identity
 from video_colbert.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
 _FILE = "scan_format.json"
-# What /proc/cpuinfo says of a processor and its instructions, whose name alone says little.
-_TOLD_BY = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
 
 
 def kept_format() -> str | None:
@@ -44,17 +42,8 @@ def _path() -> Path:
 def _machine() -> dict[str, str | int]:
     """What the speed of a format depends on."""
     return {
-        "processor": _processor(),
+        "processor": processor_identity(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "torch": str(torch.__version__),
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").split("\n\n")[0].splitlines()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    facts = dict(line.split(":", 1) for line in lines if ":" in line)
-    return " ".join(value.strip() for name, value in facts.items() if name.strip() in _TOLD_BY)

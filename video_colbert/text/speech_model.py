@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
 from huggingface_hub import snapshot_download
 
 from video_colbert.encoding.media_files import content_digest
+from video_colbert.encoding.stored_model.model_files import ModelFiles
 from video_colbert.errors import HubError, ModelLoadError
 from video_colbert.hub_errors import hub_errors
 
@@ -19,22 +19,7 @@ _WEIGHTS = "model.bin"
 _FILES = (_WEIGHTS, "config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*")
 
 
-@dataclass(frozen=True)
-class SpeechModelFiles:
-    """Where a speech model's files are, and which they are.
-
-    Attributes:
-        name: Hub id, or the absolute path of a local folder.
-        revision: the Hub's commit, or the digest of a local folder's content.
-        folder: holds the files.
-    """
-
-    name: str
-    revision: str
-    folder: Path
-
-
-def find_speech_model(name_or_path: str | os.PathLike[str], revision: str | None = None) -> SpeechModelFiles:
+def find_speech_model(name_or_path: str | os.PathLike[str], revision: str | None = None) -> ModelFiles:
     """Finds a model's files, and downloads what is not in the Hub's cache.
 
     Args:
@@ -49,14 +34,14 @@ def find_speech_model(name_or_path: str | os.PathLike[str], revision: str | None
     if folder.is_dir():
         if revision is not None:
             raise ModelLoadError(f"model {name!r} is a folder, which has no revision {revision!r}; leave it out")
-        found = SpeechModelFiles(str(folder.absolute()), _digest(folder), folder)
+        found = ModelFiles(str(folder.absolute()), _digest(folder), folder)
     else:
         try:
             with hub_errors(f"there is no speech model {name!r} here, and none is loaded from the Hub"):
                 folder = Path(snapshot_download(name, revision=revision, allow_patterns=list(_FILES)))
         except HubError as error:
             raise ModelLoadError(str(error)) from error
-        found = SpeechModelFiles(name, folder.name, folder)
+        found = ModelFiles(name, folder.name, folder)
     if not (folder / _WEIGHTS).is_file():
         raise ModelLoadError(
             f"speech model {name!r} holds no {_WEIGHTS}; it must be a Whisper model for CTranslate2, such as "

@@ -10,6 +10,7 @@ from video_colbert.errors import ModelMismatchError
 from video_colbert.index.filters import Filter
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
+from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.windows import WindowSettings
 
@@ -107,6 +108,15 @@ class VideoIndex(Protocol):
 
         Raises:
             IndexStoreError: as `add`.
+        """
+        ...
+
+    @property
+    def readings(self) -> ReadingStore:
+        """What was read of the videos' contents; it goes with them.
+
+        Raises:
+            IndexStoreError: this kind of index keeps none.
         """
         ...
 

@@ -10,18 +10,21 @@ from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.index.indexed_video import IndexedVideo, is_fact
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.learned_codes import codecs_to_add
+from video_colbert.index.lance.removal import contents_without
 from video_colbert.index.lance.rows import common_dimensions, merged_video, rows_to_store
 from video_colbert.index.lance.schema import vector_fields
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import TokenCodec
 from video_colbert.index.metadata_columns import metadata_fields, missing_fact_fields, new_metadata_fields
+from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.search.level_bags import LevelBags
 
 
 def add_videos(
     table: LanceTable,
     latest: LatestSnapshot,
+    readings: ReadingStore,
     videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
     codec: TokenCodec,
     merge_similarity: float | None,
@@ -31,6 +34,7 @@ def add_videos(
     Args:
         table: where.
         latest: what is there.
+        readings: what was read of the videos.
         videos: what to know of each video, and its tokens.
         codec: how tokens are stored.
         merge_similarity: cosine from which neighbouring tokens are merged; None to store them all.
@@ -62,6 +66,9 @@ def add_videos(
     codecs = codecs_to_add(codec, table, tokens, list(dimensions), latest.read(len), lambda n: latest.read(_sample(n)))
     replaced = [video_id for video_id in at_places if video_id not in added]
     fields = [*filter(is_fact, table.schema), *metadata_fields(table.schema)]
+    if replaced:
+        new_contents = {video.digest for video, _ in new}
+        readings.remove(contents_without(latest, set(replaced)) - new_contents)
     table.insert(rows_to_store(new, codecs, fields), replaced)
 
 

@@ -1,4 +1,4 @@
-"""The record of an index's last commit, in a file of its own: its version, its rows, and a digest of every file.
+"""The record of a table's last commit, in a file of its own: its version, its rows, and a digest of every file.
 
 Lance checks no digests: of a flipped bit in its files it notices some, and a flipped length makes it panic or ask for
 all memory. Its files never change once they are written, so each is compared with its digest before Lance reads it. A
@@ -18,14 +18,15 @@ import xxhash
 from filelock import FileLock
 
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.lance.storage import is_remote
+from video_colbert.index.lance.storage import TABLE_NAME, is_remote
 
 logger = logging.getLogger(__name__)
 
 RECORD_FILE = "commits.json"
+"""Of the videos; other tables of an index have one of their own."""
 
 _LOCK_FILE = "commits.lock"
-_PATTERNS = ("*.lance/data/*.lance", "*.lance/_deletions/*", "*.lance/_versions/*.manifest")
+_PATTERNS = ("data/*.lance", "_deletions/*", "_versions/*.manifest")
 _REPAIR = "`video-colbert repair` goes back to the last version that reads"
 _CHUNK_BYTES = 8 * 2**20
 # Data files are compared as a whole when an index is opened while they are no larger than this together, which takes a
@@ -39,7 +40,7 @@ class CommitRecord:
 
     Attributes:
         version: its number.
-        rows: the videos that the index held then.
+        rows: what the table held then, such as videos.
         files: by path in the index's folder, the size in bytes and the digest.
     """
 
@@ -49,14 +50,20 @@ class CommitRecord:
 
 
 class CommitLog:
-    """The record of one index; an index in object storage, whose service keeps digests itself, has none.
+    """The record of one table; an index in object storage, whose service keeps digests itself, has none.
 
     Args:
         location: folder or address of the index.
+        table: name of the table.
+
+    Attributes:
+        file_name: of the record in the index's folder.
     """
 
-    def __init__(self, location: str) -> None:
+    def __init__(self, location: str, table: str = TABLE_NAME) -> None:
         self._location = location
+        self._table = table
+        self.file_name = RECORD_FILE if table == TABLE_NAME else f"{table}_{RECORD_FILE}"
         self._folder = None if is_remote(location) else Path(location)
         # Files that this process compared, as they were then.
         self._compared: dict[str, tuple[int, int]] = {}
@@ -70,7 +77,7 @@ class CommitLog:
         if self._folder is None:
             return None
         try:
-            stored = json.loads((self._folder / RECORD_FILE).read_bytes())
+            stored = json.loads((self._folder / self.file_name).read_bytes())
             if stored["digest"] != _digest_of(stored["commit"]):
                 raise ValueError("another digest")
             commit = stored["commit"]
@@ -79,14 +86,14 @@ class CommitLog:
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise IndexStoreError(f"{self._location} is damaged: {RECORD_FILE} is not what was written") from error
+            raise IndexStoreError(f"{self._location} is damaged: {self.file_name} is not what was written") from error
 
     def write(self, version: int, rows: int) -> None:
         """Records a commit, unless a later one is recorded; a failure is logged, for the commit stands.
 
         Args:
             version: of the commit.
-            rows: videos that the index holds then.
+            rows: what the table holds then.
         """
         if self._folder is None:
             return
@@ -106,10 +113,10 @@ class CommitLog:
             return
         try:
             with self._locked():
-                (self._folder / RECORD_FILE).unlink(missing_ok=True)
+                (self._folder / self.file_name).unlink(missing_ok=True)
                 self._write(version, rows)
         except OSError as error:
-            raise IndexStoreError(f"{self._location}/{RECORD_FILE} cannot be written ({error.strerror})") from error
+            raise IndexStoreError(f"{self._location}/{self.file_name} cannot be written ({error.strerror})") from error
 
     def check_version(self, record: CommitRecord | None, version: int) -> None:
         """Checks that the latest version is the recorded one, or a later one.
@@ -123,12 +130,12 @@ class CommitLog:
         """
         if record is not None and version < record.version:
             raise IndexStoreError(
-                f"{self._location} is damaged: its last commit, version {record.version} with {record.rows} videos, "
-                f"is gone, and the latest that is there is version {version}; {_REPAIR}"
+                f"{self._location} is damaged: its last commit, version {record.version} with {record.rows} "
+                f"{self._table}, is gone, and the latest that is there is version {version}; {_REPAIR}"
             )
 
     def check_rows(self, version: int, rows: int) -> None:
-        """Checks the number of videos of a version, if it is the recorded one.
+        """Checks the number of rows of a version, if it is the recorded one.
 
         Raises:
             IndexStoreError: there are more or fewer.
@@ -136,7 +143,8 @@ class CommitLog:
         record = self.read()
         if record is not None and record.version == version and record.rows != rows:
             raise IndexStoreError(
-                f"{self._location} is damaged: version {version} has {rows} videos and not {record.rows}; {_REPAIR}"
+                f"{self._location} is damaged: version {version} has {rows} {self._table} and not {record.rows}; "
+                f"{_REPAIR}"
             )
 
     def check_manifest(self, record: CommitRecord | None) -> None:
@@ -217,7 +225,7 @@ class CommitLog:
         earlier = self.read()
         known = {} if earlier is None else earlier.files
         files = {}
-        for file in sorted(found for pattern in _PATTERNS for found in self._folder.glob(pattern)):
+        for file in sorted(found for pattern in _PATTERNS for found in self._table_files(pattern)):
             path = file.relative_to(self._folder).as_posix()
             try:
                 files[path] = known.get(path) or (file.stat().st_size, _file_digest(file))
@@ -227,9 +235,13 @@ class CommitLog:
         if earlier is not None and earlier.version > version:
             version, rows = earlier.version, earlier.rows
         commit = {"version": version, "rows": rows, "files": files}
-        temporary = self._folder / f"{RECORD_FILE}.new"
+        temporary = self._folder / f"{self.file_name}.new"
         temporary.write_text(json.dumps({"commit": commit, "digest": _digest_of(commit)}), encoding="utf-8")
-        temporary.replace(self._folder / RECORD_FILE)
+        temporary.replace(self._folder / self.file_name)
+
+    def _table_files(self, pattern: str) -> Iterator[Path]:
+        assert self._folder is not None  # noqa: S101 - asked by the callers
+        return self._folder.glob(f"{self._table}.lance/{pattern}")
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

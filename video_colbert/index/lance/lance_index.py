@@ -28,7 +28,7 @@ from video_colbert.index.indexed_video import (
     values_to_arrow,
 )
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot, is_searched_exactly
-from video_colbert.index.lance.mapped.token_files import discard_tokens
+from video_colbert.index.lance.passages.reading_table import LanceReadings
 from video_colbert.index.lance.schema import (
     IndexHeader,
     calibration_metadata,
@@ -38,7 +38,7 @@ from video_colbert.index.lance.schema import (
     read_header,
     read_notes,
 )
-from video_colbert.index.lance.storage import copies_out_of_reach, has_table, is_of_earlier_format
+from video_colbert.index.lance.storage import has_table, is_of_earlier_format
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.metadata_columns import (
@@ -48,8 +48,9 @@ from video_colbert.index.metadata_columns import (
     missing_fact_fields,
     new_metadata_fields,
 )
+from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.search.calibration import Calibration
-from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
+from video_colbert.index.video_index import VideoIndex, check_model
 from video_colbert.index.windows import WindowSettings
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ class LanceIndex(VideoIndex):
         self._codec = token_codec(header.codec)
         self._table = table
         self._latest = LatestSnapshot(table, self._codec, hold_tokens=hold_tokens)
+        self._readings = LanceReadings(table)
 
     @override
     def __len__(self) -> int:
@@ -109,6 +111,11 @@ class LanceIndex(VideoIndex):
     @override
     def num_bytes(self) -> int | None:
         return self._table.num_bytes()
+
+    @property
+    @override
+    def readings(self) -> ReadingStore:
+        return self._readings
 
     @staticmethod
     def exists(location: str | os.PathLike[str], *, storage_options: Mapping[str, str] | None = None) -> bool:
@@ -224,7 +231,7 @@ class LanceIndex(VideoIndex):
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
         from video_colbert.index.lance.adding import add_videos
 
-        add_videos(self._table, self._latest, videos, self._codec, self.merge_similarity)
+        add_videos(self._table, self._latest, self.readings, videos, self._codec, self.merge_similarity)
 
     @override
     def move(self, paths: Mapping[str, str]) -> None:
@@ -272,26 +279,15 @@ class LanceIndex(VideoIndex):
 
     @override
     def remove(self, ids: Collection[str]) -> int:
-        known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
-        if known:
-            self._table.delete(sorted(known))
-        return len(known)
+        from video_colbert.index.lance.removal import remove_videos
+
+        return remove_videos(self._table, self._latest, self.readings, ids)
 
     @override
     def forget(self, ids: Collection[str]) -> Sequence[str]:
-        from video_colbert.index.lance.mapped.cell_files import discard_cells
-        from video_colbert.index.lance.repair import delete_set_aside
+        from video_colbert.index.lance.removal import forget_videos
 
-        known = self._latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
-        # First, since what is erased cannot be named again if this fails.
-        discard_tokens(self.location)
-        discard_cells(self.location)
-        if known:
-            forget_notes(self, known)
-        if known or not ids:
-            self._table.erase(sorted(known))
-        delete_set_aside(self.location)
-        return copies_out_of_reach(self.location)
+        return forget_videos(self, self._table, self._latest, ids)
 
     @override
     def search(

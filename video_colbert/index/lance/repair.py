@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import torch
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
+from video_colbert.index.lance.passages.reading_table import TABLE_NAME as READINGS
+from video_colbert.index.lance.passages.reading_table import read_all_readings
 from video_colbert.index.lance.schema import read_header
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.storage import TABLE_NAME, has_table, is_remote
@@ -47,7 +50,8 @@ class RepairedIndex:
     Attributes:
         version: the latest version now.
         videos: how many it holds.
-        set_aside: the files that describe later versions, which were moved to `SET_ASIDE`; none for a whole index.
+        set_aside: what was moved to `SET_ASIDE`: the files that describe later versions, and the table of what was
+            read of the videos where no version of it reads; none for a whole index.
     """
 
     version: int
@@ -68,7 +72,9 @@ def verify_index(location: str | os.PathLike[str]) -> VerifiedIndex:
     if not has_table(address):
         raise IndexStoreError(f"there is no index in {address}")
     record = CommitLog(address).check_all()
+    CommitLog(address, READINGS).check_all()
     version, videos = _read_latest(address)
+    read_all_readings(LanceTable.open(address))
     return VerifiedIndex(version, videos, record is not None)
 
 
@@ -89,34 +95,15 @@ def repair_index(location: str | os.PathLike[str]) -> RepairedIndex:
         raise IndexStoreError(f"{address} is in object storage; repair a copy of it in a folder")
     if not has_table(address):
         raise IndexStoreError(f"there is no index in {address}")
-    versions = Path(address) / f"{TABLE_NAME}.lance" / "_versions"
-    aside = Path(address) / SET_ASIDE
-    log = CommitLog(address)
-    damaged = _damaged_files(log)
-    moved: list[tuple[Path, Path]] = []
-    try:
-        while manifest := max(versions.glob("*.manifest"), key=_version_of, default=None):
-            content = manifest.read_bytes()
-            is_hurt = any(Path(name).name.encode() in content or name.endswith(manifest.name) for name in damaged)
-            found = None if is_hurt else _try_latest(address)
-            if found is not None:
-                version, videos = found
-                if moved and not videos:
-                    break
-                log.rewrite(version, videos)
-                return RepairedIndex(version, videos, tuple(manifest.name for manifest, _ in moved))
-            aside.mkdir(exist_ok=True)
-            moved.append((manifest, aside / manifest.name))
-            manifest.rename(aside / manifest.name)
-            # It names the latest version, and is made again.
-            (versions / "latest_version_hint.json").unlink(missing_ok=True)
-    except OSError as error:
+    found, moved = _go_back(address, TABLE_NAME, _try_latest)
+    if found is None or (moved and not found[1]):
         _put_back(moved)
-        raise IndexStoreError(f"{error.filename or address} cannot be moved ({error.strerror})") from error
-    _put_back(moved)
-    raise IndexStoreError(
-        f"no version of the index in {address} that holds videos can be read; index the videos again"
-    )
+        raise IndexStoreError(
+            f"no version of the index in {address} that holds videos can be read; index the videos again"
+        )
+    set_aside = [manifest.name for manifest, _ in moved]
+    set_aside += _repair_readings(address)
+    return RepairedIndex(*found, tuple(set_aside))
 
 
 def delete_set_aside(location: str) -> None:
@@ -127,6 +114,66 @@ def delete_set_aside(location: str) -> None:
     """
     if not is_remote(location):
         shutil.rmtree(Path(location) / SET_ASIDE, ignore_errors=True)
+
+
+def _go_back(
+    address: str, table: str, try_latest: Callable[[str], tuple[int, int] | None]
+) -> tuple[tuple[int, int] | None, list[tuple[Path, Path]]]:
+    """Sets versions of a table aside until one reads; its number and rows, and what was moved from where to where.
+
+    Raises:
+        IndexStoreError: files cannot be moved; they are put back.
+    """
+    versions = Path(address) / f"{table}.lance" / "_versions"
+    aside = Path(address) / SET_ASIDE
+    log = CommitLog(address, table)
+    damaged = _damaged_files(log)
+    moved: list[tuple[Path, Path]] = []
+    try:
+        while manifest := max(versions.glob("*.manifest"), key=_version_of, default=None):
+            content = manifest.read_bytes()
+            is_hurt = any(Path(name).name.encode() in content or name.endswith(manifest.name) for name in damaged)
+            found = None if is_hurt else try_latest(address)
+            if found is not None:
+                if not moved or found[1] or table != TABLE_NAME:
+                    log.rewrite(*found)
+                return found, moved
+            aside.mkdir(exist_ok=True)
+            moved.append((manifest, aside / f"{'' if table == TABLE_NAME else f'{table}_'}{manifest.name}"))
+            manifest.rename(moved[-1][1])
+            # It names the latest version, and is made again.
+            (versions / "latest_version_hint.json").unlink(missing_ok=True)
+    except OSError as error:
+        _put_back(moved)
+        raise IndexStoreError(f"{error.filename or address} cannot be moved ({error.strerror})") from error
+    return None, moved
+
+
+def _repair_readings(address: str) -> list[str]:
+    """Goes back to readings that read, or does without any; the names of what was set aside."""
+    folder = Path(address) / f"{READINGS}.lance"
+    if not folder.is_dir():
+        return []
+    found, moved = _go_back(address, READINGS, _try_readings)
+    if found is not None:
+        return [aside.name for _, aside in moved]
+    _put_back(moved)
+    aside = Path(address) / SET_ASIDE
+    record = Path(address) / CommitLog(address, READINGS).file_name
+    try:
+        aside.mkdir(exist_ok=True)
+        folder.rename(aside / folder.name)
+        record.unlink(missing_ok=True)
+    except OSError as error:
+        raise IndexStoreError(f"{folder} cannot be moved to {aside} ({error.strerror})") from error
+    return [folder.name]
+
+
+def _try_readings(address: str) -> tuple[int, int] | None:
+    try:
+        return read_all_readings(LanceTable.open(address, is_checked=False))
+    except IndexStoreError:
+        return None
 
 
 def _damaged_files(log: CommitLog) -> list[str]:

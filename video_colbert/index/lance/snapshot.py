@@ -112,6 +112,10 @@ class IndexSnapshot:
         found = self.records.select(["id", "path"]).filter(among)
         return dict(zip(found["id"].to_pylist(), found["path"].to_pylist(), strict=True))
 
+    def contents(self) -> list[tuple[str, str]]:
+        """Id and digest of each video."""
+        return list(zip(*(self.records[name].to_pylist() for name in ("id", "digest")), strict=True))
+
     def ids_at(self, places: Collection[Place]) -> list[str]:
         """Ids of the stored videos at some places."""
         among = pc.is_in(self.records["path"], value_set=pa.array([path for path, _, _ in places], pa.string()))

@@ -21,8 +21,8 @@ from video_colbert.index.lance.commit_record import CommitLog
 from video_colbert.index.lance.erasure import erase_rows
 from video_colbert.index.lance.errors import reading, writing
 from video_colbert.index.lance.storage import TABLE_NAME, is_remote, storage_options_of
+from video_colbert.index.lance.table_columns import try_columns, with_all_columns
 from video_colbert.index.lance.table_version import TableVersion, table_statistics
-from video_colbert.index.metadata_columns import is_list
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ _KEPT_VERSIONS = timedelta(hours=1)
 
 
 class LanceTable:
-    """The table of an index; make one with `create` or `open`.
+    """A table of an index; that of the videos is made with `create` or `open`, and others `beside` it.
 
     Args:
         location: folder, or address in object storage.
@@ -65,11 +65,7 @@ class LanceTable:
             except OSError as error:
                 raise IndexStoreError(f"{location} cannot be made a folder ({error.strerror})") from error
         with writing(location):
-            options = {
-                "new_table_data_storage_version": _STORAGE_VERSION,
-                **(storage_options_of(storage_options) or {}),
-            }
-            database = lancedb.connect(location, storage_options=options)
+            database = _connect(location, storage_options)
             table = database.create_table(TABLE_NAME, schema=schema)
             created = cls(location, database, table, CommitLog(location))
         created._record()
@@ -93,8 +89,38 @@ class LanceTable:
         if log is not None:
             log.check_manifest(log.read())
         with reading(location):
-            database = lancedb.connect(location, storage_options=storage_options_of(storage_options))
+            database = _connect(location, storage_options)
             return cls(location, database, database.open_table(TABLE_NAME), log)
+
+    def beside(self, name: str, schema: pa.Schema | None = None) -> LanceTable | None:
+        """Another table at the same place.
+
+        Args:
+            name: its name.
+            schema: what to make it with where there is none; None to make none.
+
+        Returns:
+            The table; None where there is none and none is made.
+
+        Raises:
+            IndexStoreError: it cannot be read, is not what was written, or cannot be made.
+        """
+        log = None if self._log is None else CommitLog(self.location, name)
+        with reading(self.location):
+            is_there = name in self._database.list_tables().tables
+        if not is_there and schema is None:
+            return None
+        if is_there:
+            if log is not None:
+                log.check_manifest(log.read())
+            with reading(self.location):
+                return LanceTable(self.location, self._database, self._database.open_table(name), log)
+        with writing(self.location):
+            # Another process may make it at the same time.
+            table = self._database.create_table(name, schema=schema, exist_ok=True)
+        made = LanceTable(self.location, self._database, table, log)
+        made._record()
+        return made
 
     @property
     def schema(self) -> pa.Schema:
@@ -125,7 +151,7 @@ class LanceTable:
         if self._log is not None:
             self._log.check_data()
         with reading(self.location):
-            table = self._database.open_table(TABLE_NAME)
+            table = self._database.open_table(self._table.name)
             table.checkout(version)
             rows = table.count_rows()
         if self._log is not None:
@@ -153,7 +179,7 @@ class LanceTable:
             self._table.checkout_latest()
             missing = [column for column in fields if column.name not in self._table.schema.names]
         if missing:
-            _try_columns(self._table.schema, missing)
+            try_columns(self._table.schema, missing)
             with writing(self.location):
                 self._table.add_columns(missing)
         self._record()
@@ -173,7 +199,22 @@ class LanceTable:
             merge = self._table.merge_insert("id").when_not_matched_insert_all()
             if replaced_ids:
                 merge = merge.when_not_matched_by_source_delete(_is_in("id", replaced_ids))
-            merge.execute(_with_all_columns(rows, self._table.schema))
+            merge.execute(with_all_columns(rows, self._table.schema))
+        self._after_commit()
+
+    def replace(self, rows: pa.Table) -> None:
+        """Inserts rows, each in place of one of the same `id` if there is one, in one commit.
+
+        Args:
+            rows: all columns, each `id` once.
+
+        Raises:
+            IndexStoreError: the table cannot be written.
+        """
+        with writing(self.location):
+            self._table.checkout_latest()
+            merge = self._table.merge_insert("id").when_matched_update_all().when_not_matched_insert_all()
+            merge.execute(rows)
         self._after_commit()
 
     def set_text(self, column: str, values: Mapping[str, str]) -> None:
@@ -280,18 +321,9 @@ class LanceTable:
         return bool(fragments["num_fragments"] >= _MAX_FRAGMENTS and rows >= 1.25 * lengths["max"])
 
 
-def _try_columns(schema: pa.Schema, fields: Sequence[pa.Field]) -> None:
-    """Adds columns to an empty copy of a table without its vectors, in memory, and writes and reads it."""
-    values, added = ([column for column in columns if not is_list(column.type)] for columns in (schema, fields))
-    copy = pa.schema([column if column.name == "id" else column.with_nullable(True) for column in values])
-    with writing(f"an index with the columns {', '.join(column.name for column in fields)}"):
-        table = lancedb.connect("memory://").create_table(TABLE_NAME, schema=copy)
-        if added:
-            table.add_columns(added)
-        row = _with_all_columns(pa.table({"id": ["a"]}), table.schema)
-        table.merge_insert("id").when_not_matched_insert_all().execute(row)
-        found = table.search().select(table.schema.names).with_row_id(True).limit(None).to_arrow()
-        table.take_row_ids(found["_rowid"].to_pylist()).select(table.schema.names).with_row_id().to_arrow()
+def _connect(location: str, storage_options: Mapping[str, str] | None) -> DBConnection:
+    options = {"new_table_data_storage_version": _STORAGE_VERSION, **(storage_options_of(storage_options) or {})}
+    return lancedb.connect(location, storage_options=options)
 
 
 def _is_in(column: str, values: Sequence[str]) -> str:
@@ -300,11 +332,3 @@ def _is_in(column: str, values: Sequence[str]) -> str:
 
 def _sql_text(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
-
-
-def _with_all_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
-    columns = [
-        rows[column.name].cast(column.type) if column.name in rows.column_names else pa.nulls(len(rows), column.type)
-        for column in schema
-    ]
-    return pa.table(columns, schema=schema)

@@ -18,6 +18,7 @@ from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.metadata_columns import columns_in_words, filter_fields, new_metadata_fields
+from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, set_payload, upload_videos
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
 from video_colbert.index.qdrant.filters import to_qdrant_filter
@@ -219,6 +220,14 @@ class QdrantIndex(VideoIndex):
             self._collection.add_columns(new_metadata_fields(self._collection.describe().columns, present))
             rows = {video_id: dict(metadata_to_payload(row)) for video_id, row in values.items()}
             set_payload(self._collection, rows, METADATA)
+
+    @property
+    @override
+    def readings(self) -> ReadingStore:
+        raise IndexStoreError(
+            f"the index in {self.location} keeps no passages; what is said and written needs an index in a folder or "
+            "in object storage"
+        )
 
     @override
     def remove(self, ids: Collection[str]) -> int:

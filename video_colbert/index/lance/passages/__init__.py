@@ -1,0 +1,1 @@
+"""Passages of an index in Lance tables beside that of the videos."""

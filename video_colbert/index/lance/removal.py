@@ -1,0 +1,91 @@
+"""Videos that leave a Lance index, with what was read of them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from video_colbert.index.lance.latest_snapshot import LatestSnapshot
+from video_colbert.index.lance.mapped.cell_files import discard_cells
+from video_colbert.index.lance.mapped.token_files import discard_tokens
+from video_colbert.index.lance.repair import delete_set_aside
+from video_colbert.index.lance.snapshot import IndexSnapshot
+from video_colbert.index.lance.storage import copies_out_of_reach
+from video_colbert.index.lance.table import LanceTable
+from video_colbert.index.passages.reading_store import ReadingStore
+from video_colbert.index.video_index import VideoIndex, forget_notes
+
+
+def remove_videos(table: LanceTable, latest: LatestSnapshot, readings: ReadingStore, ids: Collection[str]) -> int:
+    """Removes videos, as `VideoIndex.remove` says.
+
+    Args:
+        table: where they are.
+        latest: what is there.
+        readings: what was read of them.
+        ids: of the videos.
+
+    Returns:
+        How many of them were stored.
+
+    Raises:
+        IndexStoreError: the index cannot be written or reached.
+    """
+    known = latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
+    if known:
+        # First, since nobody knows whose they were once the videos are gone.
+        readings.remove(contents_without(latest, known))
+        table.delete(sorted(known))
+    return len(known)
+
+
+def forget_videos(index: VideoIndex, table: LanceTable, latest: LatestSnapshot, ids: Collection[str]) -> Sequence[str]:
+    """Removes videos from earlier versions and other files too, as `VideoIndex.forget` says.
+
+    Args:
+        index: the index.
+        table: its table.
+        latest: what is there.
+        ids: of the videos; none for what was removed before.
+
+    Returns:
+        What may still hold something of them, in words.
+
+    Raises:
+        IndexStoreError: the index cannot be written or reached.
+    """
+    known = latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
+    # First, since what is erased cannot be named again if this fails.
+    discard_tokens(index.location)
+    discard_cells(index.location)
+    if known:
+        forget_notes(index, known)
+        if contents := contents_without(latest, known):
+            index.readings.forget(contents)
+        table.erase(sorted(known))
+    elif not ids:
+        held = {video.digest for video in index.videos}
+        index.readings.remove({digest for digest, _ in index.readings.known()} - held)
+        index.readings.forget([])
+        table.erase([])
+    delete_set_aside(index.location)
+    return copies_out_of_reach(index.location)
+
+
+def contents_without(latest: LatestSnapshot, ids: Collection[str]) -> set[str]:
+    """Digests of the contents that an index would not hold any more without some videos or windows.
+
+    Args:
+        latest: what is there.
+        ids: of the videos and windows.
+
+    Raises:
+        IndexStoreError: the index cannot be read.
+    """
+
+    def compare(snapshot: IndexSnapshot) -> set[str]:
+        of_ids = dict(snapshot.contents())
+        return {of_ids[each] for each in ids if each in of_ids} - {
+            digest for each, digest in of_ids.items() if each not in ids
+        }
+
+    return latest.read(compare)

@@ -57,6 +57,6 @@ class RankedList:
         """
         if len(self) < 2:
             return np.zeros(len(self))
-        margins = self.scores - self.scores[0]
+        margins: FloatArray = self.scores - self.scores[0]
         margins[0] = self.scores[0] - self.scores[1]
         return margins

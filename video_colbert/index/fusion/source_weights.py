@@ -29,7 +29,7 @@ class SourceWeights:
 
     def parts(self, ranked: RankedList) -> FloatArray:
         """What the list adds for each of its hits: float64 [len(ranked)]."""
-        return _features(ranked) @ np.array([self.standardised, self.probability])
+        return np.asarray(_features(ranked) @ np.array([self.standardised, self.probability]))
 
     def unlisted(self, ranked: RankedList) -> float:
         """What the list adds for a video that is not in it: as much as for its last hit, of probability zero."""

@@ -68,7 +68,7 @@ def probabilities_of_list(ranked: RankedList) -> FloatArray:
     Example:
         >>> outstanding = RankedList.of("speech", [("a.mp4", 0.9), ("b.mp4", 0.42), ("c.mp4", 0.4), ("d.mp4", 0.38)])
         >>> crowded = RankedList.of("speech", [("a.mp4", 0.43), ("b.mp4", 0.42), ("c.mp4", 0.4), ("d.mp4", 0.38)])
-        >>> probabilities_of_list(outstanding)[0] > 0.9 > 0.3 > probabilities_of_list(crowded)[0]
+        >>> bool(probabilities_of_list(outstanding)[0] > 0.9 > 0.3 > probabilities_of_list(crowded)[0])
         True
     """
     if not len(ranked):

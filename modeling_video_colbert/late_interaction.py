@@ -5,21 +5,19 @@
     weighted_token_wise:  1/2 (sum_i w_i max_j q_i . d_j + sum_j v_j max_i q_i . d_j) with learned weights
                           w of query tokens and v of document tokens (DRL, arXiv 2203.07111)
 
-All are sums over tokens of a weight times a maximum. The whole similarity tensor of `Nq * Lq * Nd * Ld` numbers is
-never held: it is made block by block, and of each block only the maxima and, where a gradient is wanted, the
-positions of the maxima (a byte each) are kept. The gradient of a maximum reaches one document token only, so the
-backward pass is two sparse products, computed as weighted sums of rows, rather than two products as large as the
-forward one.
+    attention_max_sim:    sum_i exp(a_i) q_i . d_j exp(a_j)^delta with j the token of the largest q_i . d_j and a the
+                          attention that tokens receive (ColBERT-Att, arXiv 2603.25248); attention_mean_max_sim is
+                          this, divided by the number of query tokens
+
+All are sums over tokens of a weight times a maximum, which `sum_of_maxima` computes.
 """
 
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-# Numbers in one block of similarities. 8 MiB in float32 stays in a processor's last-level cache.
-BLOCK_ELEMENTS = 2**21
+from .sum_of_maxima import BLOCK_ELEMENTS, sum_of_maxima
+
+INTERACTIONS = ("mean_max_sim", "max_sim", "weighted_token_wise", "attention_max_sim", "attention_mean_max_sim")
 
 
 def mean_max_sim(
@@ -50,7 +48,7 @@ def mean_max_sim(
     _check_shapes(query_embeds, doc_embeds, query_mask, doc_mask)
     counted = _counted(query_embeds, doc_embeds, query_mask)
     weights = counted / counted.sum(-1, keepdim=True).clamp(min=1.0)
-    return _sum_of_maxima(query_embeds, doc_embeds, weights, query_mask, doc_mask, block_elements)
+    return sum_of_maxima(query_embeds, doc_embeds, weights, query_mask, doc_mask, block_elements)
 
 
 def max_sim(
@@ -66,7 +64,7 @@ def max_sim(
     """
     _check_shapes(query_embeds, doc_embeds, query_mask, doc_mask)
     counted = _counted(query_embeds, doc_embeds, query_mask)
-    return _sum_of_maxima(query_embeds, doc_embeds, counted, query_mask, doc_mask, block_elements)
+    return sum_of_maxima(query_embeds, doc_embeds, counted, query_mask, doc_mask, block_elements)
 
 
 def weighted_token_wise_interaction(
@@ -98,25 +96,100 @@ def weighted_token_wise_interaction(
         ValueError: If the shapes do not fit each other.
     """
     _check_shapes(query_embeds, doc_embeds, query_mask, doc_mask)
+    _check_weights(query_embeds, doc_embeds, query_weights, doc_weights)
     directions = []
-    for (name, rows, row_mask, row_weights), (columns, column_mask) in (
-        (("query", query_embeds, query_mask, query_weights), (doc_embeds, doc_mask)),
-        (("doc", doc_embeds, doc_mask, doc_weights), (query_embeds, query_mask)),
+    for (rows, row_mask, row_weights), (columns, column_mask) in (
+        ((query_embeds, query_mask, query_weights), (doc_embeds, doc_mask)),
+        ((doc_embeds, doc_mask, doc_weights), (query_embeds, query_mask)),
     ):
         weights = _counted(rows, columns, row_mask)
         if row_weights is None:
             weights = weights / weights.sum(-1, keepdim=True).clamp(min=1.0)
-        elif row_weights.shape == rows.shape[:2]:
-            weights = weights * row_weights
         else:
-            raise ValueError(f"{name}_weights is {list(row_weights.shape)}; it must be {list(rows.shape[:2])}.")
-        directions.append(_sum_of_maxima(rows, columns, weights, row_mask, column_mask, block_elements))
+            weights = weights * row_weights
+        directions.append(sum_of_maxima(rows, columns, weights, row_mask, column_mask, block_elements))
     scores = (directions[0] + directions[1].T) / 2
     if doc_mask is not None:
         scores = scores.masked_fill(~doc_mask.bool().any(-1)[None, :], float("-inf"))
     if query_mask is not None:
         scores = scores.masked_fill(~query_mask.bool().any(-1)[:, None], 0.0)
     return scores
+
+
+def attention_max_sim(
+    query_embeds: Tensor,
+    doc_embeds: Tensor,
+    query_mask: Tensor | None = None,
+    doc_mask: Tensor | None = None,
+    query_weights: Tensor | None = None,
+    doc_weights: Tensor | None = None,
+    block_elements: int = BLOCK_ELEMENTS,
+) -> Tensor:
+    """Scores every query against every document by ColBERT-Att (arXiv 2603.25248).
+
+    `sum_i w_i v_j q_i . d_j`, where j is the document token with the largest `q_i . d_j`; the first of those within
+    1e-6 of it. Precision as for [`mean_max_sim`]. Weights that are all equal give the order of [`max_sim`].
+
+    Args:
+        query_embeds: `[Nq, Lq, D]` query tokens.
+        doc_embeds: `[Nd, Ld, D]` document tokens.
+        query_mask: `[Nq, Lq]`, true on the tokens that count. `None` counts all.
+        doc_mask: `[Nd, Ld]`, true on the tokens that count. `None` counts all.
+        query_weights: `[Nq, Lq]`, `exp(a_i)` as [`attention_weights`] gives them. `None` means 1 for all.
+        doc_weights: `[Nd, Ld]`, `exp(a_j)^delta`, likewise.
+        block_elements: Memory budget, in similarities held at once.
+
+    Returns:
+        `[Nq, Nd]` scores. A document without a token that counts scores `-inf` and a query without one 0.
+
+    Raises:
+        ValueError: If the shapes do not fit each other.
+    """
+    _check_shapes(query_embeds, doc_embeds, query_mask, doc_mask)
+    _check_weights(query_embeds, doc_embeds, query_weights, doc_weights)
+    weights = _counted(query_embeds, doc_embeds, query_mask)
+    if query_weights is not None:
+        weights = weights * query_weights
+    if doc_weights is not None and doc_mask is not None:
+        # An empty document's maximum is -inf, which a factor of 0 would make NaN.
+        doc_weights = doc_weights.masked_fill(~doc_mask.bool(), 1.0)
+    return sum_of_maxima(query_embeds, doc_embeds, weights, query_mask, doc_mask, block_elements, doc_weights)
+
+
+def attention_mean_max_sim(
+    query_embeds: Tensor,
+    doc_embeds: Tensor,
+    query_mask: Tensor | None = None,
+    doc_mask: Tensor | None = None,
+    query_weights: Tensor | None = None,
+    doc_weights: Tensor | None = None,
+    block_elements: int = BLOCK_ELEMENTS,
+) -> Tensor:
+    """Scores every query against every document by [`attention_max_sim`], divided by the number of query tokens.
+
+    Of one query that is the same order. Scores stay those of [`mean_max_sim`] times about 1, for which the losses'
+    temperatures are made, and long queries do not outweigh short ones in a loss.
+    """
+    sums = attention_max_sim(
+        query_embeds, doc_embeds, query_mask, doc_mask, query_weights, doc_weights, block_elements
+    )
+    counts = _counted(query_embeds, doc_embeds, query_mask).sum(-1, keepdim=True)
+    return sums / counts.clamp(min=1.0)
+
+
+def attention_weights(attention: Tensor, delta: Tensor | float = 1.0) -> Tensor:
+    """Makes the weights of [`attention_max_sim`] from the attention that tokens receive: `exp(a)^delta`.
+
+    Args:
+        attention: `[B, N]` attention that each token receives; which layer's, and of which heads and rows, the paper
+            does not say.
+        delta: Exponent: 1 for queries. For documents the paper's is 1 in training, and else the smaller of 1 and the
+            document's length divided by 150. A number, or `[B, 1]`.
+
+    Returns:
+        `[B, N]` weights, 1 or larger.
+    """
+    return (attention * delta).exp()
 
 
 def interaction_scores(
@@ -131,12 +204,12 @@ def interaction_scores(
     """Scores every query against every document by the interaction that a configuration names.
 
     Args:
-        interaction: `"mean_max_sim"`, `"max_sim"` or `"weighted_token_wise"`.
+        interaction: One of `INTERACTIONS`.
         query_embeds: `[Nq, Lq, D]` query tokens.
         doc_embeds: `[Nd, Ld, D]` document tokens.
         query_mask: `[Nq, Lq]`, true on the tokens that count. `None` counts all.
         doc_mask: `[Nd, Ld]`, true on the tokens that count. `None` counts all.
-        query_weights: `[Nq, Lq]`, see [`weighted_token_wise_interaction`], which alone reads weights.
+        query_weights: `[Nq, Lq]`, see [`weighted_token_wise_interaction`] and [`attention_max_sim`]; others read none.
         doc_weights: `[Nd, Ld]`, likewise.
 
     Returns:
@@ -152,149 +225,11 @@ def interaction_scores(
         return max_sim(*bags)
     if interaction == "weighted_token_wise":
         return weighted_token_wise_interaction(*bags, query_weights, doc_weights)
-    raise ValueError(f"interaction is {interaction!r}; it must be 'mean_max_sim', 'max_sim' or 'weighted_token_wise'.")
-
-
-def _sum_of_maxima(
-    query_embeds: Tensor,
-    doc_embeds: Tensor,
-    query_weights: Tensor,
-    query_mask: Tensor | None,
-    doc_mask: Tensor | None,
-    block_elements: int,
-) -> Tensor:
-    """Returns the `[Nq, Nd]` sums over query tokens of weight times maximum; masked tokens must weigh 0."""
-    dtype = query_weights.dtype
-    with torch.autocast(query_embeds.device.type, enabled=False):
-        query_embeds, doc_embeds = query_embeds.to(dtype), doc_embeds.to(dtype)
-        has_gradient = any(tensor.requires_grad for tensor in (query_embeds, doc_embeds, query_weights))
-        if torch.is_grad_enabled() and has_gradient:
-            scores: Tensor = _SumOfMaxima.apply(  # type: ignore[no-untyped-call] # torch leaves it untyped
-                query_embeds, doc_embeds, query_weights, query_mask, doc_mask, block_elements
-            )
-            return scores
-        return _forward(
-            query_embeds, doc_embeds, query_weights, query_mask, doc_mask, block_elements, keep_arg_max=False
-        )[0]
-
-
-class _SumOfMaxima(torch.autograd.Function):
-    """A weighted sum of maxima that saves, of `Nq * Lq * Nd * Ld` similarities, the arg-max positions only."""
-
-    @staticmethod
-    def forward(
-        ctx: Any,
-        query_embeds: Tensor,
-        doc_embeds: Tensor,
-        query_weights: Tensor,
-        query_mask: Tensor | None,
-        doc_mask: Tensor | None,
-        block_elements: int,
-    ) -> Tensor:
-        scores, arg_max = _forward(
-            query_embeds, doc_embeds, query_weights, query_mask, doc_mask, block_elements, keep_arg_max=True
-        )
-        ctx.save_for_backward(query_embeds, doc_embeds, query_weights, doc_mask, arg_max)
-        ctx.block_elements = block_elements
-        return scores
-
-    @staticmethod
-    @torch.autograd.function.once_differentiable
-    def backward(ctx: Any, grad_scores: Tensor) -> tuple[Tensor | None, ...]:
-        query_embeds, doc_embeds, query_weights, doc_mask, arg_max = ctx.saved_tensors
-        # An empty document's score is constant, so no gradient passes it.
-        if doc_mask is not None:
-            grad_scores = grad_scores.masked_fill(~doc_mask.bool().any(-1)[None, :], 0.0)
-        grad_queries = grad_docs = grad_weights = None
-        if ctx.needs_input_grad[0] or ctx.needs_input_grad[2]:
-            grad_maxima = grad_scores[:, None, :].expand(arg_max.shape)
-            winners = _sum_of_winners(grad_maxima, arg_max, doc_embeds, ctx.block_elements)
-            grad_queries = winners * query_weights[:, :, None]
-            # The maxima times their gradients, since a maximum is q_i times the token that won.
-            grad_weights = (winners * query_embeds).sum(-1)
-        if ctx.needs_input_grad[1]:
-            grad_tokens = grad_scores[:, None, :] * query_weights[:, :, None]
-            grad_docs = _doc_gradient(grad_tokens, arg_max, query_embeds, doc_embeds.shape, ctx.block_elements)
-        return grad_queries, grad_docs, grad_weights, None, None, None
-
-
-def _forward(
-    query_embeds: Tensor,
-    doc_embeds: Tensor,
-    query_weights: Tensor,
-    query_mask: Tensor | None,
-    doc_mask: Tensor | None,
-    block_elements: int,
-    keep_arg_max: bool,
-) -> tuple[Tensor, Tensor | None]:
-    """Returns `[Nq, Nd]` scores and, if asked for, the `[Nq, Lq, Nd]` arg-max positions."""
-    (num_queries, query_length, _), (num_docs, doc_length, _) = query_embeds.shape, doc_embeds.shape
-    scores = query_embeds.new_empty(num_queries, num_docs)
-    arg_max = None
-    if keep_arg_max:
-        index_dtype = torch.uint8 if doc_length <= 256 else torch.int32
-        arg_max = torch.empty(num_queries, query_length, num_docs, dtype=index_dtype, device=query_embeds.device)
-    for rows, columns in _blocks(num_queries, num_docs, query_length * doc_length, block_elements):
-        queries, docs = query_embeds[rows], doc_embeds[columns]
-        sims = torch.mm(queries.flatten(0, 1), docs.flatten(0, 1).T)
-        if doc_mask is not None:
-            sims.masked_fill_(~doc_mask[columns].bool().flatten()[None, :], float("-inf"))
-        sims = sims.view(queries.shape[0], query_length, docs.shape[0], doc_length)
-        if arg_max is None:
-            maxima = sims.amax(-1)
-        else:
-            maxima, positions = sims.max(-1)
-            arg_max[rows, :, columns] = positions.to(arg_max.dtype)
-        if query_mask is not None:
-            maxima.masked_fill_(~query_mask[rows].bool()[:, :, None], 0.0)
-        scores[rows, columns] = (maxima * query_weights[rows, :, None]).sum(1)
-    return scores, arg_max
-
-
-def _sum_of_winners(grad_maxima: Tensor, arg_max: Tensor, doc_embeds: Tensor, block_elements: int) -> Tensor:
-    """Sums, for each query token, the document tokens that were its maxima, weighted by the maxima's gradients."""
-    num_queries, query_length, num_docs = arg_max.shape
-    doc_length, width = doc_embeds.shape[1:]
-    sums = doc_embeds.new_zeros(num_queries, query_length, width)
-    for rows, columns in _blocks(num_queries, num_docs, query_length * doc_length, block_elements):
-        docs = doc_embeds[columns]
-        first_token = torch.arange(docs.shape[0], device=docs.device) * doc_length
-        winners = arg_max[rows, :, columns].long() + first_token
-        weighted_sums = F.embedding_bag(
-            winners.flatten(0, 1),
-            docs.flatten(0, 1),
-            mode="sum",
-            per_sample_weights=grad_maxima[rows, :, columns].flatten(0, 1),
-        )
-        sums[rows] += weighted_sums.view(-1, query_length, width)
-    return sums
-
-
-def _doc_gradient(
-    grad_tokens: Tensor, arg_max: Tensor, query_embeds: Tensor, doc_shape: torch.Size, block_elements: int
-) -> Tensor:
-    """Sums, for each document token, the query tokens it was the maximum of, weighted by their gradients."""
-    num_docs, doc_length, width = doc_shape
-    num_queries, query_length, _ = query_embeds.shape
-    gradient = query_embeds.new_zeros(num_docs, doc_length, width)
-    for rows, columns in _blocks(num_queries, num_docs, query_length * doc_length, block_elements):
-        queries = query_embeds[rows].flatten(0, 1)
-        positions = arg_max[rows, :, columns].flatten(0, 1).T
-        weights = grad_tokens[rows, :, columns].flatten(0, 1).T
-        # Sorted by the document token they chose, the query tokens of one document token are neighbours.
-        order = positions.argsort(dim=1)
-        counts = torch.zeros(positions.shape[0], doc_length, dtype=torch.long, device=queries.device)
-        counts.scatter_add_(1, positions.long(), torch.ones_like(order))
-        ends = counts.flatten().cumsum(0)
-        weighted_sums = F.embedding_bag(
-            order.flatten(),
-            queries,
-            offsets=ends - counts.flatten(),
-            mode="sum",
-            per_sample_weights=weights.gather(1, order).flatten(),
-        )
-        gradient[columns] += weighted_sums.view(-1, doc_length, width)
-    return gradient
+    if interaction == "attention_max_sim":
+        return attention_max_sim(*bags, query_weights, doc_weights)
+    if interaction == "attention_mean_max_sim":
+        return attention_mean_max_sim(*bags, query_weights, doc_weights)
+    raise ValueError(f"interaction is {interaction!r}; it must be one of {', '.join(INTERACTIONS)}.")
 
 
 def _counted(query_embeds: Tensor, doc_embeds: Tensor, query_mask: Tensor | None) -> Tensor:
@@ -303,23 +238,6 @@ def _counted(query_embeds: Tensor, doc_embeds: Tensor, query_mask: Tensor | None
     if query_mask is None:
         return query_embeds.new_ones(query_embeds.shape[:2], dtype=dtype)
     return query_mask.to(dtype)
-
-
-def _blocks(num_queries: int, num_docs: int, pair_elements: int, block_elements: int) -> list[tuple[slice, slice]]:
-    """Splits the score matrix into blocks of about `block_elements / pair_elements` (query, document) pairs."""
-    if any(isinstance(size, torch.SymInt) for size in (num_queries, num_docs, pair_elements)):
-        # Exported for any number of them: a graph has no loop of unknown length.
-        return [(slice(None), slice(None))]
-    pairs = max(1, block_elements // pair_elements)
-    # Square blocks read the fewest tokens for their products.
-    rows = min(num_queries, max(1, int(pairs**0.5)))
-    columns = min(num_docs, max(1, pairs // rows))
-    rows = min(num_queries, max(1, pairs // columns))
-    return [
-        (slice(row, min(row + rows, num_queries)), slice(column, min(column + columns, num_docs)))
-        for row in range(0, num_queries, rows)
-        for column in range(0, num_docs, columns)
-    ]
 
 
 def _check_shapes(
@@ -340,4 +258,21 @@ def _check_shapes(
         )
 
 
-__all__ = ["interaction_scores", "max_sim", "mean_max_sim", "weighted_token_wise_interaction"]
+def _check_weights(
+    query_embeds: Tensor, doc_embeds: Tensor, query_weights: Tensor | None, doc_weights: Tensor | None
+) -> None:
+    for name, embeds, weights in (("query", query_embeds, query_weights), ("doc", doc_embeds, doc_weights)):
+        if weights is not None and weights.shape != embeds.shape[:2]:
+            raise ValueError(f"{name}_weights is {list(weights.shape)}; it must be {list(embeds.shape[:2])}.")
+
+
+__all__ = [
+    "INTERACTIONS",
+    "attention_max_sim",
+    "attention_mean_max_sim",
+    "attention_weights",
+    "interaction_scores",
+    "max_sim",
+    "mean_max_sim",
+    "weighted_token_wise_interaction",
+]

@@ -10,7 +10,7 @@ from tests.video_files import write_clip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import PretrainedPair
 from video_colbert.encoding.stored_model.model_reference import ModelReference
-from video_colbert.errors import IndexStoreError
+from video_colbert.errors import ModelMismatchError
 from video_colbert.evaluation.encoded_split import encode_split
 from video_colbert.index import LanceIndex, index_videos
 from video_colbert.modeling_video_colbert import VideoColBERTModel
@@ -79,14 +79,25 @@ def test_an_index_holds_single_vectors_and_gives_no_moments(
 
 
 @pytest.mark.parametrize("interaction", ["max_sim", "weighted_token_wise"])
-def test_an_index_refuses_an_interaction_that_it_cannot_score_by(
+def test_an_index_scores_as_a_peer_does(
     interaction: str, clip_backbone_folder: Path, files: list[Path], tmp_path: Path
 ) -> None:
+    encoder = build_encoder(clip_backbone_folder, interaction=interaction, query_expansion=False)
+    index = LanceIndex.create(tmp_path, model=encoder.reference, num_frames=4)
+    index_videos(index, encoder, files)
+    queries = encoder.encode_queries(CAPTIONS)
+    expected = encoder.similarity(queries, files)
+    for row, hits in enumerate(LanceIndex.open(tmp_path).search(queries)):
+        scores = {Path(hit.video): hit.score for hit in hits}
+        # Sums over up to eight query tokens, stored as float16.
+        assert [scores[path] for path in files] == pytest.approx(expected[row].tolist(), abs=1e-2)
+
+
+def test_an_index_refuses_queries_by_weights_of_tokens_that_it_does_not_hold(
+    clip_backbone_folder: Path, files: list[Path], tmp_path: Path
+) -> None:
     index = LanceIndex.create(tmp_path, model=ModelReference("peer", "1"), num_frames=4)
-    message = f"configuration has interaction='{interaction}', but an index scores by 'mean_max_sim' only"
-    other = build_encoder(clip_backbone_folder, interaction=interaction)
-    with pytest.raises(IndexStoreError, match=message):
-        index_videos(index, other, files)
     index_videos(index, build_encoder(clip_backbone_folder), files)
-    with pytest.raises(IndexStoreError, match=message):
+    other = build_encoder(clip_backbone_folder, interaction="weighted_token_wise")
+    with pytest.raises(ModelMismatchError, match="'weighted_token_wise', which takes a weight of each token"):
         index.search(other.encode_queries(CAPTIONS))

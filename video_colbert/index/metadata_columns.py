@@ -13,6 +13,9 @@ from video_colbert.index.indexed_video import COPIES_FIELD, FACT_FIELDS, RECORD_
 TOKENS_SUFFIX = "_tokens"
 """What the name of the column of a level's tokens ends in, behind the level's name."""
 
+WEIGHTS_SUFFIX = "_token_weights"
+"""Likewise of the column of what a level's tokens count by."""
+
 POOLED = "pooled"
 """Name of the column of pooled vectors."""
 
@@ -86,10 +89,9 @@ def new_metadata_fields(schema: pa.Schema, values: Iterable[Mapping[str, Metadat
             )
         if name.strip().lower() in _OF_LANCE:
             raise IndexStoreError(f"metadata cannot be named {name!r}, which the table keeps for itself")
-        if name.endswith(TOKENS_SUFFIX) and name not in stored:
-            raise IndexStoreError(
-                f"metadata cannot be named {name!r}; a name that ends in {TOKENS_SUFFIX} is a level's"
-            )
+        for suffix in (TOKENS_SUFFIX, WEIGHTS_SUFFIX):
+            if name.endswith(suffix) and name not in stored:
+                raise IndexStoreError(f"metadata cannot be named {name!r}; a name that ends in {suffix} is a level's")
         if type(value) not in _TYPES:
             raise IndexStoreError(
                 f"metadata {name!r} must be text, a number, or true or false, got {value!r} ({type(value).__name__})"

@@ -81,7 +81,7 @@ def open_index(
             )
         from video_colbert.index.index import Index
 
-        check_interaction(encoder.model.config.interaction)
+        check_interaction(encoder.model.config.interaction, store.store.interactions, f"an index in {location}")
         encoder.check_num_frames(num_frames)
         frames = encoder.num_frames if num_frames is None else num_frames
         return Index(store.create(encoder.reference, frames, settings), encoder)

@@ -12,6 +12,7 @@ from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.search.calibration import Calibration
+from video_colbert.index.search.interaction import INTERACTIONS
 from video_colbert.index.windows import WindowSettings
 
 if TYPE_CHECKING:
@@ -29,8 +30,10 @@ class VideoIndex(Protocol):
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
         windows: how long videos are cut; None for videos as a whole.
+        interactions: the ways in which it scores queries, by their names in a model's configuration.
     """
 
+    interactions: Collection[str] = INTERACTIONS
     location: str
     model: ModelReference
     num_frames: int | None

@@ -26,6 +26,7 @@ from video_colbert.index import IndexedVideo, WindowSettings, index_videos, prun
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.ingest.events import IngestEvent
+from video_colbert.index.search.interaction import INTERACTIONS
 
 NAMES = ("x/a", "x/b", "x/c", "y/d", "y/e")
 # What a file may hold: its name says how many seconds it lasts, and whether it decodes.
@@ -97,7 +98,7 @@ class MadeEncoder:
 class IndexInMemory:
     """What an index keeps of videos, by the rules that `VideoIndex` states."""
 
-    location, model, num_frames = "memory", MODEL, None
+    location, model, num_frames, interactions = "memory", MODEL, None, INTERACTIONS
 
     def __init__(self, windows: WindowSettings | None) -> None:
         self.windows = windows

@@ -3,6 +3,7 @@ from __future__ import annotations
 import dataclasses
 
 import pytest
+import torch
 from qdrant_client import QdrantClient, models
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos
@@ -160,3 +161,15 @@ def test_a_closed_index_says_so(client: QdrantClient) -> None:
     with pytest.raises(IndexStoreError, match="the index at qdrant://host:6333/videos is closed; open it again"):
         len(index)
     assert client.collection_exists("videos")
+
+
+def test_weights_of_tokens_are_refused_in_words(client: QdrantClient) -> None:
+    index = make_index(client, make_videos(2))
+    [(video, encoded)] = make_videos(1, seed=3)
+    weights = {level: torch.ones(len(bag)) for level, bag in encoded.embeds.items()}
+    with pytest.raises(IndexStoreError, match=r"holds no weights of tokens, which .* has; index in a folder"):
+        index.add([(video, dataclasses.replace(encoded, token_weights=weights))])
+    queries = dataclasses.replace(make_queries(1), interaction="weighted_token_wise")
+    with pytest.raises(IndexStoreError, match=r"interaction='weighted_token_wise', but the index at .* scores by"):
+        index.search(queries)
+    assert len(index) == 2

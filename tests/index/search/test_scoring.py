@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -15,7 +17,7 @@ from tests.index.made_tokens import (
     scores_by_loops,
 )
 from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.errors import ModelMismatchError
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.number_formats import number_format, restored
 from video_colbert.index.search.quantized_bags import StoredBags
@@ -97,9 +99,11 @@ def test_queries_that_do_not_fit_what_is_stored_are_refused_and_both_are_named()
         ModelMismatchError, match="64 dimensions on level frame and 8 dimensions on level video, not of 64 dimensions"
     ):
         check_queries(queries, {"frame": WIDTH, "video": 8}, "the index")
-    other = EncodedQueries.of_one_encoder(["a"], queries.bags_of("frame"), ("frame",), interaction="max_sim")
-    with pytest.raises(IndexStoreError, match="interaction='max_sim'"):
-        check_queries(other, {"frame": WIDTH}, "the index")
+    other = dataclasses.replace(queries, interaction="weighted_token_wise")
+    with pytest.raises(
+        ModelMismatchError, match="takes a weight of each token, but the tokens of the level frame are"
+    ):
+        score_bags(other, make_levels(2, WIDTH))
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

@@ -42,3 +42,22 @@ def test_means_are_those_of_each_bag_and_zeros_without_tokens() -> None:
         bag = bags.bag(row).double()
         expected = bag.sum(dim=0) / max(1, len(bag))
         assert mean.numpy() == pytest.approx(expected.numpy(), abs=1e-6)
+
+
+def test_weights_follow_their_tokens() -> None:
+    weights = [torch.rand(length) for length in LENGTHS]
+    bags = TokenBags.from_bags([bag.float() for bag in map(make_bags(LENGTHS, 8).bag, range(5))], weights)
+    assert bags.weights is not None
+    assert torch.equal(bags.weights, torch.cat(weights))
+    selected = bags.select([4, 0, 3, 4]).weights
+    assert selected is not None
+    assert torch.equal(selected, torch.cat([weights[row] for row in (4, 0, 3, 4)]))
+    joined = TokenBags.concatenate([bags.part(0, 2), bags.part(2, 5)]).weights
+    assert joined is not None
+    assert torch.equal(joined, bags.weights)
+    padded = bags.part(1, 4).padded_weights(0, 3)
+    assert padded is not None
+    assert torch.equal(padded, torch.nn.utils.rnn.pad_sequence(weights[1:4], batch_first=True))
+    assert make_bags(LENGTHS, 8).padded_weights(0, 5) is None
+    with pytest.raises(ValueError, match="all parts or none must have weights of tokens, got 1 of 2"):
+        TokenBags.concatenate([bags, make_bags(LENGTHS, 8)])

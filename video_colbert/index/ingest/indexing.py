@@ -80,7 +80,7 @@ def index_videos(
     """
     _check_numbers(batch_size, workers, timeout)
     if not callable(encoder):
-        _check_encoders(_loaded(encoder))
+        _check_encoders(index, _loaded(encoder))
     metadata = {public_name(path): values for path, values in (metadata or {}).items()}
     index.check_metadata(metadata.values())
     paths = [os.fspath(file) for file in files]
@@ -97,7 +97,7 @@ def index_videos(
         from video_colbert.encoding.bulk_encoder import BulkEncoder
 
         encoders = _loaded(encoder)
-        _check_encoders(encoders)
+        _check_encoders(index, encoders)
         return BulkEncoder(
             encoders, batch_size=batch_size, num_frames=index.num_frames, workers=workers, timeout=timeout
         )
@@ -173,9 +173,9 @@ def _loaded(encoder: Encoders) -> list[VideoColBERTEncoder]:
     return list(encoder() if callable(encoder) else encoder)
 
 
-def _check_encoders(encoders: Iterable[VideoColBERTEncoder]) -> None:
+def _check_encoders(index: VideoIndex, encoders: Iterable[VideoColBERTEncoder]) -> None:
     for encoder in encoders:
-        check_interaction(encoder.model.config.interaction)
+        check_interaction(encoder.model.config.interaction, index.interactions, f"the index in {index.location}")
 
 
 def _check_numbers(batch_size: int, workers: int | None, timeout: float) -> None:

@@ -11,8 +11,8 @@ from video_colbert.index.indexed_video import IndexedVideo, is_fact
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.learned_codes import codecs_to_add
 from video_colbert.index.lance.removal import contents_without
-from video_colbert.index.lance.rows import common_dimensions, merged_video, rows_to_store
-from video_colbert.index.lance.schema import vector_fields
+from video_colbert.index.lance.rows import common_dimensions, common_weighted_levels, merged_video, rows_to_store
+from video_colbert.index.lance.schema import read_weighted_levels, vector_fields
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import TokenCodec
@@ -53,10 +53,12 @@ def add_videos(
     new = [pair for video_id, pair in added.items() if video_id not in known]
     if not new:
         return
-    dimensions = common_dimensions([encoded for _, encoded in new], stored, table.location)
+    of_new = [encoded for _, encoded in new]
+    dimensions = common_dimensions(of_new, stored, table.location)
+    weighted = common_weighted_levels(of_new, read_weighted_levels(table.schema) if stored else None, table.location)
     columns = new_metadata_fields(table.schema, [video.metadata for video, _ in new])
     if not stored:
-        columns = vector_fields(dimensions, codec) + columns
+        columns = vector_fields(dimensions, codec, weighted) + columns
     columns += missing_fact_fields(table.schema)
     if columns:
         table.add_columns(columns)

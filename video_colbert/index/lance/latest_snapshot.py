@@ -114,7 +114,8 @@ class LatestSnapshot:
 
 def is_searched_exactly(snapshot: IndexSnapshot) -> bool:
     """Whether a search scores all videos of a version, rather than candidates."""
-    return len(snapshot) <= _exact_limit(snapshot)
+    # Weights of tokens are scored by interactions that no candidates are found for.
+    return bool(snapshot.weighted_levels) or len(snapshot) <= _exact_limit(snapshot)
 
 
 def _exact_limit(snapshot: IndexSnapshot) -> int:

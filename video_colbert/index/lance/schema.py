@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FACT_FIELDS, RECORD_FIELDS, is_fact
 from video_colbert.index.lance.token_codecs import Float16Codec, TokenCodec, token_codec
-from video_colbert.index.metadata_columns import POOLED, TOKENS_SUFFIX
+from video_colbert.index.metadata_columns import POOLED, TOKENS_SUFFIX, WEIGHTS_SUFFIX
 from video_colbert.index.search.calibration import METHODS, Calibration
 from video_colbert.index.windows import WindowSettings
 
@@ -131,7 +131,8 @@ def _check_columns(schema: pa.Schema, header: IndexHeader) -> None:
     except (KeyError, AttributeError, ZeroDivisionError) as error:
         raise ValueError("its token columns do not say their dimension") from error
     if dimensions:
-        expected |= {column.name: column.type for column in vector_fields(dimensions, token_codec(header.codec))}
+        vectors = vector_fields(dimensions, token_codec(header.codec), read_weighted_levels(schema))
+        expected |= {column.name: column.type for column in vectors}
     for name, kind in expected.items():
         if schema.names.count(name) != 1:
             raise ValueError(f"it has no column {name}")
@@ -153,6 +154,20 @@ def read_dimensions(schema: pa.Schema) -> dict[str, int]:
         else schema.field(POOLED).type.list_size // len(columns)
         for level, column in columns.items()
     }
+
+
+def read_weighted_levels(schema: pa.Schema) -> tuple[str, ...]:
+    """The levels whose tokens have weights."""
+    return tuple(
+        column.name.removesuffix(WEIGHTS_SUFFIX)
+        for column in schema
+        if column.name.endswith(WEIGHTS_SUFFIX) and pa.types.is_list(column.type)
+    )
+
+
+def weights_column(level: str) -> str:
+    """The name of the column that holds the weights of a level's tokens."""
+    return f"{level}{WEIGHTS_SUFFIX}"
 
 
 def tokens_column(level: str) -> str:
@@ -195,12 +210,15 @@ def read_notes(schema: pa.Schema) -> IndexNotes:
     return IndexNotes.from_text(stored.decode(errors="replace"))
 
 
-def vector_fields(dimensions: Mapping[str, int], codec: TokenCodec) -> list[pa.Field]:
+def vector_fields(
+    dimensions: Mapping[str, int], codec: TokenCodec, weighted_levels: Collection[str] = ()
+) -> list[pa.Field]:
     """The columns of the vectors.
 
     Args:
         dimensions: numbers of a token by level.
         codec: how tokens are stored.
+        weighted_levels: those whose tokens have weights.
 
     Raises:
         IndexStoreError: a level's name is not made of lower-case letters, digits and _.
@@ -212,7 +230,9 @@ def vector_fields(dimensions: Mapping[str, int], codec: TokenCodec) -> list[pa.F
         pa.field(tokens_column(level), pa.list_(token_type(codec, size))).with_metadata({_DIMENSION: str(size)})
         for level, size in dimensions.items()
     ]
-    return [*tokens, pa.field(POOLED, pa.list_(pa.float16(), sum(dimensions.values())))]
+    # In 32 bits: a factor is about 1, where float16 has three decimals.
+    weights = [pa.field(weights_column(level), pa.list_(pa.float32())) for level in weighted_levels]
+    return [*tokens, *weights, pa.field(POOLED, pa.list_(pa.float16(), sum(dimensions.values())))]
 
 
 def token_type(codec: TokenCodec, dimension: int) -> pa.DataType:

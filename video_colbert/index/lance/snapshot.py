@@ -19,7 +19,13 @@ from video_colbert.index.indexed_video import IndexedVideo, record_names, record
 from video_colbert.index.lance.mapped.cell_cache import CellCache
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.version_tokens import TokenCache, VersionTokens, keys_of
-from video_colbert.index.lance.schema import read_dimensions, read_notes, tokens_column
+from video_colbert.index.lance.schema import (
+    read_dimensions,
+    read_notes,
+    read_weighted_levels,
+    tokens_column,
+    weights_column,
+)
 from video_colbert.index.lance.table_version import TableVersion
 from video_colbert.index.lance.token_codecs import TokenCodec
 from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields
@@ -40,6 +46,7 @@ class IndexSnapshot:
 
     Attributes:
         dimensions: numbers of a token by level; empty before the first video.
+        weighted_levels: those whose tokens have weights.
 
     Args:
         table: the version.
@@ -60,6 +67,7 @@ class IndexSnapshot:
         self.table = table
         self.version = table.version
         self.dimensions: Mapping[str, int] = read_dimensions(table.schema)
+        self.weighted_levels = read_weighted_levels(table.schema)
         self._codec_of_index = codec
         self._metadata_names = [column.name for column in metadata_fields(table.schema)]
         records, self._row_ids = table.read([*record_names(table.schema), *self._metadata_names])
@@ -167,7 +175,7 @@ class IndexSnapshot:
         if self._bags is not None:
             return self._bags.select(rows)
         if self._mapped is not None and (stored := self._mapped.bags(rows)) is not None:
-            return decoded_bags(stored, self._codec, self.dimensions)
+            return decoded_bags(self._unpacked(stored), self._codec, self.dimensions)
         wanted, order = torch.unique(rows, return_inverse=True)
         return self._taken(self._row_ids[wanted.numpy()]).select(order)
 
@@ -176,16 +184,37 @@ class IndexSnapshot:
         return self._read(self.table.take(row_ids, self._token_columns())[0])
 
     def _stored_at(self, rows: Tensor) -> LevelBags:
-        """Bags of rows, which increase, as they are stored."""
+        """Bags of rows, which increase, as mapped files hold them."""
         from video_colbert.index.lance.rows import stored_bags_from_arrow
 
         table, _ = self.table.take(self._row_ids[rows.numpy()], self._token_columns())
-        return stored_bags_from_arrow(table, self.dimensions)
+        return self._packed(stored_bags_from_arrow(table, self.dimensions))
 
     def _no_stored_bags(self) -> LevelBags:
+        return self._packed(self._empty)
+
+    @cached_property
+    def _empty(self) -> LevelBags:
+        """No bags, as the table stores them."""
         from video_colbert.index.lance.rows import no_stored_bags
 
-        return no_stored_bags(self._codec, self.dimensions)
+        return no_stored_bags(self._codec, self.dimensions, self.weighted_levels)
+
+    def _packed(self, stored: LevelBags) -> LevelBags:
+        """Bags as mapped files hold them."""
+        if not self.weighted_levels:
+            return stored
+        from video_colbert.index.lance.mapped.packed_weights import pack_weights
+
+        return pack_weights(stored)
+
+    def _unpacked(self, packed: LevelBags) -> LevelBags:
+        """Bags as the table stores them."""
+        if not self.weighted_levels:
+            return packed
+        from video_colbert.index.lance.mapped.packed_weights import unpack_weights
+
+        return unpack_weights(packed, {level: self._empty[level].tokens for level in self.weighted_levels})
 
     def cells(self, *, anew: bool = False) -> VideoCells | None:
         """The videos in cells; None where they cannot be had.
@@ -215,8 +244,10 @@ class IndexSnapshot:
         from video_colbert.index.lance.rows import vectors_from_arrow
 
         keys, row_ids = [np.zeros(0, np.uint64)], [np.zeros(0, np.uint64)]
-        for part, ids in self.table.parts(["id", POOLED]):
-            keys.append(keys_of(part["id"], vectors_from_arrow(part[POOLED])))
+        columns = [weights_column(level) for level in self.weighted_levels]
+        for part, ids in self.table.parts(["id", POOLED, *columns]):
+            weights = [part[column] for column in columns]
+            keys.append(keys_of(part["id"], vectors_from_arrow(part[POOLED]), weights))
             row_ids.append(ids)
         found: Keys = np.concatenate(keys)[np.argsort(np.concatenate(row_ids))]
         return found
@@ -239,7 +270,7 @@ class IndexSnapshot:
         return LevelBags.concatenate([old, new]).select(order)
 
     def _token_columns(self) -> list[str]:
-        return [tokens_column(level) for level in self.dimensions]
+        return [*map(tokens_column, self.dimensions), *map(weights_column, self.weighted_levels)]
 
     def _read(self, table: pa.Table) -> LevelBags:
         from video_colbert.index.lance.rows import decoded_bags, stored_bags_from_arrow

@@ -191,7 +191,7 @@ def encode_bags(codec: TokenCodec, bags: TokenBags) -> TokenBags:
     """The bags as a reader will find them after they were stored with this codec."""
     from video_colbert.index.search.token_bags import TokenBags
 
-    return TokenBags(codec.decode(codec.encode(bags.tokens), bags.dimension), bags.offsets)
+    return TokenBags(codec.decode(codec.encode(bags.tokens), bags.dimension), bags.offsets, bags.weights)
 
 
 def _checked(codec: TokenCodec, stored: Tensor, width: int) -> Tensor:

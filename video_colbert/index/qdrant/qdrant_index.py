@@ -26,6 +26,7 @@ from video_colbert.index.qdrant.location import parse_qdrant_uri
 from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
 from video_colbert.index.search.calibration import Calibration
+from video_colbert.index.search.interaction import check_interaction
 from video_colbert.index.search.scoring import check_queries, levels_text
 from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
 from video_colbert.index.windows import WindowSettings
@@ -52,6 +53,9 @@ class QdrantIndex(VideoIndex):
         >>> len(index), len(hits)
         (0, 0)
     """
+
+    # The server compares pooled vectors and, in a cluster, tokens, which have no weights there.
+    interactions = ("mean_max_sim",)
 
     def __init__(self, collection: QdrantCollection, description: CollectionDescription) -> None:
         self.location = str(collection.location)
@@ -264,6 +268,7 @@ class QdrantIndex(VideoIndex):
                 allowed = self._to_qdrant(condition, self._description)
             if not self._description.dimensions:
                 return [[] for _ in queries.texts]
+            check_interaction(queries.interaction, self.interactions, f"the index at {self.location}")
             check_queries(queries, self._description.dimensions, f"the index at {self.location}")
             request = SearchRequest(top_k, allowed, group_windows)
             return CollectionSearcher(self._collection, self._description).search(queries, request)
@@ -300,6 +305,11 @@ class QdrantIndex(VideoIndex):
 
     def _check_dimensions(self, stored: Mapping[str, int], encoded: EncodedVideo) -> None:
         """Checks that the tokens of a video fit what is stored."""
+        if encoded.token_weights:
+            raise IndexStoreError(
+                f"the index at {self.location} holds no weights of tokens, which {encoded.clip.source!r} has; index "
+                "in a folder"
+            )
         if (given := _dimensions(encoded)) != stored:
             raise ModelMismatchError(
                 f"the index at {self.location} holds vectors of {levels_text(stored)}, not of {levels_text(given)} "

@@ -104,9 +104,12 @@ class PreparedQueries:
         queries: the token bags of Nq queries.
         number_format: the format of the bags they will be compared with.
         device: the device of those bags.
+        is_mean: whether a score is the mean of the maxima over the tokens of a query; else it is their sum.
     """
 
-    def __init__(self, queries: QueryBags, number_format: NumberFormat, device: torch.device) -> None:
+    def __init__(
+        self, queries: QueryBags, number_format: NumberFormat, device: torch.device, *, is_mean: bool = True
+    ) -> None:
         mask = queries.mask.bool().to(device)
         # The tokens that count, of all queries end to end.
         tokens = queries.embeds.to(device)[mask].float()
@@ -114,18 +117,19 @@ class PreparedQueries:
         scales = number_format.scales(tokens)
         self._values = number_format.values(tokens, scales)
         stored = restored(self._values, scales)
-        # [Nq, m]: turns a row a token into the mean over the tokens of each query; 0 for a query without tokens.
-        means = torch.zeros(len(mask), len(tokens), device=device)
+        # [Nq, m]: turns a row a token into the mean, or sum, over the tokens of each query; 0 for one without tokens.
+        shares = torch.zeros(len(mask), len(tokens), device=device)
         query_of_token = mask.nonzero()[:, 0]
-        means[query_of_token, torch.arange(len(tokens), device=device)] = 1.0 / mask.sum(1).float()[query_of_token]
-        self._losses = means @ (tokens - stored).norm(dim=1)
-        self._norms = means @ stored.norm(dim=1)
-        self._weights = means if scales is None else means * scales
+        counts = mask.sum(1).float()[query_of_token] if is_mean else torch.ones(len(tokens), device=device)
+        shares[query_of_token, torch.arange(len(tokens), device=device)] = 1.0 / counts
+        self._losses = shares @ (tokens - stored).norm(dim=1)
+        self._norms = shares @ stored.norm(dim=1)
+        self._weights = shares if scales is None else shares * scales
         # Half a unit in the last place for each sum of the product and for the conversions around it.
         self._rounding = number_format.rounding + (tokens.shape[1] + 8) * torch.finfo(torch.float32).eps / 2
 
     def scores(self, bags: StoredBags) -> Tensor:
-        """MeanMaxSim of the stored vectors, float32 [Nq, n]; minus infinity for a bag without tokens."""
+        """MeanMaxSim, or MaxSim, of the stored vectors, float32 [Nq, n]; minus infinity for a bag without tokens."""
         device = self._weights.device
         if not len(self._values) or not len(bags):
             return torch.zeros(len(self._weights), len(bags), device=device)

@@ -1,9 +1,10 @@
-"""MeanMaxSim over levels (arXiv 2503.19009) of queries with many stored videos: exact, and fast with a proven bound.
+"""Late interaction over levels of queries with many stored videos: exact, and fast with a proven bound.
 
     score(Q, video) = sum over levels of weight * mean over query tokens i of max over tokens j of q_i . x_j
 
-`score_bags` computes it in float32. `BoundedScorer` holds the tokens in the number format that the processor is
-fastest at and bounds its error: for stored vectors q' and x' of q and x, by Cauchy and Schwarz,
+That is MeanMaxSim (arXiv 2503.19009); MaxSim has the sum over query tokens. `score_bags` computes it, or whichever
+interaction the queries are scored by, in float32. `BoundedScorer` holds the tokens in the number format that the
+processor is fastest at and bounds its error: for stored vectors q' and x' of q and x, by Cauchy and Schwarz,
 
     |q . x - q' . x'| <= |q - q'| |x| + |q'| |x - x'|
 
@@ -26,12 +27,12 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
 from video_colbert.errors import ModelMismatchError
-from video_colbert.index.search.interaction import check_interaction
+from video_colbert.index.search.interaction import has_bound, is_mean, weighs_tokens
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.number_formats import NumberFormat, fastest_format, number_format
 from video_colbert.index.search.quantized_bags import PreparedQueries, StoredBags
 from video_colbert.index.search.token_bags import TokenBags
-from video_colbert.modeling_video_colbert import mean_max_sim
+from video_colbert.modeling_video_colbert import interaction_scores
 
 # Bytes of float32 tokens that are unpacked at once.
 _BLOCK_BYTES = 64 * 2**20
@@ -43,7 +44,7 @@ class LevelScores:
 
     Attributes:
         scores: weighted sum of the levels.
-        levels: by level, MeanMaxSim over its tokens; also of a level that has queries but no weight in the sum.
+        levels: by level, the interaction over its tokens; also of a level that has queries but no weight in the sum.
     """
 
     scores: Tensor
@@ -92,11 +93,9 @@ def check_queries(queries: EncodedQueries, dimensions: Mapping[str, int], holder
         holder: what stores them, as an error names it.
 
     Raises:
-        IndexStoreError: the queries are of a model that scores in a way that an index does not.
         ModelMismatchError: the queries' score sums a level that is not stored, or whose tokens have another
             dimension.
     """
-    check_interaction(queries.interaction)
     for level in counted_levels(queries):
         if level not in dimensions:
             raise ModelMismatchError(
@@ -130,14 +129,20 @@ def score_bags(queries: EncodedQueries, bags: LevelBags, *, dtype: torch.dtype =
     Args:
         queries: Nq encoded queries.
         bags: of N videos, with all levels that count in the queries' score.
-        dtype: float32, or float64 for sums that do not depend on how they are arranged; rounded to float32.
+        dtype: float32, or float64 for sums that do not depend on how they are arranged; rounded to float32. An
+            interaction whose error has no bound is computed in float64 always.
 
     Returns:
         Scores. A level's score is minus infinity for a video without tokens on it, and 0 for a query without tokens;
         the sum leaves out levels on which a video has no tokens, and is minus infinity where it has none at all.
+
+    Raises:
+        ModelMismatchError: the queries are scored by weights of tokens, which these have not.
     """
+    if not has_bound(queries.interaction):
+        dtype = torch.float64
     levels = {
-        level: _score_level(queries.bags_of(level), of_level, dtype)
+        level: _score_level(queries.interaction, queries.bags_of(level), level, of_level, dtype)
         for level, of_level in bags.items()
         if level in queries.encoder_of_level
     }
@@ -195,7 +200,7 @@ class BoundedScorer:
         """Fast scores.
 
         Args:
-            queries: Nq encoded queries.
+            queries: Nq encoded queries, of an interaction whose error has a bound.
             rows: int64 rows to score, in this order; None for all N.
         """
         levels, errors, probable_errors = [], [], []
@@ -203,7 +208,12 @@ class BoundedScorer:
         for level, weight in counted_levels(queries).items():
             encoder = queries.encoder_of_level[level]
             if encoder not in prepared:
-                prepared[encoder] = PreparedQueries(queries.bags[encoder], self.number_format, self.device)
+                prepared[encoder] = PreparedQueries(
+                    queries.bags[encoder],
+                    self.number_format,
+                    self.device,
+                    is_mean=is_mean(queries.interaction),
+                )
             bags = self.levels[level] if rows is None else self.levels[level].select(rows.to(self.device))
             levels.append((weight, prepared[encoder].scores(bags).cpu()))
             largest, probable = prepared[encoder].errors(bags)
@@ -225,7 +235,12 @@ def _weighted_sum(parts: Sequence[tuple[float, Tensor]]) -> Tensor:
     return total
 
 
-def _score_level(queries: QueryBags, bags: TokenBags, dtype: torch.dtype) -> Tensor:
+def _score_level(interaction: str, queries: QueryBags, level: str, bags: TokenBags, dtype: torch.dtype) -> Tensor:
+    if weighs_tokens(interaction) and bags.weights is None:
+        raise ModelMismatchError(
+            f"the queries are scored by {interaction!r}, which takes a weight of each token, but the tokens of the "
+            f"level {level} are stored without; index the videos again with the queries' model"
+        )
     device = queries.embeds.device
     longest = max(1, int(bags.lengths.max()) if len(bags) else 0)
     block = max(1, _BLOCK_BYTES // (4 * longest * bags.dimension))
@@ -234,6 +249,15 @@ def _score_level(queries: QueryBags, bags: TokenBags, dtype: torch.dtype) -> Ten
         tokens, mask = bags.padded(first, min(first + block, len(bags)))
         # Without a mask the product need not be masked.
         document_mask = None if mask.all() else mask.to(device)
-        scores = mean_max_sim(queries.embeds, tokens.to(device, dtype), queries.mask, document_mask)
+        weights = bags.padded_weights(first, min(first + block, len(bags))) if weighs_tokens(interaction) else None
+        scores = interaction_scores(
+            interaction,
+            queries.embeds,
+            tokens.to(device, dtype),
+            queries.mask,
+            document_mask,
+            queries.token_weights,
+            None if weights is None else weights.to(device),
+        )
         columns.append(scores.cpu())
     return torch.cat(columns, dim=1)

@@ -20,6 +20,8 @@ from video_colbert.index.search.candidate_calibration import (
     ranks_of,
 )
 from video_colbert.index.search.cell_candidates import calibrated_cells, cell_candidates, exact_best
+from video_colbert.index.search.exact_scores import scores_of_all
+from video_colbert.index.search.interaction import has_bound
 from video_colbert.index.search.level_bags import TokenSource
 from video_colbert.index.search.prepared_tokens import PreparedTokens
 from video_colbert.index.search.rescoring import TopRows, best_rows, empty_top_rows, single_query
@@ -49,9 +51,10 @@ class Searcher:
     may be among the best is scored again in float32: the result is exact, and proven to be for the queries that
     `TopRows.is_proven` names. Above it, only candidates are scored, as many as reach `recall_target` on the source
     itself: the best by pooled vectors or by tokens in few dimensions, and above `cells_limit`, where the source can
-    have them, by score vectors in some of the cells. A searcher reads what it needs at the first search and holds
-    it, so it does not see later changes of its source. Searches may run in several threads; the first one prepares
-    what all need.
+    have them, by score vectors in some of the cells. Interactions whose fast scores have no bound (`interaction.py`)
+    are computed exactly for all videos, however many there are. A searcher reads what it needs at the first search and
+    holds it, so it does not see later changes of its source. Searches may run in several threads; the first one
+    prepares what all need.
 
     Args:
         source: where tokens come from; it must not change while the searcher is used.
@@ -120,7 +123,7 @@ class Searcher:
         Raises:
             ValueError: `top_k` is below 1 or a row is out of range.
             ModelMismatchError: the queries' levels are not those of the source.
-            IndexStoreError: the queries' model does not score by MeanMaxSim.
+            ModelMismatchError: they are scored by weights of tokens, which the source does not have.
         """
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
@@ -129,6 +132,9 @@ class Searcher:
         if not count or not queries.texts:
             return empty_top_rows(queries, self.source.dimensions)
         check_queries(queries, self.source.dimensions, "the index")
+        if not has_bound(queries.interaction):
+            fast = scores_of_all(queries, self._tokens, allowed, len(self))
+            return best_rows(queries, self._every(queries, allowed), fast, count, self._tokens.fetch)
         if self.is_exact:
             fast = self._scores_of_all(queries, allowed)
             return best_rows(queries, self._every(queries, allowed), fast, count, self._tokens.fetch)

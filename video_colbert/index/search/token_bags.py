@@ -19,10 +19,12 @@ class TokenBags:
     Attributes:
         tokens: float16 [total, D], the bags one after another.
         offsets: int64 [num_bags + 1]; bag i is `tokens[offsets[i]:offsets[i + 1]]`.
+        weights: float32 [total], what each token counts by, for an interaction that weighs tokens; None for others.
     """
 
     tokens: Tensor
     offsets: Tensor
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -38,18 +40,30 @@ class TokenBags:
         return int(self.tokens.shape[1])
 
     @classmethod
-    def from_bags(cls, bags: Sequence[Tensor]) -> TokenBags:
-        """Joins bags [tokens, D] of any lengths; at least one bag."""
+    def from_bags(cls, bags: Sequence[Tensor], weights: Sequence[Tensor] | None = None) -> TokenBags:
+        """Joins bags [tokens, D] of any lengths, at least one bag, and the weights [tokens] of each."""
         lengths = torch.tensor([0, *(len(bag) for bag in bags)])
-        return cls(tokens=torch.cat([bag.half() for bag in bags]), offsets=lengths.cumsum(0))
+        joined = None if weights is None else torch.cat([of_bag.float() for of_bag in weights])
+        return cls(torch.cat([bag.half() for bag in bags]), lengths.cumsum(0), joined)
 
     @classmethod
     def concatenate(cls, parts: Sequence[TokenBags]) -> TokenBags:
-        """The bags of several collections, at least one, one collection after another."""
+        """The bags of several collections, at least one, one collection after another.
+
+        Raises:
+            ValueError: some have weights and some have none.
+        """
         if len(parts) == 1:
             return parts[0]
         lengths = torch.cat([part.lengths for part in parts])
-        return cls(torch.cat([part.tokens for part in parts]), torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
+        weights = [part.weights for part in parts if part.weights is not None]
+        if len(weights) not in (0, len(parts)):
+            raise ValueError(f"all parts or none must have weights of tokens, got {len(weights)} of {len(parts)}")
+        return cls(
+            torch.cat([part.tokens for part in parts]),
+            torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]),
+            torch.cat(weights) if weights else None,
+        )
 
     def select(self, rows: Sequence[int] | Tensor) -> TokenBags:
         """The bags of these rows, in this order; a row may come again.
@@ -64,12 +78,16 @@ class TokenBags:
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         # Token t of the result lies as far behind its bag's old start as behind its new one.
         shifts = (self.offsets[chosen] - offsets[:-1]).repeat_interleave(lengths)
-        return TokenBags(self.tokens.index_select(0, torch.arange(len(shifts)) + shifts), offsets)
+        places = torch.arange(len(shifts)) + shifts
+        return TokenBags(
+            self.tokens.index_select(0, places), offsets, None if self.weights is None else self.weights[places]
+        )
 
     def part(self, first: int, stop: int) -> TokenBags:
         """Bags `first` to `stop` (excluded) without copying their tokens."""
         begin, end = int(self.offsets[first]), int(self.offsets[stop])
-        return TokenBags(self.tokens[begin:end], self.offsets[first : stop + 1] - begin)
+        weights = None if self.weights is None else self.weights[begin:end]
+        return TokenBags(self.tokens[begin:end], self.offsets[first : stop + 1] - begin, weights)
 
     def bag(self, row: int) -> Tensor:
         """The tokens of one bag, float16 [tokens, D]."""
@@ -101,3 +119,17 @@ class TokenBags:
         if not len(self.tokens):
             return torch.zeros(*mask.shape, self.tokens.shape[1]), mask
         return self.tokens[rows].float(), mask
+
+    def padded_weights(self, first: int, stop: int) -> Tensor | None:
+        """The weights of bags `first` to `stop` as `padded` arranges their tokens; 0 on padding.
+
+        Returns:
+            float32 [bags, longest], or None for tokens without weights.
+        """
+        if self.weights is None:
+            return None
+        lengths = self.lengths[first:stop]
+        places = torch.arange(max(1, int(lengths.max())))
+        padded = torch.zeros(len(lengths), len(places))
+        padded[places < lengths[:, None]] = self.weights[int(self.offsets[first]) : int(self.offsets[stop])]
+        return padded

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -180,24 +180,27 @@ class VersionTokens:
         logger.warning("Files in %s are not what was written, and are used no more", self._cache.files.folder)
 
 
-def keys_of(ids: pa.ChunkedArray, pooled: Tensor) -> Keys:
-    """What tells the tokens of each video from all others: its id and its pooled vector, which its tokens give.
+def keys_of(ids: pa.ChunkedArray, pooled: Tensor, weights: Sequence[pa.ChunkedArray] = ()) -> Keys:
+    """What tells the tokens of each video from all others: its id, the weights, and what its tokens give.
 
     Unlike row ids, these stay when Lance merges files, and are others when an index is made anew at the same address.
 
     Args:
         ids: of N videos.
-        pooled: their pooled vectors, float16 [N, P].
+        pooled: what their tokens give: pooled vectors, float16 [N, P].
+        weights: of their tokens, a column a level with weights.
     """
     content = bytes_of(pooled)
     width = 2 * pooled.shape[1]
     digest = xxhash.xxh3_64_intdigest
+    seeds = [digest(video_id.encode()) for video_id in ids.to_pylist()]
+    for column in weights:
+        seeds = [
+            digest(np.asarray(of_video.values, np.float32).tobytes(), seed=seed)
+            for seed, of_video in zip(seeds, column, strict=True)
+        ]
     return np.array(
-        [
-            digest(content[row * width : (row + 1) * width], seed=digest(video_id.encode()))
-            for row, video_id in enumerate(ids.to_pylist())
-        ],
-        np.uint64,
+        [digest(content[row * width : (row + 1) * width], seed=seed) for row, seed in enumerate(seeds)], np.uint64
     )
 
 

@@ -9,15 +9,19 @@ if TYPE_CHECKING:
     from .benchmark_builder import MissingAnnotationsError
     from .benchmarks import load_benchmark
     from .didemo import DiDeMo
-    from .hub_mirrors import download_mirror
+    from .mirrors.hub_mirrors import download_mirror
+    from .mirrors.video_archives import ArchiveError, UnsafeArchiveError
     from .msrvtt import MSRVTT
     from .msvd import MSVD
+    from .multivent2 import MultiVENT2
     from .protocol_check import ProtocolCheck, check_protocol
     from .protocols import PROTOCOLS, Protocol
     from .shapes.moving_shapes import MovingShapes, MovingShapesConfig
     from .shapes.moving_shapes_folder import write_moving_shapes
+    from .shapes.spoken_shapes_folder import write_spoken_shapes
+    from .shapes.spoken_shapes_plan import SpokenShapesConfig
+    from .spoken_shapes import SpokenShapes
     from .vatex import VATEX
-    from .video_archives import ArchiveError, UnsafeArchiveError
     from .video_files import MissingVideosError
     from .video_folder import VideoFolder, VideoFolderConfig
 
@@ -30,20 +34,24 @@ _MODULES = {
     "MSVD": "msvd",
     "MissingAnnotationsError": "benchmark_builder",
     "MissingVideosError": "video_files",
+    "MultiVENT2": "multivent2",
     "MovingShapes": "shapes.moving_shapes",
     "MovingShapesConfig": "shapes.moving_shapes",
     "PROTOCOLS": "protocols",
     "Protocol": "protocols",
     "ProtocolCheck": "protocol_check",
-    "ArchiveError": "video_archives",
-    "UnsafeArchiveError": "video_archives",
+    "ArchiveError": "mirrors.video_archives",
+    "SpokenShapes": "spoken_shapes",
+    "SpokenShapesConfig": "shapes.spoken_shapes_plan",
+    "UnsafeArchiveError": "mirrors.video_archives",
     "VATEX": "vatex",
     "VideoFolder": "video_folder",
     "VideoFolderConfig": "video_folder",
     "check_protocol": "protocol_check",
-    "download_mirror": "hub_mirrors",
+    "download_mirror": "mirrors.hub_mirrors",
     "load_benchmark": "benchmarks",
     "write_moving_shapes": "shapes.moving_shapes_folder",
+    "write_spoken_shapes": "shapes.spoken_shapes_folder",
 }
 
 
@@ -66,8 +74,11 @@ __all__ = [
     "MissingVideosError",
     "MovingShapes",
     "MovingShapesConfig",
+    "MultiVENT2",
     "Protocol",
     "ProtocolCheck",
+    "SpokenShapes",
+    "SpokenShapesConfig",
     "UnsafeArchiveError",
     "VideoFolder",
     "VideoFolderConfig",
@@ -75,4 +86,5 @@ __all__ = [
     "download_mirror",
     "load_benchmark",
     "write_moving_shapes",
+    "write_spoken_shapes",
 ]

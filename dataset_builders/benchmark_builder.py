@@ -1,8 +1,8 @@
 """What the benchmark builders have in common: annotations and video files become rows."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 
 # Below the data folder, where people and mirrors keep annotation files.
 ANNOTATION_FOLDERS = (".", "annotations", "raw_data", "vatex_data")
+_ANNOTATION_SUFFIXES = (".csv", ".json", ".jsonl", ".pkl", ".qrels", ".txt")
 ROWS_PER_SHARD = 256
 # Of the rows that the builders make: a cache of another version is not used.
 VERSION = datasets.Version("1.0.0")
@@ -36,10 +37,11 @@ class AnnotatedVideo:
 
     Attributes:
         video_id: Id of the row.
-        captions: Its captions, at least one.
+        captions: Its captions.
         start: Beginning of the part in seconds, None for that of the file.
         end: End of the part in seconds, None for that of the file.
         file_stems: Names under which the video file may go, without extension, the likeliest first.
+        extra: What else the row holds, by column of `BenchmarkBuilder.EXTRA_FEATURES`.
     """
 
     video_id: str
@@ -47,6 +49,7 @@ class AnnotatedVideo:
     start: float | None = None
     end: float | None = None
     file_stems: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -111,7 +114,7 @@ class BenchmarkConfig(datasets.BuilderConfig):
             path
             for folder in annotation_folders(self.annotation_root)
             for path in sorted(folder.iterdir())
-            if path.is_file() and path.suffix.lower() in (".csv", ".json", ".pkl", ".txt")
+            if path.is_file() and path.suffix.lower() in _ANNOTATION_SUFFIXES
         ]
         return f"{config_id}-{files_fingerprint(find_videos(self.video_root), annotations)}"
 
@@ -212,6 +215,7 @@ def make_rows(videos: Sequence[AnnotatedVideo], config: BenchmarkConfig, files: 
                 "captions": video.captions,
                 "start": video.start,
                 "end": video.end,
+                **video.extra,
             }
         )
     if missing and not config.allow_missing:
@@ -228,16 +232,23 @@ class BenchmarkBuilder(datasets.GeneratorBasedBuilder):
     """Base of the benchmark builders.
 
     A subclass names its benchmark in `BENCHMARK`, has one configuration a protocol and says with
-    `annotation_layouts` what files the annotations come in.
+    `annotation_layouts` what files the annotations come in. `EXTRA_FEATURES` are columns beside those that every
+    benchmark has.
     """
 
     BENCHMARK: ClassVar[str]
+    EXTRA_FEATURES: ClassVar[Mapping[str, Any]] = {}
     VERSION = VERSION
     BUILDER_CONFIG_CLASS = BenchmarkConfig
 
     def annotation_layouts(self, protocol: str, split: str) -> Sequence[AnnotationLayout]:
         """The layouts in which the annotations of a split may come, the preferred one first."""
         raise NotImplementedError
+
+    @classmethod
+    def row_features(cls) -> datasets.Features:
+        """The columns of its rows."""
+        return datasets.Features({**video_text_features(), **cls.EXTRA_FEATURES})
 
     def read_split(self, split: str) -> list[AnnotatedVideo]:
         """Reads the annotations of a split, from its own files alone.
@@ -280,7 +291,7 @@ class BenchmarkBuilder(datasets.GeneratorBasedBuilder):
         protocol = get_protocol(self.BENCHMARK, self.config.name)
         return datasets.DatasetInfo(
             description=f"{self.BENCHMARK}, protocol {self.config.name}: {protocol.query_rule}.",
-            features=video_text_features(),
+            features=self.row_features(),
             citation=protocol.source,
         )
 

@@ -9,11 +9,13 @@ from .benchmark_builder import BenchmarkBuilder
 from .didemo import DiDeMo
 from .msrvtt import MSRVTT
 from .msvd import MSVD
+from .multivent2 import MultiVENT2
 from .protocols import default_protocol, get_protocol, get_split
+from .spoken_shapes import SpokenShapes
 from .vatex import VATEX
 
 BENCHMARKS: dict[str, type[BenchmarkBuilder]] = {
-    builder.BENCHMARK: builder for builder in (MSRVTT, MSVD, VATEX, DiDeMo, ActivityNet)
+    builder.BENCHMARK: builder for builder in (MSRVTT, MSVD, VATEX, DiDeMo, ActivityNet, MultiVENT2, SpokenShapes)
 }
 
 
@@ -32,7 +34,7 @@ def load_benchmark(
     """Loads a benchmark from its official annotation files.
 
     Args:
-        name: "msrvtt", "msvd", "vatex", "didemo" or "activitynet".
+        name: "msrvtt", "msvd", "vatex", "didemo", "activitynet", "multivent2" or "spoken_shapes".
         data_dir: Folder with the annotation files and, at any depth, the videos.
         protocol: One of the benchmark's protocols, see `protocols.PROTOCOLS`; by default its first.
         split: "train", "validation" or "test", as far as the protocol has them. Only its own annotation files
@@ -45,7 +47,7 @@ def load_benchmark(
 
     Returns:
         The split or, without `split`, all splits whose annotations are there, by name. The columns are those of
-        `video_files.video_text_features`.
+        `video_files.video_text_features`, and the builder's `EXTRA_FEATURES`.
 
     Raises:
         ValueError: An unknown benchmark, protocol or split.

@@ -209,6 +209,28 @@ PROTOCOLS: Mapping[str, Mapping[str, Protocol]] = {
             note="One row a moment; the test split is the set's val_1.",
         ),
     },
+    "multivent2": {
+        "official": Protocol(
+            splits={"train": ExpectedSplit(), "test": ExpectedSplit()},
+            query_rule="each query is ranked against all videos of its split",
+            video_to_text_rule=ANY_CAPTION,
+            source="Kriz et al., MultiVENT 2.0: A Massive Multilingual Benchmark for Event-Centric Video Retrieval, "
+            "arXiv 2410.11619",
+            note="Judgements are graded, and a query may have several relevant videos: the figure is nDCG@10.",
+        ),
+    },
+    "spoken_shapes": {
+        "standard": Protocol(
+            splits={
+                "train": ExpectedSplit(captions_per_video=1),
+                "validation": ExpectedSplit(captions_per_video=1),
+                "test": ExpectedSplit(captions_per_video=1),
+            },
+            query_rule="each clip is asked for by what it alone says or shows",
+            video_to_text_rule=ONE_CAPTION,
+            source="made by write_spoken_shapes of this package",
+        ),
+    },
 }
 
 

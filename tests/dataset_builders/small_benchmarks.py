@@ -91,10 +91,42 @@ def write_activitynet(root: Path, *, lists: bool = True) -> None:
         touch_videos(root / "videos", f"{prefix}1.mp4", f"v_{prefix}2.mkv", f"{prefix}3.mp4")
 
 
+def write_multivent2(root: Path, judgements: str = "judgments.jsonl") -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    for split in ("train", "test"):
+        queries = [[f"{split}_q1", "a flood in the north", "base"], [f"{split}_q2", "Wahlen, erster Tag", "base"]]
+        write_csv(root / f"multivent_2_{split}_queries.csv", ["Query_id", "query", "query_type"], *queries)
+        judged = [(1, "x", 2), (1, "y", 0), (2, "x", 1), (2, "z", 3)]
+        lines = [(f"{split}_q{query}", f"{split}{name}", grade) for query, name, grade in judged]
+        as_json = [
+            json.dumps({"query_id": query, "doc_id": name, "relevance": grade}) + "\n" for query, name, grade in lines
+        ]
+        as_words = [f"{query} 0 {name} {grade}\n" for query, name, grade in lines]
+        text = "".join(as_json if judgements.endswith("jsonl") else as_words)
+        (root / f"multivent_2_{split}_{judgements}").write_text(text)
+        touch_videos(root / split / "000", *[f"{split}{name}.mp4" for name in ("w", "x", "y", "z")])
+
+
+def write_spoken_shapes_records(root: Path) -> None:
+    root.mkdir(parents=True, exist_ok=True)
+    for split in ("train", "validation", "test"):
+        contents = {content: f"{content} {split}" for content in ("spoken", "written", "told", "visible")}
+        names = [f"{split}_{letter}.mp4" for letter in "ab"]
+        lines = [
+            {"video": name, "query": f"who {name}", "source": "speech", "partner": other, **contents}
+            for name, other in zip(names, names[::-1], strict=True)
+        ]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        (root / f"spoken_shapes_{split}.jsonl").write_text(text)
+        touch_videos(root / split, *names)
+
+
 WRITERS = {
     "msrvtt": write_msrvtt,
     "msvd": write_msvd,
     "vatex": write_vatex,
     "didemo": write_didemo,
     "activitynet": write_activitynet,
+    "multivent2": write_multivent2,
+    "spoken_shapes": write_spoken_shapes_records,
 }

@@ -164,7 +164,7 @@ def test_changed_annotations_are_read_again(tmp_path: Path, name: str) -> None:
     WRITERS[name](tmp_path)
     load_benchmark(name, split="test", data_dir=tmp_path)
     for file in tmp_path.rglob("*"):
-        if file.suffix in (".csv", ".json", ".txt"):
+        if file.suffix in (".csv", ".json", ".jsonl", ".txt"):
             file.write_text("changed")
     with pytest.raises(AnnotationError):
         load_benchmark(name, split="test", data_dir=tmp_path)
@@ -187,7 +187,7 @@ def test_two_files_for_one_video_are_an_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "protocol", "split", "reason"),
     [
-        ("lsmdc", None, None, "unknown benchmark 'lsmdc'; there are msrvtt, msvd, vatex, didemo, activitynet"),
+        ("lsmdc", None, None, "unknown benchmark 'lsmdc'; there are msrvtt, msvd, .*, multivent2, spoken_shapes"),
         ("msrvtt", "1k-B", None, "unknown protocol '1k-B' of msrvtt; there are 1k-A, 1k-A-7k, full"),
         ("msrvtt", None, "validation", "unknown split 'validation' of msrvtt, protocol 1k-A; there are train, test"),
     ],
@@ -223,6 +223,24 @@ def test_unknown_names_are_errors_that_list_the_known_ones(
             r"expected a \[start, end\]",
         ),
         ("activitynet", "val_ids.json", '["v_zz"]', None, "id 1, 'v_zz', is not in"),
+        ("multivent2", "multivent_2_test_queries.csv", "Query_id,query\nq,\n", 2, "expected a query_id and a query"),
+        ("multivent2", "multivent_2_test_queries.csv", "query_id,query\nq,x\nq,y\n", 3, "'q' is already given"),
+        ("multivent2", "multivent_2_test_judgments.jsonl", '{"query_id": "q"}', 1, "and no doc_id, relevance"),
+        (
+            "multivent2",
+            "multivent_2_test_judgments.jsonl",
+            '{"query_id": "q", "doc_id": "x", "relevance": "1"}',
+            1,
+            "a whole relevance",
+        ),
+        (
+            "multivent2",
+            "multivent_2_test_judgments.jsonl",
+            '{"query_id": "q", "doc_id": "x", "relevance": 1}',
+            None,
+            "query 'q' is judged but not in",
+        ),
+        ("spoken_shapes", "spoken_shapes_test.jsonl", '{"video": "a.mp4"}', 1, "and no query, source, partner"),
     ],
 )
 def test_malformed_annotations_are_named_with_their_line(

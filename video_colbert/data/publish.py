@@ -13,10 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from huggingface_hub import DatasetCard, DatasetCardData, HfApi
 
-from video_colbert.dataset_builders.benchmarks import load_benchmark
+from video_colbert.dataset_builders.benchmarks import BENCHMARKS, load_benchmark
 from video_colbert.dataset_builders.protocol_check import ProtocolCheck, check_protocol
 from video_colbert.dataset_builders.protocols import Protocol, default_protocol, get_protocol
-from video_colbert.dataset_builders.video_files import video_text_features
 from video_colbert.progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -84,7 +83,7 @@ def write_dataset_repository(
     root = Path(folder)
     (root / "data").mkdir(parents=True, exist_ok=True)
     # The schema carries the features, which is how `load_dataset` knows that `video` is one and stays undecoded.
-    schema = video_text_features().arrow_schema
+    schema = BENCHMARKS[name].row_features().arrow_schema
     files: dict[str, Path] = {}
     reports = []
     for split, stream in streams.items():
@@ -231,10 +230,11 @@ def _card_text(
     video = (
         "`path`, the file's name, and `bytes`, its content" if include_videos else "`path` of the file, `bytes` null"
     )
+    further = "".join(f"; `{column}`" for column in BENCHMARKS[name].EXTRA_FEATURES)
     lines += [
         "",
         f"Columns: `video_id`; `video` ({video}); `captions`; `start` and "
-        "`end`, in seconds, of the part that the captions are about, null for all of it.",
+        f"`end`, in seconds, of the part that the captions are about, null for all of it{further}.",
         "",
         held,
         "",

@@ -49,7 +49,7 @@ def load_rows(
     """Reads the rows of a split.
 
     Args:
-        dataset: "msrvtt", "msvd", "vatex", "didemo" or "activitynet"; "video_folder" or "moving_shapes".
+        dataset: one of `PROTOCOLS`, such as "msrvtt"; "video_folder" or "moving_shapes".
         data_dir: folder with the annotation files, unchanged, and the videos at any depth.
         video_dir: folder of a benchmark's videos, where it is another one.
         protocol: protocol of a benchmark; by default its first.

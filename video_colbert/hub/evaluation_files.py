@@ -15,7 +15,7 @@ from typing import Any, get_args
 from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 from huggingface_hub.utils import yaml_dump  # type: ignore[attr-defined] # public, but not declared so
 
-from video_colbert.dataset_builders.hub_mirrors import MIRRORS
+from video_colbert.dataset_builders.mirrors.hub_mirrors import MIRRORS
 from video_colbert.dataset_builders.protocols import get_split
 from video_colbert.errors import CheckpointError
 from video_colbert.evaluation.dual_softmax import DUAL_SOFTMAX

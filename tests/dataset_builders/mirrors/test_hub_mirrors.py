@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from video_colbert.dataset_builders import hub_mirrors
 from video_colbert.dataset_builders.benchmarks import load_benchmark
-from video_colbert.dataset_builders.hub_mirrors import MIRRORS, download_mirror
+from video_colbert.dataset_builders.mirrors import hub_mirrors
+from video_colbert.dataset_builders.mirrors.hub_mirrors import MIRRORS, download_mirror
 
 COMMIT, OTHER = "1" * 40, "2" * 40
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from video_colbert.dataset_builders.archive_parts import group_parts
-from video_colbert.dataset_builders.video_archives import ArchiveError, UnsafeArchiveError, extract_videos
+from video_colbert.dataset_builders.mirrors.archive_parts import group_parts
+from video_colbert.dataset_builders.mirrors.video_archives import ArchiveError, UnsafeArchiveError, extract_videos
 
 VIDEOS = {"all/a.mp4": b"a" * 3000, "all/deep/b.AVI": b"b" * 5000, "c.webm": b""}
 OTHERS = {"readme.txt": b"text", "__MACOSX/all/._a.mp4": b"fork", "all/.hidden.mp4": b"h"}

@@ -19,8 +19,8 @@ from typing import IO, Any
 
 from tqdm.auto import tqdm
 
+from ..video_files import VIDEO_EXTENSIONS
 from .archive_parts import JoinedParts
-from .video_files import VIDEO_EXTENSIONS
 
 logger = logging.getLogger(__name__)
 

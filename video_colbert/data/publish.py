@@ -230,7 +230,8 @@ def _card_text(
     video = (
         "`path`, the file's name, and `bytes`, its content" if include_videos else "`path` of the file, `bytes` null"
     )
-    further = "".join(f"; `{column}`" for column in BENCHMARKS[name].EXTRA_FEATURES)
+    columns = dict.fromkeys(column for report in reports for column in BENCHMARKS[report.benchmark].EXTRA_FEATURES)
+    further = "".join(f"; `{column}`" for column in columns)
     lines += [
         "",
         f"Columns: `video_id`; `video` ({video}); `captions`; `start` and "

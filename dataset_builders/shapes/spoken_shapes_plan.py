@@ -126,11 +126,12 @@ def plan_spoken_clips(config: SpokenShapesConfig, split: str) -> list[SpokenClip
         names = [f"{split}_{number:06d}_{letter}" for letter in "ab"]
         contents = {content: next(sentences) for content in CONTENTS[:3]}
         scene, seed = next(scenes), (config.seed, stream, number)
-        first = SpokenClip(names[0], **contents, scene=scene, asked=asked, partner_id=names[1], seed=(*seed, 0))
+        drawn = (*seed, 0)
+        first = SpokenClip(names[0], **contents, scene=scene, asked=asked, partner_id=names[1], seed=drawn)
         if asked == "visible":
-            scene, seed = next(scenes), (*seed, 1)
+            scene, drawn = next(scenes), (*seed, 1)
         else:
-            contents[asked], seed = next(sentences), (*seed, 0)
-        second = SpokenClip(names[1], **contents, scene=scene, asked=asked, partner_id=names[0], seed=seed)
+            contents[asked] = next(sentences)
+        second = SpokenClip(names[1], **contents, scene=scene, asked=asked, partner_id=names[0], seed=drawn)
         clips += [first, second]
     return clips

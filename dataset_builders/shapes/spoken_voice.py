@@ -37,6 +37,6 @@ def speak(sentence: str) -> tuple[np.ndarray, int]:
     said = subprocess.run(command, capture_output=True, timeout=_SECONDS_ALLOWED, check=False)  # noqa: S603 - no shell
     if said.returncode or not said.stdout:
         raise RuntimeError(f"{PROGRAM} could not say {sentence!r}: {said.stderr.decode(errors='replace').strip()}")
-    with av.open(io.BytesIO(said.stdout)) as container:
+    with av.open(io.BytesIO(said.stdout), "r") as container:
         blocks = [frame.to_ndarray().reshape(-1) for frame in container.decode(audio=0)]
         return np.concatenate(blocks), container.streams.audio[0].rate

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from video_colbert.evaluation.graded_metrics import mean_ndcg
 from video_colbert.evaluation.metrics import text_to_video_metrics, video_to_text_metrics
 
 
@@ -41,6 +42,20 @@ def test_hit_rate_and_mrr_of_both_directions_equal_ranx_with_several_positives(s
     ):
         for name, value in ranx_metrics(matrix, mask).items():
             assert ours.as_dict()[name] == pytest.approx(value, abs=1e-9), name
+
+
+@pytest.mark.slow  # as above
+def test_ndcg_equals_ranx_where_nothing_is_tied() -> None:
+    from ranx import Qrels, Run, evaluate
+
+    generator = np.random.default_rng(0)
+    grades = {f"q{row}": {f"d{n}": int(generator.integers(4)) for n in range(30)} for row in range(20)}
+    found = {query: {f"d{n}": float(score) for n, score in enumerate(generator.random(40))} for query in grades}
+    judgements = {query: {video: grade for video, grade in of.items() if grade} for query, of in grades.items()}
+    rankings = {query: list(scores.items()) for query, scores in found.items()}
+    for name, gain in (("ndcg@10", "linear"), ("ndcg_burges@10", "exponential")):
+        expected = evaluate(Qrels(judgements), Run(found), name)
+        assert mean_ndcg(rankings, judgements, gain=gain) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("seed", range(3))

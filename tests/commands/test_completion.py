@@ -30,7 +30,12 @@ def completions(line: str, answer: Path) -> set[str]:
 def test_commands_flags_and_values_are_completed(tmp_path: Path) -> None:
     assert {"search", "info", "forget"} <= completions("video-colbert ", tmp_path / "commands")
     assert completions("video-colbert search --index x --pa", tmp_path / "flags") == {"--paths-only"}
-    assert completions("video-colbert index --codec ", tmp_path / "values") == {"float16", "int8", "compact"}
+    assert completions("video-colbert index --codec ", tmp_path / "values") == {
+        "float16",
+        "int8",
+        "compact",
+        "float32",
+    }
 
 
 @pytest.mark.parametrize(("shell", "word"), [("bash", "complete "), ("zsh", "compdef "), ("fish", "complete ")])

@@ -94,10 +94,9 @@ def _add_making_arguments(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--codec",
-        choices=("float16", "int8", "compact"),
-        help="how tokens are stored: the smaller ones, half and a quarter of the bytes, lose a little of each score "
-        "(default: float16)"
-        "(default: float16)",
+        choices=("float16", "int8", "compact", "float32"),
+        help="how tokens are stored: int8 and compact, half and a quarter of the bytes, lose a little of each score; "
+        "float32, twice the bytes, loses nothing (default: float16)",
     )
     group.add_argument(
         "--merge-similarity",

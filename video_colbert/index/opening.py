@@ -42,8 +42,8 @@ def open_index(
         location: where it is:
 
             - a folder, or an address in object storage such as `s3://bucket/name`: a Lance table, with the options
-              `codec` ("float16", "int8" or "compact") and `merge_similarity` when it is made, and `hold_tokens` and
-              `storage_options` whenever it is opened;
+              `codec` ("float16", "int8", "compact" or "float32") and `merge_similarity` when it is made, and
+              `hold_tokens` and `storage_options` whenever it is opened;
             - `memory://`: the same, in the memory of this process; each `open_index` makes another one;
             - `qdrant://host:6333/collection`: a Qdrant collection, with the options `shards`, `replicas`,
               `write_consistency`, `quantization`, `token_quantization` and `on_disk` when it is made, and `grpc_port`,

@@ -10,6 +10,7 @@ from video_colbert.errors import ModelMismatchError
 from video_colbert.index.filters import Filter
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
+from video_colbert.index.passages.passage_store import PassageStore
 from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.search.interaction import INTERACTIONS
@@ -117,6 +118,15 @@ class VideoIndex(Protocol):
     @property
     def readings(self) -> ReadingStore:
         """What was read of the videos' contents; it goes with them.
+
+        Raises:
+            IndexStoreError: this kind of index keeps none.
+        """
+        ...
+
+    @property
+    def passages(self) -> PassageStore:
+        """What was read as it is searched: texts and their tokens.
 
         Raises:
             IndexStoreError: this kind of index keeps none.

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
-Source = Literal["subtitles", "speech", "screen_text", "description"]
-"""Where a passage comes from."""
+Source = Literal["subtitles", "speech", "screen_text", "description", "document"]
+"""Where a passage comes from; a document is a text of a plain collection, which belongs to no video."""
 
 SOURCES: tuple[Source, ...] = get_args(Source)
 

@@ -78,7 +78,14 @@ def test_bags_keep_their_lengths_and_a_second_storing_changes_little(name: str) 
 
 
 def test_bad_names_widths_and_lengths_are_refused() -> None:
-    with pytest.raises(ValueError, match=r"must be one of float16, int8, compact; got 'pq'"):
+    with pytest.raises(ValueError, match=r"must be one of float16, int8, compact, float32; got 'pq'"):
         token_codec("pq")
     with pytest.raises(ValueError, match="takes 66 bytes with the codec int8, not 64"):
         token_codec("int8").decode(torch.zeros(2, 64, dtype=torch.uint8), 64)
+
+
+def test_float32_keeps_every_bit() -> None:
+    tokens = unit_tokens(64, 20)
+    codec = token_codec("float32")
+    assert torch.equal(codec.decode(codec.encode(tokens), 64), tokens)
+    assert codec.bytes_per_token(64) == 256

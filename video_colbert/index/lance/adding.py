@@ -17,14 +17,14 @@ from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import TokenCodec
 from video_colbert.index.metadata_columns import metadata_fields, missing_fact_fields, new_metadata_fields
-from video_colbert.index.passages.reading_store import ReadingStore
+from video_colbert.index.passages.content_texts import ContentTexts
 from video_colbert.index.search.level_bags import LevelBags
 
 
 def add_videos(
     table: LanceTable,
     latest: LatestSnapshot,
-    readings: ReadingStore,
+    texts: ContentTexts | None,
     videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
     codec: TokenCodec,
     merge_similarity: float | None,
@@ -34,7 +34,7 @@ def add_videos(
     Args:
         table: where.
         latest: what is there.
-        readings: what was read of the videos.
+        texts: what was read of the videos; None for a table without.
         videos: what to know of each video, and its tokens.
         codec: how tokens are stored.
         merge_similarity: cosine from which neighbouring tokens are merged; None to store them all.
@@ -68,9 +68,9 @@ def add_videos(
     codecs = codecs_to_add(codec, table, tokens, list(dimensions), latest.read(len), lambda n: latest.read(_sample(n)))
     replaced = [video_id for video_id in at_places if video_id not in added]
     fields = [*filter(is_fact, table.schema), *metadata_fields(table.schema)]
-    if replaced:
+    if replaced and texts is not None:
         new_contents = {video.digest for video, _ in new}
-        readings.remove(contents_without(latest, set(replaced)) - new_contents)
+        texts.remove(contents_without(latest, set(replaced)) - new_contents)
     table.insert(rows_to_store(new, codecs, fields), replaced)
 
 

@@ -118,6 +118,20 @@ class CommitLog:
         except OSError as error:
             raise IndexStoreError(f"{self._location}/{self.file_name} cannot be written ({error.strerror})") from error
 
+    def forget(self) -> None:
+        """Deletes the record, of a table that is gone.
+
+        Raises:
+            IndexStoreError: it cannot be deleted.
+        """
+        if self._folder is None:
+            return
+        try:
+            with self._locked():
+                (self._folder / self.file_name).unlink(missing_ok=True)
+        except OSError as error:
+            raise IndexStoreError(f"{self._location}/{self.file_name} cannot be deleted ({error.strerror})") from error
+
     def check_version(self, record: CommitRecord | None, version: int) -> None:
         """Checks that the latest version is the recorded one, or a later one.
 

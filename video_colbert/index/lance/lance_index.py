@@ -28,6 +28,7 @@ from video_colbert.index.indexed_video import (
     values_to_arrow,
 )
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot, is_searched_exactly
+from video_colbert.index.lance.passages.passage_table import LancePassages
 from video_colbert.index.lance.passages.reading_table import LanceReadings
 from video_colbert.index.lance.schema import (
     IndexHeader,
@@ -48,6 +49,8 @@ from video_colbert.index.metadata_columns import (
     missing_fact_fields,
     new_metadata_fields,
 )
+from video_colbert.index.passages.content_texts import ContentTexts
+from video_colbert.index.passages.passage_store import PassageStore
 from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.video_index import VideoIndex, check_model
@@ -86,7 +89,7 @@ class LanceIndex(VideoIndex):
         self._codec = token_codec(header.codec)
         self._table = table
         self._latest = LatestSnapshot(table, self._codec, hold_tokens=hold_tokens)
-        self._readings = LanceReadings(table)
+        self._texts = ContentTexts(LanceReadings(table), LancePassages(table, header.codec, hold_tokens=hold_tokens))
 
     @override
     def __len__(self) -> int:
@@ -115,7 +118,12 @@ class LanceIndex(VideoIndex):
     @property
     @override
     def readings(self) -> ReadingStore:
-        return self._readings
+        return self._texts.readings
+
+    @property
+    @override
+    def passages(self) -> PassageStore:
+        return self._texts.passages
 
     @staticmethod
     def exists(location: str | os.PathLike[str], *, storage_options: Mapping[str, str] | None = None) -> bool:
@@ -231,7 +239,7 @@ class LanceIndex(VideoIndex):
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
         from video_colbert.index.lance.adding import add_videos
 
-        add_videos(self._table, self._latest, self.readings, videos, self._codec, self.merge_similarity)
+        add_videos(self._table, self._latest, self._texts, videos, self._codec, self.merge_similarity)
 
     @override
     def move(self, paths: Mapping[str, str]) -> None:
@@ -281,13 +289,13 @@ class LanceIndex(VideoIndex):
     def remove(self, ids: Collection[str]) -> int:
         from video_colbert.index.lance.removal import remove_videos
 
-        return remove_videos(self._table, self._latest, self.readings, ids)
+        return remove_videos(self._table, self._latest, self._texts, ids)
 
     @override
     def forget(self, ids: Collection[str]) -> Sequence[str]:
         from video_colbert.index.lance.removal import forget_videos
 
-        return forget_videos(self, self._table, self._latest, ids)
+        return forget_videos(self, self._table, self._latest, self._texts, ids)
 
     @override
     def search(
@@ -298,10 +306,15 @@ class LanceIndex(VideoIndex):
         where: Filter | str | None = None,
         group_windows: bool = True,
     ) -> list[list[SearchHit]]:
+        from video_colbert.index.lance.snapshot_search import search_snapshot
+
         if top_k < 1:
             raise ValueError(f"top_k must be at least 1, got {top_k}")
         condition = parse_filter(where) if isinstance(where, str) else where
-        return self._latest.read(lambda snapshot: self._search(snapshot, queries, top_k, condition, group_windows))
+        searcher_of = self._latest.searcher_of
+        return self._latest.read(
+            lambda snapshot: search_snapshot(snapshot, searcher_of, queries, top_k, condition, groups=group_windows)
+        )
 
     @override
     def calibrate(self, queries: EncodedQueries | None = None) -> Calibration:
@@ -324,21 +337,3 @@ class LanceIndex(VideoIndex):
             return calibration is None or calibration.is_outgrown(len(snapshot))
 
         return self._latest.read(is_due)
-
-    def _search(
-        self,
-        snapshot: IndexSnapshot,
-        queries: EncodedQueries,
-        top_k: int,
-        condition: Filter | None,
-        group_windows: bool,
-    ) -> list[list[SearchHit]]:
-        from video_colbert.index.lance.snapshot_search import find_hits
-        from video_colbert.index.search.scoring import check_queries
-
-        rows = None if condition is None else snapshot.rows_where(condition)
-        if not len(snapshot):
-            return [[] for _ in queries.texts]
-        check_queries(queries, snapshot.dimensions, f"the index in {self.location}")
-        searcher = self._latest.searcher_of(snapshot)
-        return find_hits(snapshot, searcher, queries, top_k, rows=rows, group_windows=group_windows)

@@ -41,9 +41,9 @@ class LatestSnapshot:
         self._table = table
         self._codec = codec
         self._hold_tokens = hold_tokens
-        folder = token_folder(table.location)
+        folder = token_folder(table.location, table.name)
         self._cache = None if folder is None else TokenCache(TokenFiles(folder))
-        cells = cell_folder(table.location)
+        cells = cell_folder(table.location, table.name)
         self._cells = None if cells is None else CellCache(cells)
         self._snapshot: IndexSnapshot | None = None
         self._searcher: Searcher | None = None

@@ -11,17 +11,17 @@ from video_colbert.index.lance.repair import delete_set_aside
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.storage import copies_out_of_reach
 from video_colbert.index.lance.table import LanceTable
-from video_colbert.index.passages.reading_store import ReadingStore
+from video_colbert.index.passages.content_texts import ContentTexts
 from video_colbert.index.video_index import VideoIndex, forget_notes
 
 
-def remove_videos(table: LanceTable, latest: LatestSnapshot, readings: ReadingStore, ids: Collection[str]) -> int:
+def remove_videos(table: LanceTable, latest: LatestSnapshot, texts: ContentTexts, ids: Collection[str]) -> int:
     """Removes videos, as `VideoIndex.remove` says.
 
     Args:
         table: where they are.
         latest: what is there.
-        readings: what was read of them.
+        texts: what was read of them.
         ids: of the videos.
 
     Returns:
@@ -33,18 +33,21 @@ def remove_videos(table: LanceTable, latest: LatestSnapshot, readings: ReadingSt
     known = latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
     if known:
         # First, since nobody knows whose they were once the videos are gone.
-        readings.remove(contents_without(latest, known))
+        texts.remove(contents_without(latest, known))
         table.delete(sorted(known))
     return len(known)
 
 
-def forget_videos(index: VideoIndex, table: LanceTable, latest: LatestSnapshot, ids: Collection[str]) -> Sequence[str]:
+def forget_videos(
+    index: VideoIndex, table: LanceTable, latest: LatestSnapshot, texts: ContentTexts, ids: Collection[str]
+) -> Sequence[str]:
     """Removes videos from earlier versions and other files too, as `VideoIndex.forget` says.
 
     Args:
         index: the index.
         table: its table.
         latest: what is there.
+        texts: what was read of them.
         ids: of the videos; none for what was removed before.
 
     Returns:
@@ -60,12 +63,11 @@ def forget_videos(index: VideoIndex, table: LanceTable, latest: LatestSnapshot, 
     if known:
         forget_notes(index, known)
         if contents := contents_without(latest, known):
-            index.readings.forget(contents)
+            texts.forget(contents)
         table.erase(sorted(known))
     elif not ids:
-        held = {video.digest for video in index.videos}
-        index.readings.remove({digest for digest, _ in index.readings.known()} - held)
-        index.readings.forget([])
+        texts.remove_others({video.digest for video in index.videos})
+        texts.forget([])
         table.erase([])
     delete_set_aside(index.location)
     return copies_out_of_reach(index.location)

@@ -3,20 +3,48 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.hits import SearchHit, find_moments, find_ranges, finite_scores
 from video_colbert.encoding.media_files import is_gone
+from video_colbert.index.filters import Filter
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.search.rescoring import TopRows
+from video_colbert.index.search.scoring import check_queries
 from video_colbert.index.search.searcher import Searcher
 
 # Windows asked for at first for each video that is wanted; if they are of too few videos, as many again.
 _WINDOWS_A_VIDEO = 4
+
+
+def search_snapshot(
+    snapshot: IndexSnapshot,
+    searcher_of: Callable[[IndexSnapshot], Searcher],
+    queries: EncodedQueries,
+    top_k: int,
+    condition: Filter | None,
+    *,
+    groups: bool,
+) -> list[list[SearchHit]]:
+    """Searches a version, as `VideoIndex.search` says.
+
+    Args:
+        snapshot: the version.
+        searcher_of: gives the searcher over it.
+        queries: Nq encoded queries.
+        top_k: hits a query, at most.
+        condition: that hits satisfy; None for all.
+        groups: of the windows of one video, give the best only.
+    """
+    rows = None if condition is None else snapshot.rows_where(condition)
+    if not len(snapshot):
+        return [[] for _ in queries.texts]
+    check_queries(queries, snapshot.dimensions, f"the index in {snapshot.table.location}")
+    return find_hits(snapshot, searcher_of(snapshot), queries, top_k, rows=rows, group_windows=groups)
 
 
 def find_hits(

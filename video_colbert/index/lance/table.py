@@ -7,7 +7,7 @@ version, which no later commit changes.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,10 +18,10 @@ from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
-from video_colbert.index.lance.erasure import erase_rows
 from video_colbert.index.lance.errors import reading, writing
+from video_colbert.index.lance.operations.columns import is_in, try_columns, with_all_columns
+from video_colbert.index.lance.operations.erasure import erase_rows
 from video_colbert.index.lance.storage import TABLE_NAME, is_remote, storage_options_of
-from video_colbert.index.lance.table_columns import try_columns, with_all_columns
 from video_colbert.index.lance.table_version import TableVersion, table_statistics
 
 logger = logging.getLogger(__name__)
@@ -43,10 +43,14 @@ class LanceTable:
         database: connection to it.
         table: the table, at its latest version.
         log: the record of its commits; None to check and record nothing.
+
+    Attributes:
+        name: of the table.
     """
 
     def __init__(self, location: str, database: DBConnection, table: Table, log: CommitLog | None) -> None:
         self.location = location
+        self.name: str = table.name
         self._database = database
         self._table = table
         self._commits = 0
@@ -122,6 +126,17 @@ class LanceTable:
         made._record()
         return made
 
+    def drop_beside(self, name: str) -> None:
+        """Deletes another table at the same place, if there is one.
+
+        Raises:
+            IndexStoreError: it cannot be deleted.
+        """
+        with writing(self.location):
+            self._database.drop_table(name, ignore_missing=True)
+        if self._log is not None:
+            CommitLog(self.location, name).forget()
+
     @property
     def schema(self) -> pa.Schema:
         """The schema of the version that was last looked at."""
@@ -151,7 +166,7 @@ class LanceTable:
         if self._log is not None:
             self._log.check_data()
         with reading(self.location):
-            table = self._database.open_table(self._table.name)
+            table = self._database.open_table(self.name)
             table.checkout(version)
             rows = table.count_rows()
         if self._log is not None:
@@ -198,7 +213,7 @@ class LanceTable:
             self._table.checkout_latest()
             merge = self._table.merge_insert("id").when_not_matched_insert_all()
             if replaced_ids:
-                merge = merge.when_not_matched_by_source_delete(_is_in("id", replaced_ids))
+                merge = merge.when_not_matched_by_source_delete(is_in("id", replaced_ids))
             merge.execute(with_all_columns(rows, self._table.schema))
         self._after_commit()
 
@@ -250,10 +265,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with writing(self.location):
-            self._table.checkout_latest()
-            self._table.update_field_metadata({"path": column, "metadata": dict(values)})
-        self._record()
+        self.change(lambda table: table.update_field_metadata({"path": column, "metadata": dict(values)}))
 
     def delete(self, ids: Sequence[str]) -> None:
         """Deletes rows in one commit; those that are not there are passed over.
@@ -263,7 +275,7 @@ class LanceTable:
         """
         with writing(self.location):
             self._table.checkout_latest()
-            self._table.delete(_is_in("id", ids))
+            self._table.delete(is_in("id", ids))
         self._after_commit()
 
     def erase(self, ids: Sequence[str]) -> None:
@@ -274,9 +286,20 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
+        self.change(lambda table: erase_rows(table, ids, is_in("id", ids)))
+
+    def change(self, operation: Callable[[Table], object]) -> None:
+        """Changes the table in a way of the caller's, which it makes of the latest version.
+
+        Args:
+            operation: takes LanceDB's table.
+
+        Raises:
+            IndexStoreError: the table cannot be written.
+        """
         with writing(self.location):
             self._table.checkout_latest()
-            erase_rows(self._table, ids, _is_in("id", ids))
+            operation(self._table)
         self._record()
 
     def compact(self) -> None:
@@ -285,10 +308,7 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written.
         """
-        with writing(self.location):
-            self._table.checkout_latest()
-            self._table.optimize(cleanup_older_than=_KEPT_VERSIONS)
-        self._record()
+        self.change(lambda table: table.optimize(cleanup_older_than=_KEPT_VERSIONS))
 
     def _record(self) -> None:
         """Records the last commit outside the table."""
@@ -324,11 +344,3 @@ class LanceTable:
 def _connect(location: str, storage_options: Mapping[str, str] | None) -> DBConnection:
     options = {"new_table_data_storage_version": _STORAGE_VERSION, **(storage_options_of(storage_options) or {})}
     return lancedb.connect(location, storage_options=options)
-
-
-def _is_in(column: str, values: Sequence[str]) -> str:
-    return f"`{column}` in ({', '.join(map(_sql_text, values))})"
-
-
-def _sql_text(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -12,6 +12,7 @@ from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.errors import reading
+from video_colbert.index.lance.operations.word_index import word_indexes, word_query
 
 _ROWS_AT_ONCE = 8192
 
@@ -97,6 +98,30 @@ class TableVersion:
         if len(found) != len(row_ids):
             raise IndexStoreError(f"{self.location} is damaged: {len(row_ids) - len(found)} rows are missing")
         return table, found
+
+    def find_words(
+        self, column: str, words: str, phrases: Sequence[str], limit: int, columns: Sequence[str]
+    ) -> pa.Table:
+        """Finds rows by the words of a text column, those with the highest BM25 score first.
+
+        Args:
+            column: the text column.
+            words: words of which a row has some.
+            phrases: runs of words that a row has as they are.
+            limit: rows, at most.
+            columns: names of the columns to give, beside `_score`.
+
+        Returns:
+            The rows; none where the words of the column were never indexed.
+
+        Raises:
+            IndexStoreError: the table cannot be read.
+        """
+        with reading(self.location):
+            if not word_indexes(self._table, column):
+                return self.schema.empty_table().select(list(columns))
+            query = self._table.search(word_query(column, words, phrases), query_type="fts")
+            return query.select([*columns, "_score"]).limit(limit).to_arrow()
 
 
 def table_statistics(table: Table) -> Any:

@@ -1,4 +1,4 @@
-"""How tokens are stored: float16, int8 with a scale a token, or compact, by a transform code that an index learns.
+"""How tokens are stored: float32, float16, int8 with a scale a token, or by a transform code that an index learns.
 
 A codec turns tokens [T, D] into bytes [T, B] and back, a token at a time, so a table can hold each token, or each bag,
 as a run of bytes of known length. The scale of int8 is float16 in the token's last two bytes (little endian).
@@ -60,9 +60,31 @@ class TokenCodec(Protocol):
             width: numbers of a token, D.
 
         Returns:
-            float16 [T, D].
+            float16 [T, D]; float32 of the codec of that name.
         """
         ...
+
+
+class Float32Codec:
+    """Four bytes a number: scores are those of the model itself."""
+
+    name = "float32"
+
+    def bytes_per_token(self, width: int) -> int:
+        """Four bytes a number."""
+        return 4 * width
+
+    def encode(self, tokens: Tensor) -> Tensor:
+        """The numbers as they are."""
+        import torch
+
+        return tokens.float().contiguous().view(torch.uint8)
+
+    def decode(self, stored: Tensor, width: int) -> Tensor:
+        """The numbers."""
+        import torch
+
+        return _checked(self, stored, width).contiguous().view(torch.float32)
 
 
 class Float16Codec:
@@ -171,7 +193,7 @@ class CompactCodec:
         return tokens
 
 
-_CODECS: tuple[TokenCodec, ...] = (Float16Codec(), Int8Codec(), CompactCodec())
+_CODECS: tuple[TokenCodec, ...] = (Float16Codec(), Int8Codec(), CompactCodec(), Float32Codec())
 CODEC_NAMES = tuple(codec.name for codec in _CODECS)
 
 

@@ -18,9 +18,11 @@ from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.metadata_columns import columns_in_words, filter_fields, new_metadata_fields
+from video_colbert.index.passages.passage_store import PassageStore
 from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, set_payload, upload_videos
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
+from video_colbert.index.qdrant.errors import no_passages_here
 from video_colbert.index.qdrant.filters import to_qdrant_filter
 from video_colbert.index.qdrant.location import parse_qdrant_uri
 from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload
@@ -228,10 +230,12 @@ class QdrantIndex(VideoIndex):
     @property
     @override
     def readings(self) -> ReadingStore:
-        raise IndexStoreError(
-            f"the index in {self.location} keeps no passages; what is said and written needs an index in a folder or "
-            "in object storage"
-        )
+        raise no_passages_here(self.location)
+
+    @property
+    @override
+    def passages(self) -> PassageStore:
+        raise no_passages_here(self.location)
 
     @override
     def remove(self, ids: Collection[str]) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from video_colbert.index.lance.mapped.token_files import FOLDER as TOKENS
 from video_colbert.index.lance.mapped.token_files import token_folder
+from video_colbert.index.lance.storage import TABLE_NAME
 
 logger = logging.getLogger(__name__)
 
@@ -36,13 +37,15 @@ class CellCache:
         self.can_write = False
 
 
-def cell_folder(location: str) -> Path | None:
-    """Where the cells of an index are, beside its mapped tokens; None for an index in memory.
+def cell_folder(location: str, table: str = TABLE_NAME) -> Path | None:
+    """Where the cells of a table are, beside its mapped tokens; None for an index in memory.
 
     Args:
         location: as `token_folder`.
+        table: likewise.
     """
-    tokens = token_folder(location)
+    tokens = token_folder(location, table)
     if tokens is None:
         return None
-    return tokens.with_name(FOLDER if tokens.name == TOKENS else f"{tokens.name}{FOLDER}")
+    is_in_index = tokens.name.startswith(TOKENS)
+    return tokens.with_name(f"{FOLDER}{tokens.name.removeprefix(TOKENS)}" if is_in_index else f"{tokens.name}{FOLDER}")

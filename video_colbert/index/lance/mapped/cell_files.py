@@ -28,6 +28,7 @@ from video_colbert.index.lance.mapped.cell_list import CellList, ListedPart
 from video_colbert.index.lance.mapped.mapped_part import cell_digests
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.mapped_tokens import bytes_of
+from video_colbert.index.lance.storage import TABLE_NAME
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.score_vectors import ScoreVectors
 from video_colbert.index.search.video_cells import cell_offsets, fit_cells, nearest_cells
@@ -45,13 +46,13 @@ _READ_AT_ONCE = 4096
 _WRITTEN_AT_ONCE = 65536
 
 
-def discard_cells(location: str) -> None:
-    """Deletes the cells of an index, which the next search that wants them makes again.
+def discard_cells(location: str, table: str = TABLE_NAME) -> None:
+    """Deletes the cells of a table, which the next search that wants them makes again.
 
     Raises:
         IndexStoreError: they cannot be deleted.
     """
-    folder = cell_folder(location)
+    folder = cell_folder(location, table)
     try:
         if folder is not None:
             CellFiles(folder).discard(waits=True)

@@ -24,7 +24,7 @@ from video_colbert.cache_folder import cache_folder
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.mapped.mapped_rows import Keys, LevelRows, MappedRows
 from video_colbert.index.lance.mapped.mapped_tokens import MappedTokens, bytes_of, digests_of, tokens_file
-from video_colbert.index.lance.storage import is_remote
+from video_colbert.index.lance.storage import TABLE_NAME, is_remote
 from video_colbert.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -48,26 +48,28 @@ _MOST_REMOVED = 0.25
 _READ_AT_ONCE = 2048
 
 
-def token_folder(location: str) -> Path | None:
-    """Where the mapped tokens of an index are; None for an index in memory.
+def token_folder(location: str, table: str = TABLE_NAME) -> Path | None:
+    """Where the mapped tokens of a table are; None for an index in memory.
 
     Args:
         location: folder, or address in object storage, whose files are in the user's cache folder.
+        table: name of the table.
     """
+    other = "" if table == TABLE_NAME else f"_{table}"
     if not is_remote(location):
-        return Path(location) / FOLDER
+        return Path(location) / f"{FOLDER}{other}"
     if location.startswith("memory://"):
         return None
-    return cache_folder() / "tokens" / hashlib.sha256(location.encode()).hexdigest()[:20]
+    return cache_folder() / "tokens" / hashlib.sha256(f"{location}{other}".encode()).hexdigest()[:20]
 
 
-def discard_tokens(location: str) -> None:
-    """Deletes the mapped tokens of an index, which the next search that wants them makes again.
+def discard_tokens(location: str, table: str = TABLE_NAME) -> None:
+    """Deletes the mapped tokens of a table, which the next search that wants them makes again.
 
     Raises:
         IndexStoreError: they cannot be deleted.
     """
-    folder = token_folder(location)
+    folder = token_folder(location, table)
     try:
         if folder is not None:
             TokenFiles(folder).discard(waits=True)

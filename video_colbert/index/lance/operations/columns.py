@@ -46,3 +46,12 @@ def with_all_columns(rows: pa.Table, schema: pa.Schema) -> pa.Table:
         for column in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def is_in(column: str, values: Sequence[str]) -> str:
+    """The SQL condition that a column has one of some values."""
+    return f"`{column}` in ({', '.join(map(_sql_text, values))})"
+
+
+def _sql_text(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

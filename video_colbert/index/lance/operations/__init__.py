@@ -1,0 +1,1 @@
+"""Changes of a Lance table that take more than one call."""

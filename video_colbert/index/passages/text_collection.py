@@ -1,0 +1,60 @@
+"""A plain collection of texts, from JSON lines: read as passages that belong to no video."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from video_colbert.errors import PassageError
+from video_colbert.index.passages.reading_store import Reading
+from video_colbert.text.passages import Passage, one_line
+
+SETTINGS = "document 1"
+"""Of what reads a collection."""
+
+
+def read_text_collection(path: Path) -> list[Reading]:
+    """Reads a collection: a JSON object a line, with `text`, and `id` where it has a name of its own.
+
+    A line without `id` is known by the file's name and its number, such as "notes.jsonl:12".
+
+    Args:
+        path: the file.
+
+    Returns:
+        A reading a text, in the order of the file.
+
+    Raises:
+        PassageError: the file cannot be read, a line is no such object, or two have the same id; the message names
+            the line.
+    """
+    readings: dict[str, Reading] = {}
+    for number, line in _lines(path):
+        try:
+            record = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise PassageError(f"{path} line {number} is no JSON: {error}") from error
+        if not isinstance(record, dict) or not isinstance(record.get("text"), str):
+            raise PassageError(f'{path} line {number} must be an object with "text", such as {{"text": "..."}}')
+        name = record.get("id", f"{path.name}:{number}")
+        if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
+            raise PassageError(f'{path} line {number}: "id" must be a text or a whole number, got {name!r}')
+        text = one_line(record["text"])
+        if not text:
+            raise PassageError(f'{path} line {number}: "text" is empty')
+        if str(name) in readings:
+            raise PassageError(f"{path} line {number}: there is another text with the id {name!r}")
+        readings[str(name)] = Reading(str(name), "document", SETTINGS, (Passage("document", text),))
+    return list(readings.values())
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Lines that are not empty, with their numbers from 1."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                if line.strip():
+                    yield number, line
+    except (OSError, UnicodeDecodeError) as error:
+        raise PassageError(f"{path} cannot be read as UTF-8 text: {error}") from error

@@ -133,7 +133,8 @@ class LanceTable:
             IndexStoreError: it cannot be deleted.
         """
         with writing(self.location):
-            self._database.drop_table(name, ignore_missing=True)
+            if name in self._database.list_tables().tables:
+                self._database.drop_table(name)
         if self._log is not None:
             CommitLog(self.location, name).forget()
 

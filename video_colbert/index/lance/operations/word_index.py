@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from lancedb.index import FTS
 from lancedb.query import BooleanQuery, FullTextQuery, MatchQuery, Occur, PhraseQuery
@@ -25,11 +26,15 @@ def word_query(column: str, words: str, phrases: Sequence[str]) -> FullTextQuery
         words: any number of words.
         phrases: runs of words that must be there as they are; there are some if there are no words.
     """
+    # Their defaults are unknown to the type checker.
+    match: Any = MatchQuery
+    phrase: Any = PhraseQuery
     if not phrases:
-        return MatchQuery(words, column)
-    parts: list[tuple[Occur, FullTextQuery]] = [(Occur.MUST, PhraseQuery(phrase, column)) for phrase in phrases]
+        query: FullTextQuery = match(words, column)
+        return query
+    parts = [(Occur.MUST, phrase(each, column)) for each in phrases]
     if words:
-        parts.append((Occur.SHOULD, MatchQuery(words, column)))
+        parts.append((Occur.SHOULD, match(words, column)))
     return BooleanQuery(parts)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
-from video_colbert.index.indexed_video import IndexedVideo
+from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.passages.passage_store import StoredPassage
 from video_colbert.text.passages import Passage
 
@@ -28,7 +28,7 @@ def passage_rows(
     rows = []
     for stored, encoded in passages:
         passage = stored.passage
-        metadata = {
+        metadata: dict[str, MetadataValue] = {
             CONTENT: stored.content,
             SOURCE: passage.source,
             NUMBER: stored.number,

@@ -62,12 +62,14 @@ class LancePassages(PassageStore):
     @property
     @override
     def sources(self) -> tuple[Source, ...]:
-        found = self._read(lambda snapshot: set(_column(snapshot, SOURCE)), none=set())
-        return tuple(source for source in SOURCES if source in found)
+        nothing: list[str] = []
+        found = self._read(lambda snapshot: _column(snapshot, SOURCE), none=nothing)
+        return tuple(source for source in SOURCES if source in set(found))
 
     @override
     def keys(self) -> set[str]:
-        return self._read(lambda snapshot: set(_column(snapshot, "path")), none=set())
+        nothing: list[str] = []
+        return set(self._read(lambda snapshot: _column(snapshot, "path"), none=nothing))
 
     @override
     def prepare(self, model: ModelReference) -> None:

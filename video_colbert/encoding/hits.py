@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from video_colbert.console import printable
 from video_colbert.encoding.display import format_seconds, short_name
 from video_colbert.encoding.passes.phrases import is_function_word
+from video_colbert.encoding.source_hits import SourceHit
 
 if TYPE_CHECKING:
     import numpy as np
@@ -71,6 +72,8 @@ class SearchHit:
             one vector of all frames.
         ranges: the parts of the video in which words match best, merged, in order of time; none likewise.
         is_gone: whether the file was no longer there when the search ran; an index keeps it until it is pruned.
+        sources: which sources found it, the one that brings most first, with the passages of those that are made of
+            words; none where pictures alone were searched.
 
     Example:
         >>> moments = (Moment("dog", 1.2, 0.4), Moment("ball", 3.4, 0.3))
@@ -87,6 +90,7 @@ class SearchHit:
     moments: tuple[Moment, ...]
     ranges: tuple[MomentRange, ...] = ()
     is_gone: bool = False
+    sources: tuple[SourceHit, ...] = ()
 
     def __repr__(self) -> str:
         moments = "".join(f' "{printable(each.word)}" {format_seconds(each.time)}' for each in self.telling_moments)
@@ -102,7 +106,7 @@ class SearchHit:
         """What `search --json` writes of a hit; programs rely on these names.
 
         Times are given to the millisecond, scores to seven decimals.
-        `sources` is for levels that are made of text: what was read or heard. Levels of pictures have none.
+        `sources` says which sources found it, where more than pictures were searched.
         """
         return {
             "rank": self.rank,
@@ -127,7 +131,7 @@ class SearchHit:
                 }
                 for moment in self.moments
             ],
-            "sources": [],
+            "sources": [source.as_dict() for source in self.sources],
             "gone": self.is_gone,
         }
 

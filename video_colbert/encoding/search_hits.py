@@ -142,6 +142,12 @@ def _hit_lines(hit: SearchHit, *, scores: bool, width: int) -> Iterator[str]:
     else:
         yield name
         yield f"{'':{_INDENT}}{facts}"
+    for source in hit.sources:
+        if source.text is not None:
+            yield f"{'':{_INDENT}}{source.line(width - _INDENT)}"
+    if hit.sources and hit.sources[0].text is not None:
+        # The passage says what its moments would say.
+        return
     moments = {moment.word: moment for moment in hit.telling_moments}
     for part in hit.ranges:
         shown = [moments[word] for word in dict.fromkeys(part.words) if word in moments]

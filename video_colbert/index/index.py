@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, overload
@@ -15,6 +15,7 @@ from video_colbert.encoding.inputs import as_list, as_texts
 from video_colbert.encoding.media_files import is_remote
 from video_colbert.errors import IndexStoreError, MetadataError
 from video_colbert.index.filters import Filter
+from video_colbert.index.fusion.fusing import FusionMethod
 from video_colbert.index.index_info import IndexInfo, describe_index
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.indexing import index_videos
@@ -22,12 +23,16 @@ from video_colbert.index.ingest.media_folders import FoundFiles, find_video_file
 from video_colbert.index.ingest.metadata_files import VideoMetadata, match_metadata
 from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.named_videos import find_named
+from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
+from video_colbert.index.passages.source_search import VIDEO, SourceQueries, search_sources
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.video_index import VideoIndex
+from video_colbert.text.passages import SOURCES
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.text.text_model import TextModel
 
 
 class Index:
@@ -36,10 +41,12 @@ class Index:
     Args:
         stored: where the videos are.
         encoder: the model that made them; None for an index that is only searched with encoded queries.
+        text_model: the model that made its passages; None to load it when it is first needed.
 
     Attributes:
         stored: as given.
         encoder: as given.
+        text_model: as given, or as it was loaded.
 
     Example:
         >>> from video_colbert import open_index
@@ -50,9 +57,15 @@ class Index:
         [(1, 3.0)]
     """
 
-    def __init__(self, stored: VideoIndex, encoder: VideoColBERTEncoder | None = None) -> None:
+    def __init__(
+        self,
+        stored: VideoIndex,
+        encoder: VideoColBERTEncoder | None = None,
+        text_model: TextModel | None = None,
+    ) -> None:
         self.stored = stored
         self.encoder = encoder
+        self.text_model = text_model
 
     def __len__(self) -> int:
         """The number of videos, those that are cut counted by their windows."""
@@ -194,6 +207,8 @@ class Index:
         level_weights: Mapping[str, float] | None = None,
         min_score: float | None = None,
         group_windows: bool = True,
+        sources: Collection[str] | None = None,
+        fusion: FusionMethod = "calibrated",
     ) -> SearchHits: ...
 
     @overload
@@ -206,6 +221,8 @@ class Index:
         level_weights: Mapping[str, float] | None = None,
         min_score: float | None = None,
         group_windows: bool = True,
+        sources: Collection[str] | None = None,
+        fusion: FusionMethod = "calibrated",
     ) -> list[SearchHits]: ...
 
     def search(
@@ -217,6 +234,8 @@ class Index:
         level_weights: Mapping[str, float] | None = None,
         min_score: float | None = None,
         group_windows: bool = True,
+        sources: Collection[str] | None = None,
+        fusion: FusionMethod = "calibrated",
     ) -> SearchHits | list[SearchHits]:
         """Finds the videos that fit a text best.
 
@@ -226,7 +245,11 @@ class Index:
             where: a condition that hits must satisfy, such as "year >= 2020 and genre = 'news'".
             level_weights: weight of each level in the score, such as `{"video": 0.5}`; 1 where none is given.
             min_score: the score that a hit has at least; by default any.
-            group_windows: of the windows of one video, give the best only.
+            group_windows: of the windows of one video, give the best only; without, only pictures are searched.
+            sources: what is asked: "video" for pictures, "subtitles", "speech", "screen_text", "description",
+                "document", and "keywords" for words, names and numbers as they are written; by default all that the
+                index holds. What several find is fused to one ranking.
+            fusion: how, one of `fusion.fusing.FUSION_METHODS`; a single source ranks by its own scores.
 
         Returns:
             The hits, best first; for a list of texts or encoded queries, a list of them for each.
@@ -250,23 +273,32 @@ class Index:
 
         if min_score is not None and not math.isfinite(min_score):
             raise ValueError(f"min_score must be a finite number, got {min_score}")
-        if isinstance(query, EncodedQueries):
-            queries = query
+        chosen = (VIDEO,) if sources is None and not group_windows else choose_sources(self.stored, sources)
+        if not group_windows and chosen != (VIDEO,):
+            raise ValueError("group_windows=False gives windows of pictures; leave other sources out")
+        texts = query.texts if isinstance(query, EncodedQueries) else as_texts(query, "query")
+        if not texts:
+            return []
+        queries: EncodedQueries | None = None
+        if VIDEO in chosen:
+            if isinstance(query, EncodedQueries):
+                queries = query
+            else:
+                queries = self._needed_encoder("search for texts").encode_queries(texts)
+            if level_weights is not None:
+                queries = queries.with_level_weights(level_weights)
+        if queries is not None and chosen == (VIDEO,):
+            found = self.stored.search(queries, top_k=top_k, where=where, group_windows=group_windows)
         else:
-            texts = as_texts(query, "query")
-            if not texts:
-                return []
-            queries = self._needed_encoder("search for texts").encode_queries(texts)
-        if level_weights is not None:
-            queries = queries.with_level_weights(level_weights)
-        found = self.stored.search(queries, top_k=top_k, where=where, group_windows=group_windows)
+            asked = self._source_queries(texts, queries, chosen)
+            found = search_sources(self.stored, asked, chosen, top_k=top_k, where=where, fusion=fusion)
         hits = [
             SearchHits(
                 text,
                 self.stored.model.name,
                 [hit for hit in of_text if min_score is None or hit.score >= min_score],
             )
-            for text, of_text in zip(queries.texts, found, strict=True)
+            for text, of_text in zip(texts, found, strict=True)
         ]
         return hits[0] if isinstance(query, str) else hits
 
@@ -291,6 +323,15 @@ class Index:
     def close(self) -> None:
         """Lets go of connections and memory; the index cannot be used any more."""
         self.stored.close()
+
+    def _source_queries(
+        self, texts: Sequence[str], of_pictures: EncodedQueries | None, sources: Collection[str]
+    ) -> SourceQueries:
+        if not set(SOURCES) & set(sources):
+            return SourceQueries(texts, of_pictures, None, [1.0] * len(texts))
+        self.text_model = text_model_of(self.stored, self.text_model)
+        of_passages = self.text_model.encode_queries(texts)
+        return SourceQueries(texts, of_pictures, of_passages, self.text_model.score_factors(of_passages))
 
     def _needed_encoder(self, purpose: str) -> VideoColBERTEncoder:
         if self.encoder is None:

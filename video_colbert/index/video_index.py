@@ -66,6 +66,20 @@ class VideoIndex(Protocol):
         """
         ...
 
+    def videos_of_contents(self, contents: Collection[str]) -> Mapping[str, IndexedVideo]:
+        """The first video or window of each of some contents.
+
+        Args:
+            contents: digests; those that are not stored are left out.
+
+        Returns:
+            By digest.
+
+        Raises:
+            IndexStoreError: as `search`.
+        """
+        return {video.digest: video for video in reversed(self.videos) if video.digest in contents}
+
     @property
     def columns(self) -> Mapping[str, str]:
         """What `search` can filter by: by column, in words what it holds."""

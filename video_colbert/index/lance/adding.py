@@ -10,7 +10,6 @@ from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.index.indexed_video import IndexedVideo, is_fact
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.learned_codes import codecs_to_add
-from video_colbert.index.lance.removal import contents_without
 from video_colbert.index.lance.rows import common_dimensions, common_weighted_levels, merged_video, rows_to_store
 from video_colbert.index.lance.schema import read_weighted_levels, vector_fields
 from video_colbert.index.lance.snapshot import IndexSnapshot
@@ -70,7 +69,8 @@ def add_videos(
     fields = [*filter(is_fact, table.schema), *metadata_fields(table.schema)]
     if replaced and texts is not None:
         new_contents = {video.digest for video, _ in new}
-        texts.remove(contents_without(latest, set(replaced)) - new_contents)
+        gone = latest.read(lambda snapshot: snapshot.contents_without(replaced))
+        texts.remove(gone - new_contents)
     table.insert(rows_to_store(new, codecs, fields), replaced)
 
 

@@ -105,6 +105,10 @@ class LanceIndex(VideoIndex):
         parsed = parse_filter(condition) if isinstance(condition, str) else condition
         return self._latest.read(lambda snapshot: tuple(snapshot.videos_at(snapshot.rows_where(parsed))))
 
+    @override
+    def videos_of_contents(self, contents: Collection[str]) -> Mapping[str, IndexedVideo]:
+        return self._latest.read(lambda snapshot: snapshot.videos_of_contents(contents))
+
     @property
     @override
     def columns(self) -> Mapping[str, str]:

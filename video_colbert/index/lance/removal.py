@@ -8,7 +8,6 @@ from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.mapped.cell_files import discard_cells
 from video_colbert.index.lance.mapped.token_files import discard_tokens
 from video_colbert.index.lance.repair import delete_set_aside
-from video_colbert.index.lance.snapshot import IndexSnapshot
 from video_colbert.index.lance.storage import copies_out_of_reach
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.passages.content_texts import ContentTexts
@@ -33,7 +32,7 @@ def remove_videos(table: LanceTable, latest: LatestSnapshot, texts: ContentTexts
     known = latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
     if known:
         # First, since nobody knows whose they were once the videos are gone.
-        texts.remove(contents_without(latest, known))
+        texts.remove(latest.read(lambda snapshot: snapshot.contents_without(known)))
         table.delete(sorted(known))
     return len(known)
 
@@ -62,7 +61,7 @@ def forget_videos(
     discard_cells(index.location)
     if known:
         forget_notes(index, known)
-        if contents := contents_without(latest, known):
+        if contents := latest.read(lambda snapshot: snapshot.contents_without(known)):
             texts.forget(contents)
         table.erase(sorted(known))
     elif not ids:
@@ -71,23 +70,3 @@ def forget_videos(
         table.erase([])
     delete_set_aside(index.location)
     return copies_out_of_reach(index.location)
-
-
-def contents_without(latest: LatestSnapshot, ids: Collection[str]) -> set[str]:
-    """Digests of the contents that an index would not hold any more without some videos or windows.
-
-    Args:
-        latest: what is there.
-        ids: of the videos and windows.
-
-    Raises:
-        IndexStoreError: the index cannot be read.
-    """
-
-    def compare(snapshot: IndexSnapshot) -> set[str]:
-        of_ids = dict(snapshot.contents())
-        return {of_ids[each] for each in ids if each in of_ids} - {
-            digest for each, digest in of_ids.items() if each not in ids
-        }
-
-    return latest.read(compare)

@@ -120,9 +120,17 @@ class IndexSnapshot:
         found = self.records.select(["id", "path"]).filter(among)
         return dict(zip(found["id"].to_pylist(), found["path"].to_pylist(), strict=True))
 
-    def contents(self) -> list[tuple[str, str]]:
-        """Id and digest of each video."""
-        return list(zip(*(self.records[name].to_pylist() for name in ("id", "digest")), strict=True))
+    def videos_of_contents(self, contents: Collection[str]) -> dict[str, IndexedVideo]:
+        """The first video or window of each of some contents, by digest; those that are not stored are left out."""
+        among = pc.is_in(self.records["digest"], value_set=pa.array(sorted(contents), pa.string()))
+        found = records_from_arrow(self.records.filter(among), self._metadata_names) if contents else []
+        return {video.digest: video for video in reversed(found)}
+
+    def contents_without(self, ids: Collection[str]) -> set[str]:
+        """Digests of the contents that would not be held any more without some videos or windows."""
+        leaves = pc.is_in(self.records["id"], value_set=pa.array(sorted(ids), pa.string()))
+        leaving, staying = (self.records["digest"].filter(rows) for rows in (leaves, pc.invert(leaves)))
+        return set(leaving.to_pylist()) - set(pc.unique(staying).to_pylist())
 
     def ids_at(self, places: Collection[Place]) -> list[str]:
         """Ids of the stored videos at some places."""

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
+import pyarrow.compute as pc
 from typing_extensions import override
 
 from video_colbert.encoding.stored_model.model_reference import ModelReference
@@ -63,8 +64,8 @@ class LancePassages(PassageStore):
     @override
     def sources(self) -> tuple[Source, ...]:
         nothing: list[str] = []
-        found = self._read(lambda snapshot: _column(snapshot, SOURCE), none=nothing)
-        return tuple(source for source in SOURCES if source in set(found))
+        found = self._read(_sources_of, none=nothing)
+        return tuple(source for source in SOURCES if source in found)
 
     @override
     def keys(self) -> set[str]:
@@ -199,3 +200,8 @@ class _OpenTable:
 def _column(snapshot: IndexSnapshot, name: str) -> list[str]:
     """Values of all rows; none before the first passage, which brings the columns."""
     return snapshot.records[name].to_pylist() if name in snapshot.records.column_names else []
+
+
+def _sources_of(snapshot: IndexSnapshot) -> list[str]:
+    has_any = SOURCE in snapshot.records.column_names
+    return pc.unique(snapshot.records[SOURCE]).to_pylist() if has_any else []

@@ -1,0 +1,83 @@
+"""Which sources a search asks: those that are named, or all that an index holds."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import TYPE_CHECKING
+
+from video_colbert.encoding.stored_model.model_reference import ModelReference
+from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.index.passages.source_search import KEYWORDS, SEARCHED, VIDEO
+from video_colbert.text.passages import SOURCES, Source
+
+if TYPE_CHECKING:
+    from video_colbert.index.video_index import VideoIndex
+    from video_colbert.text.text_model import TextModel
+
+NO_VIDEO_MODEL = ModelReference("none", "none")
+"""Of an index that holds texts only."""
+
+
+def choose_sources(index: VideoIndex, asked: Collection[str] | None) -> tuple[str, ...]:
+    """The sources to ask, in the order of `SEARCHED`.
+
+    Args:
+        index: the index.
+        asked: names of sources; None for all that the index holds.
+
+    Raises:
+        IndexStoreError: there is no such source, or the index holds nothing of it.
+    """
+    held: list[str] = [] if index.model == NO_VIDEO_MODEL else [VIDEO]
+    held += _held_passages(index)
+    if any(source != VIDEO for source in held):
+        held.append(KEYWORDS)
+    if asked is None:
+        return tuple(held)
+    for source in asked:
+        if source not in SEARCHED:
+            raise IndexStoreError(f"there is no source {source!r}; there are {', '.join(SEARCHED)}")
+        if source not in held:
+            raise IndexStoreError(
+                f"the index in {index.location} holds nothing of the source {source}; it holds "
+                f"{', '.join(held) or 'none'}"
+            )
+    if not asked:
+        raise IndexStoreError(f"no source is named; there are {', '.join(held)}")
+    return tuple(source for source in held if source in asked)
+
+
+def text_model_of(index: VideoIndex, given: TextModel | None) -> TextModel:
+    """The text model that made an index's passages, loaded if need be.
+
+    Args:
+        index: an index with passages.
+        given: a text model that is loaded; None to load the index's.
+
+    Raises:
+        ModelMismatchError: the passages were made by another model than is given, or than is there now.
+        ModelLoadError: the model cannot be loaded.
+    """
+    made_by = index.passages.model
+    assert made_by is not None  # noqa: S101 - there are passages
+    if given is None:
+        from video_colbert.text.text_model import TextModel
+
+        is_folder = made_by.name.startswith(("/", "\\")) or ":" in made_by.name
+        given = TextModel.from_pretrained(made_by.name, revision=None if is_folder else made_by.revision)
+    if given.reference.revision != made_by.revision:
+        raise ModelMismatchError(
+            f"the passages of the index in {index.location} were made with {made_by}, not with {given.reference}; use "
+            "that model, or make them anew with `video-colbert index --text-model`"
+        )
+    return given
+
+
+def _held_passages(index: VideoIndex) -> tuple[Source, ...]:
+    try:
+        passages = index.passages
+    except IndexStoreError:
+        # This kind of index keeps none.
+        return ()
+    held = passages.sources
+    return tuple(source for source in SOURCES if source in held)

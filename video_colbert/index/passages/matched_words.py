@@ -1,0 +1,103 @@
+"""The words of a passage that match a query, and when each is said."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import unicodedata
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from video_colbert.encoding.passes.phrases import is_function_word
+from video_colbert.encoding.source_hits import MatchedWord
+from video_colbert.text.passages import TimedWord
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from video_colbert.encoding.encoded import QueryBags
+
+_WORD = re.compile(r"\w+(?:['\-]\w+)*")
+
+
+def words_by_tokens(
+    queries: QueryBags, query: int, text: str, embeds: Tensor, letters: Sequence[int]
+) -> list[MatchedWord]:
+    """The words that the query's tokens match best, and those that stand in the query; function words are left out.
+
+    Args:
+        queries: of the text model.
+        query: which of them.
+        text: the passage.
+        embeds: [tokens, D] its tokens.
+        letters: for each token with which letter of the text it begins; -1 for none.
+
+    Returns:
+        The words in the order of the text, each once.
+    """
+    spans = [match for match in _WORD.finditer(text) if not is_function_word(match.group())]
+    word_of_token = [
+        next((n for n, span in enumerate(spans) if span.start() <= letter < span.end()), None) for letter in letters
+    ]
+    asked = [token for token, word in enumerate(word_of_token) if word is not None]
+    found: dict[int, float] = {}
+    for word in queries.words[query]:
+        if asked and word.token_positions and not is_function_word(word.word):
+            vectors = queries.embeds[query, word.token_positions].float().cpu()
+            similarities, best = (vectors @ embeds[asked].float().T).max(dim=1)
+            for similarity, token in zip(similarities.tolist(), best.tolist(), strict=True):
+                number = word_of_token[asked[token]]
+                assert number is not None  # noqa: S101 - by the choice of `asked`
+                found[number] = max(similarity, found.get(number, similarity))
+    same = {_plain(word.word) for word in queries.words[query]}
+    found |= {number: 1.0 for number, span in enumerate(spans) if _plain(span.group()) in same}
+    return [MatchedWord(spans[n].group(), spans[n].start(), spans[n].end(), found[n]) for n in sorted(found)]
+
+
+def words_by_letters(query: str, text: str) -> list[MatchedWord]:
+    """The words of a text that stand in a query too, whatever their case and accents.
+
+    Args:
+        query: the query.
+        text: the passage.
+
+    Example:
+        >>> [word.word for word in words_by_letters("zurich 1742", "Zürich, in 1742")]
+        ['Zürich', '1742']
+    """
+    asked = {_plain(match.group()) for match in _WORD.finditer(query)}
+    return [
+        MatchedWord(match.group(), match.start(), match.end())
+        for match in _WORD.finditer(text)
+        if _plain(match.group()) in asked
+    ]
+
+
+def with_times(matched: Sequence[MatchedWord], text: str, words: Sequence[TimedWord]) -> tuple[MatchedWord, ...]:
+    """Matched words with the times at which they are said.
+
+    Args:
+        matched: words of a text.
+        text: the text.
+        words: its words with their times, where they are known.
+    """
+    places: list[tuple[int, int, float]] = []
+    place = 0
+    for word in words:
+        start = text.find(word.text, place)
+        if start < 0:
+            continue
+        place = start + len(word.text)
+        places.append((start, place, word.start))
+    return tuple(
+        dataclasses.replace(
+            each, time=next((time for start, end, time in places if start < each.end and end > each.start), None)
+        )
+        for each in matched
+    )
+
+
+def _plain(word: str) -> str:
+    """A word without case and accents."""
+    letters = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(letter for letter in letters if not unicodedata.combining(letter))

@@ -21,8 +21,9 @@ from tests.text.tiny_text_models import (
     save_sentence_transformer,
     save_stanford,
 )
+from video_colbert.encoding.encoded import TEXT_LEVEL, TEXT_MODEL
 from video_colbert.errors import ModelLoadError
-from video_colbert.text.text_model import TEXT_LEVEL, TEXT_MODEL, TextModel
+from video_colbert.text.text_model import TextModel
 
 FORMS = {"native": save_native, "pylate": save_pylate, "stanford": save_stanford}
 

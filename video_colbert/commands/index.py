@@ -16,7 +16,9 @@ from video_colbert.commands.arguments.model_arguments import (
     load_encoder,
     with_model_of,
 )
-from video_colbert.commands.arguments.numbers import positive_int, seconds
+from video_colbert.commands.arguments.new_index_arguments import add_making_arguments, asked_windows
+from video_colbert.commands.arguments.numbers import positive_int
+from video_colbert.commands.arguments.text_arguments import add_text_model
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import IndexStoreError, MetadataError, ModelLoadError
 
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
-EXAMPLES = ("video-colbert index my_videos --index my_index",)
+EXAMPLES = (
+    "video-colbert index my_videos --index my_index",
+    "video-colbert index --passages notes.jsonl --text-model colbert-ir/colbertv2.0 --index my_notes",
+)
 
 # Names that a notice lists before it only counts.
 _LISTED = 10
@@ -38,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("videos", nargs="*", metavar="VIDEO", help="video files, and folders of them at any depth")
     add_index_argument(parser, text="folder or address (s3://..., qdrant://...) of the index; made if need be")
     add_model_arguments(parser, batch_size=8, model_required=False)
-    _add_making_arguments(parser.add_argument_group("a new index", "what it is made with, which stays so for good"))
+    add_making_arguments(parser.add_argument_group("a new index", "what it is made with, which stays so for good"))
     content = parser.add_argument_group("the videos")
     content.add_argument(
         "--manifest",
@@ -60,6 +65,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="as --prune, also where a folder has lost all of its videos, as the place of an unmounted disk has",
     )
+    texts = parser.add_argument_group("what is said and written")
+    texts.add_argument(
+        "--passages",
+        type=Path,
+        metavar="FILE",
+        help="in place of videos, a plain collection of texts: JSON lines with `text`, and `id` where it has a name",
+    )
+    add_text_model(texts)
     add_decoding_arguments(parser.add_argument_group("decoding"), timeout=600)
     ray = parser.add_argument_group("a cluster")
     ray.add_argument(
@@ -76,36 +89,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_making_arguments(group: argparse._ArgumentGroup) -> None:
-    group.add_argument(
-        "--num-frames",
-        type=positive_int,
-        metavar="N",
-        help="frames sampled from each video or window (default: the number that the model was made for)",
-    )
-    group.add_argument(
-        "--windows",
-        metavar="auto|shots|SECONDS|none",
-        help="how long videos are cut: one of more than a minute into windows of about 20 s that end at scene "
-        "changes, each at its shots, into windows of this length, or not at all (default: auto)",
-    )
-    group.add_argument(
-        "--window-overlap", type=seconds, metavar="SECONDS", help="that windows of a fixed length share (default: 0)"
-    )
-    group.add_argument(
-        "--codec",
-        choices=("float16", "int8", "compact", "float32"),
-        help="how tokens are stored: int8 and compact, half and a quarter of the bytes, lose a little of each score; "
-        "float32, twice the bytes, loses nothing (default: float16)",
-    )
-    group.add_argument(
-        "--merge-similarity",
-        type=float,
-        metavar="COSINE",
-        help="merge tokens of neighbouring frames that are at least this similar (default: none)",
-    )
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Indexes the videos; returns 3 if some of them were bad.
 
@@ -113,9 +96,15 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model or the index cannot be used.
         FileNotFoundError: a file or folder is missing, or no video is among them.
     """
+    if arguments.passages is not None:
+        from video_colbert.commands.text_passages import index_text_collection
+
+        if arguments.videos or arguments.manifest is not None:
+            raise IndexStoreError("--passages is a collection of its own; index videos in another call")
+        return index_text_collection(arguments)
     # Checked first, since that takes no time.
     files, folders, unreadable = _find_files(arguments)
-    windows = _windows(arguments)
+    windows = asked_windows(arguments)
     metadata = _metadata(arguments, files, folders)
     arguments = _with_model(arguments)
     from video_colbert.index import index_videos, prune_videos
@@ -144,6 +133,8 @@ def run(arguments: argparse.Namespace) -> int:
         # Once here, rather than in every process that searches.
         index.calibrate()
     write_result(_summary(report, len(pruned), index.info(), arguments.index))
+    if encoded := _encode_passages(arguments, index.stored):
+        write_result(encoded)
     if report.duplicates:
         write_result("\n".join(["Of the same content as another:", *report.duplicate_lines()]))
     if report.gone:
@@ -204,6 +195,17 @@ def _open(
     return index, load
 
 
+def _encode_passages(arguments: argparse.Namespace, index: VideoIndex) -> str | None:
+    """What was done of the index's passages, in words; None for nothing."""
+    from video_colbert.commands.text_passages import encode_index_passages
+    from video_colbert.index.qdrant.location import is_qdrant_uri
+
+    # Such an index keeps none, which is an error only where they are asked for.
+    if is_qdrant_uri(index.location) and arguments.text_model is None:
+        return None
+    return encode_index_passages(arguments, index)
+
+
 def _prunes(arguments: argparse.Namespace) -> bool:
     return bool(arguments.prune or arguments.prune_all)
 
@@ -227,24 +229,6 @@ def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], l
         write_notice(f"Left out, links to nothing or no files: {shortened(map(str, found.dangling), _LISTED)}.")
     folders = [Path(video) for video in arguments.videos if Path(video).is_dir()]
     return [str(path) for path in found.files], folders, found.bad_folders()
-
-
-def _windows(arguments: argparse.Namespace) -> WindowSettings | str | None:
-    from video_colbert.index import WindowSettings
-
-    said, overlap = arguments.windows, arguments.window_overlap
-    if said in (None, "auto", "shots", "none"):
-        if overlap is not None:
-            raise IndexStoreError("--window-overlap needs windows of a fixed length, such as --windows 20")
-        return said if said is None else str(said)
-    try:
-        length = float(said)
-    except ValueError:
-        raise IndexStoreError(f"--windows is auto, shots, none or a number of seconds, not {said!r}") from None
-    try:
-        return WindowSettings(length, overlap or 0.0)
-    except ValueError as error:
-        raise IndexStoreError(f"--windows: {error}") from error
 
 
 def _metadata(

@@ -24,12 +24,14 @@ from video_colbert.commands.arguments.index_arguments import (
 from video_colbert.commands.arguments.level_weights import add_level_weights
 from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder, with_model_of
 from video_colbert.commands.arguments.numbers import finite_number, positive_int
+from video_colbert.commands.arguments.text_arguments import add_source_arguments
 from video_colbert.commands.arguments.typed_text import typed_text
 from video_colbert.commands.typed_queries import typed_queries
 from video_colbert.console import ExitCode, write_notice, write_paths, write_result
 from video_colbert.errors import EncodingError, IndexStoreError, VideoColBERTError
 
 if TYPE_CHECKING:
+    from video_colbert.encoding.encoded import EncodedQueries
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.encoding.search_hits import SearchHits
     from video_colbert.index import Calibration, Index
@@ -81,6 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--all-windows", action="store_true", help="of a long video, give every window rather than the best only"
     )
     add_level_weights(hits)
+    add_source_arguments(hits)
     hits.add_argument("--scores", action="store_true", help="also the score of each level")
     form = hits.add_mutually_exclusive_group()
     form.add_argument(
@@ -112,8 +115,8 @@ def run(arguments: argparse.Namespace) -> int:
     return max(code, _answer_typed_queries(index, encoder, arguments))
 
 
-def _open(arguments: argparse.Namespace) -> tuple[Index, VideoColBERTEncoder, ExitCode]:
-    """The index with the encoder of its model, and 3 if files were bad on the way."""
+def _open(arguments: argparse.Namespace) -> tuple[Index, VideoColBERTEncoder | None, ExitCode]:
+    """The index with the encoder of its model, if pictures are asked, and 3 if files were bad on the way."""
     from video_colbert.index.video_index import check_model
 
     if arguments.folders is not None:
@@ -130,12 +133,34 @@ def _open(arguments: argparse.Namespace) -> tuple[Index, VideoColBERTEncoder, Ex
         raise IndexStoreError("--prune-all goes with --in; prune an index of your own with `video-colbert index`")
     # Opened first, since that takes no time and says which model to load.
     index = open_existing(arguments.index)
+    if not _asks_pictures(index, arguments):
+        return index, None, ExitCode.OK
     encoder = load_encoder(with_model_of(arguments, index.stored), for_videos=False)
     check_model(index.stored, encoder.reference)
     return index, encoder, ExitCode.OK
 
 
-def _answer_typed_queries(index: Index, encoder: VideoColBERTEncoder, arguments: argparse.Namespace) -> ExitCode:
+def _asks_pictures(index: Index, arguments: argparse.Namespace) -> bool:
+    """Whether a search asks pictures, for which the video model is loaded.
+
+    Raises:
+        IndexStoreError: it does not, and an argument is only for pictures.
+    """
+    from video_colbert.index.passages.asked_sources import choose_sources
+
+    if arguments.all_windows and arguments.only in (None, ("video",)):
+        return True
+    asks = "video" in choose_sources(index.stored, arguments.only)
+    if arguments.all_windows:
+        raise IndexStoreError("--all-windows gives windows of pictures; leave it out, or say --only video")
+    if arguments.level_weights and not asks:
+        raise IndexStoreError("--level-weights are of pictures, which are not asked; leave them out")
+    return asks
+
+
+def _answer_typed_queries(
+    index: Index, encoder: VideoColBERTEncoder | None, arguments: argparse.Namespace
+) -> ExitCode:
     """Searches for what is typed, a line at a time; returns 1 if one of the queries could not be searched for."""
     answered: list[SearchHits] = []
     code = ExitCode.OK
@@ -153,20 +178,24 @@ def _answer_typed_queries(index: Index, encoder: VideoColBERTEncoder, arguments:
     return code
 
 
-def _search(index: Index, encoder: VideoColBERTEncoder, text: str, arguments: argparse.Namespace) -> SearchHits:
-    queries = encoder.encode_queries([text], batch_size=arguments.batch_size)
-    try:
-        queries = queries.with_level_weights(arguments.level_weights)
-    except ValueError as error:
-        raise EncodingError(str(error)) from error
-    if queries.truncated:
-        write_notice("The query is longer than the model's text tower holds; its end was cut off.")
+def _search(index: Index, encoder: VideoColBERTEncoder | None, text: str, arguments: argparse.Namespace) -> SearchHits:
+    query: str | EncodedQueries = text
+    if encoder is not None:
+        query = encoder.encode_queries([text], batch_size=arguments.batch_size)
+        try:
+            query = query.with_level_weights(arguments.level_weights)
+        except ValueError as error:
+            raise EncodingError(str(error)) from error
+        if query.truncated:
+            write_notice("The query is longer than the model's text tower holds; its end was cut off.")
     [hits] = index.search(
-        queries,
+        [text] if isinstance(query, str) else query,
         top_k=arguments.top_k,
         where=arguments.where,
         min_score=arguments.min_score,
         group_windows=not arguments.all_windows,
+        sources=arguments.only,
+        fusion=arguments.fusion,
     )
     if index.stored.calibration is not None:
         write_notice(_candidates(index.stored.calibration, arguments.top_k, len(index)))
@@ -189,11 +218,13 @@ def _shown(hits: SearchHits, arguments: argparse.Namespace) -> str:
     return hits.as_text(scores=arguments.scores)
 
 
-def _write_page(answered: Iterable[SearchHits], encoder: VideoColBERTEncoder, arguments: argparse.Namespace) -> None:
+def _write_page(
+    answered: Iterable[SearchHits], encoder: VideoColBERTEncoder | None, arguments: argparse.Namespace
+) -> None:
     if arguments.html is not None:
         from video_colbert.index.results_page import write_search_page
 
-        write_search_page(arguments.html, list(answered), is_zero_shot=encoder.is_zero_shot)
+        write_search_page(arguments.html, list(answered), is_zero_shot=encoder is not None and encoder.is_zero_shot)
         write_notice(f"Wrote {arguments.html}.")
 
 

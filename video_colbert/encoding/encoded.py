@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 VIDEO_MODEL = "video_model"
 """Name of the encoder whose queries are compared with the levels "frame" and "video"."""
 
+TEXT_MODEL = "text_model"
+"""Name of the encoder whose queries are compared with the level of passages."""
+
+TEXT_LEVEL = "text"
+"""The level of a passage's tokens."""
+
 
 @dataclass(frozen=True)
 class VideoClip:

@@ -102,6 +102,27 @@ def open_index(
     return Index(stored, encoder)
 
 
+def create_text_index(location: str | os.PathLike[str], *, codec: str | None = None, **options: Any) -> Index:
+    """Makes an index that holds texts and takes no videos.
+
+    Args:
+        location: a folder, or an address in object storage.
+        codec: how tokens are stored, as of `open_index`; float16 by default.
+        **options: of opening it, as of `open_index`.
+
+    Raises:
+        IndexStoreError: there is an index already, or the location is in Qdrant or cannot be written.
+        ValueError: there is no such codec.
+    """
+    from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
+    from video_colbert.index.index import Index
+
+    address = _Address.of(location, {"codec": codec, **options})
+    if address.is_qdrant:
+        raise IndexStoreError(f"{address.text}: texts need an index in a folder or in object storage")
+    return Index(address.create(NO_VIDEO_MODEL, None, None))
+
+
 def index_exists(location: str | os.PathLike[str], **options: Any) -> bool:
     """Whether there is an index.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
-from video_colbert.encoding.stored_model.model_reference import ModelReference
+from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL, ModelReference
 from video_colbert.errors import ModelMismatchError
 from video_colbert.index.filters import Filter
 from video_colbert.index.index_notes import IndexNotes
@@ -284,13 +284,28 @@ def check_model(index: VideoIndex, model: ModelReference) -> None:
         model: the model that will be used with it.
 
     Raises:
-        ModelMismatchError: the index was made by another model or another revision.
+        ModelMismatchError: the index was made by another model or another revision, or holds texts only.
     """
+    check_takes_videos(index.model, index.location)
     if model.revision != index.model.revision:
         raise ModelMismatchError(
             f"the index in {index.location} was made with {index.model}, not with {model}; use that model or another "
             "index"
         )
+
+
+def check_takes_videos(model: ModelReference, location: str) -> None:
+    """Checks that an index is one of videos.
+
+    Args:
+        model: of the index.
+        location: of the index, for the error.
+
+    Raises:
+        ModelMismatchError: it holds texts only.
+    """
+    if model == NO_VIDEO_MODEL:
+        raise ModelMismatchError(f"the index in {location} holds texts only and takes no videos; choose another index")
 
 
 def forget_notes(index: VideoIndex, ids: Collection[str]) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from video_colbert.encoding.encoded import EncodedQueries, QueryBags
+from video_colbert.encoding.encoded import TEXT_LEVEL, TEXT_MODEL, EncodedQueries, QueryBags
 from video_colbert.encoding.stored_model.model_files import ModelFiles
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import MissingExtraError, ModelLoadError
@@ -22,12 +22,6 @@ from video_colbert.text.token_spans import Span, token_spans, words_of_tokens
 if TYPE_CHECKING:
     from sentence_transformers import MultiVectorEncoder
     from torch import Tensor
-
-TEXT_LEVEL = "text"
-"""The level of a passage's tokens."""
-
-TEXT_MODEL = "text_model"
-"""Name of the encoder whose queries are compared with the level "text"."""
 
 # Texts whose padded outputs are held at once.
 _TEXTS_AT_ONCE = 256

@@ -83,9 +83,15 @@ def with_model_of(arguments: argparse.Namespace, index: VideoIndex | None) -> ar
     Args:
         arguments: of `add_model_arguments`.
         index: the index that there is; None for one that is to be made.
+
+    Raises:
+        ModelMismatchError: the index holds texts only.
     """
     from video_colbert.encoding.stored_model.model_files import commit_in_cache
+    from video_colbert.index.video_index import check_takes_videos
 
+    if index is not None:
+        check_takes_videos(index.model, index.location)
     name = arguments.model or (DEFAULT_MODEL if index is None else index.model.name)
     revision = arguments.revision
     if not Path(name).is_dir():

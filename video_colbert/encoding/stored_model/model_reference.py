@@ -40,3 +40,7 @@ class ModelReference:
     def __str__(self) -> str:
         changed = ", its processor's settings changed" if _SETTINGS_MARK in self.revision else ""
         return f"{self.name} at revision {self.commit[:12]}{changed}"
+
+
+NO_VIDEO_MODEL = ModelReference("none", "none")
+"""Of an index that holds texts only."""

@@ -12,6 +12,7 @@ import torch
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
+from video_colbert.index.lance.passages.passage_table import TABLE_NAME as PASSAGES
 from video_colbert.index.lance.passages.reading_table import TABLE_NAME as READINGS
 from video_colbert.index.lance.passages.reading_table import read_all_readings
 from video_colbert.index.lance.schema import read_header
@@ -23,6 +24,7 @@ from video_colbert.index.lance.token_codecs import token_codec
 SET_ASIDE = "set_aside"
 """Folder in an index's folder that takes the descriptions of versions that do not read."""
 
+_TryLatest = Callable[[str], tuple[int, int] | None]
 # Videos whose tokens are read at once.
 _READ_AT_ONCE = 2048
 
@@ -72,9 +74,11 @@ def verify_index(location: str | os.PathLike[str]) -> VerifiedIndex:
     if not has_table(address):
         raise IndexStoreError(f"there is no index in {address}")
     record = CommitLog(address).check_all()
-    CommitLog(address, READINGS).check_all()
+    for table in (READINGS, PASSAGES):
+        CommitLog(address, table).check_all()
     version, videos = _read_latest(address)
     read_all_readings(LanceTable.open(address))
+    _read_passages(address)
     return VerifiedIndex(version, videos, record is not None)
 
 
@@ -102,7 +106,8 @@ def repair_index(location: str | os.PathLike[str]) -> RepairedIndex:
             f"no version of the index in {address} that holds videos can be read; index the videos again"
         )
     set_aside = [manifest.name for manifest, _ in moved]
-    set_aside += _repair_readings(address)
+    set_aside += _repair_beside(address, READINGS, _try_readings)
+    set_aside += _repair_beside(address, PASSAGES, _try_passages)
     return RepairedIndex(*found, tuple(set_aside))
 
 
@@ -117,7 +122,7 @@ def delete_set_aside(location: str) -> None:
 
 
 def _go_back(
-    address: str, table: str, try_latest: Callable[[str], tuple[int, int] | None]
+    address: str, table: str, try_latest: _TryLatest
 ) -> tuple[tuple[int, int] | None, list[tuple[Path, Path]]]:
     """Sets versions of a table aside until one reads; its number and rows, and what was moved from where to where.
 
@@ -149,23 +154,22 @@ def _go_back(
     return None, moved
 
 
-def _repair_readings(address: str) -> list[str]:
-    """Goes back to readings that read, or does without any; the names of what was set aside."""
-    folder = Path(address) / f"{READINGS}.lance"
+def _repair_beside(address: str, table: str, try_latest: _TryLatest) -> list[str]:
+    """Goes back to a version that reads of what was read of the videos, or does without; what was set aside."""
+    folder = Path(address) / f"{table}.lance"
     if not folder.is_dir():
         return []
-    found, moved = _go_back(address, READINGS, _try_readings)
+    found, moved = _go_back(address, table, try_latest)
     if found is not None:
         return [aside.name for _, aside in moved]
     _put_back(moved)
     aside = Path(address) / SET_ASIDE
-    record = Path(address) / CommitLog(address, READINGS).file_name
     try:
         aside.mkdir(exist_ok=True)
         folder.rename(aside / folder.name)
-        record.unlink(missing_ok=True)
     except OSError as error:
         raise IndexStoreError(f"{folder} cannot be moved to {aside} ({error.strerror})") from error
+    CommitLog(address, table).forget()
     return [folder.name]
 
 
@@ -174,6 +178,19 @@ def _try_readings(address: str) -> tuple[int, int] | None:
         return read_all_readings(LanceTable.open(address, is_checked=False))
     except IndexStoreError:
         return None
+
+
+def _try_passages(address: str) -> tuple[int, int] | None:
+    try:
+        return _read_passages(address, is_checked=False)
+    except IndexStoreError:
+        return None
+
+
+def _read_passages(address: str, *, is_checked: bool = True) -> tuple[int, int]:
+    """As `_read_latest`, of the passages; 0 and 0 without a table of them."""
+    table = LanceTable.open(address, is_checked=is_checked).beside(PASSAGES)
+    return (0, 0) if table is None else _read_table(table)
 
 
 def _damaged_files(log: CommitLog) -> list[str]:
@@ -202,7 +219,16 @@ def _read_latest(address: str, *, is_checked: bool = True) -> tuple[int, int]:
     Raises:
         IndexStoreError: something of it cannot be read, or a vector is not finite.
     """
-    table = LanceTable.open(address, is_checked=is_checked)
+    return _read_table(LanceTable.open(address, is_checked=is_checked))
+
+
+def _read_table(table: LanceTable) -> tuple[int, int]:
+    """Reads the latest version of a table of videos or passages as a whole; its number and its rows.
+
+    Raises:
+        IndexStoreError: something of it cannot be read, or a vector is not finite.
+    """
+    address = table.location
     codec = token_codec(read_header(table.schema, address).codec)
     version = table.latest_version()
     snapshot = IndexSnapshot(table.at_version(version), codec)

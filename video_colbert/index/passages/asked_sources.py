@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
-from video_colbert.encoding.stored_model.model_reference import ModelReference
+from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.passages.source_search import KEYWORDS, SEARCHED, VIDEO
 from video_colbert.text.passages import SOURCES, Source
@@ -13,9 +13,6 @@ from video_colbert.text.passages import SOURCES, Source
 if TYPE_CHECKING:
     from video_colbert.index.video_index import VideoIndex
     from video_colbert.text.text_model import TextModel
-
-NO_VIDEO_MODEL = ModelReference("none", "none")
-"""Of an index that holds texts only."""
 
 
 def choose_sources(index: VideoIndex, asked: Collection[str] | None) -> tuple[str, ...]:

@@ -82,6 +82,21 @@ def encode_passages(
     return EncodedPassages(added, len(stale), len(wanted))
 
 
+def count_pending(passages: PassageStore, readings: ReadingStore, *, anew: bool = False) -> int:
+    """How many passages are to be encoded or removed.
+
+    Args:
+        passages: what is kept.
+        readings: what was read.
+        anew: whether all are to be encoded, as by another text model.
+
+    Raises:
+        IndexStoreError: the index cannot be read.
+    """
+    wanted = {stored.key for stored in stored_passages(readings.read())}
+    return len(wanted) if anew else len(wanted ^ passages.keys())
+
+
 def stored_passages(readings: Iterable[Reading]) -> Iterator[StoredPassage]:
     """The passages of readings as they are stored; those without text are left."""
     for reading in readings:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from video_colbert.encoding.encoded import TEXT_MODEL
 from video_colbert.encoding.hits import Moment, MomentRange, SearchHit
 from video_colbert.encoding.media_files import is_gone
 from video_colbert.encoding.source_hits import SourceHit
@@ -14,7 +15,6 @@ from video_colbert.index.fusion.fusing import DEFAULT_METHOD, FusionMethod, fuse
 from video_colbert.index.passages.matched_words import with_times, words_by_letters, words_by_tokens
 from video_colbert.index.passages.passage_store import FoundPassage
 from video_colbert.text.passages import SOURCES, TimedWord
-from video_colbert.text.text_model import TEXT_MODEL
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import EncodedQueries

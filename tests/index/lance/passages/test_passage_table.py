@@ -8,7 +8,9 @@ import pytest
 
 from tests.index.made_videos import MODEL, make_video
 from tests.text.tiny_text_models import save_native, save_stanford
+from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
+from video_colbert.index.lance.repair import repair_index, verify_index
 from video_colbert.index.passages.encode_passages import EncodedPassages, encode_passages
 from video_colbert.index.passages.reading_store import Reading
 from video_colbert.text.passages import Passage
@@ -140,3 +142,18 @@ def test_an_index_in_memory_has_passages(model: TextModel) -> None:
     assert [hit.stored.content for hit in index.passages.search_keywords("music", count=3)] == ["a"]
     [[hit]] = index.passages.search(model.encode_queries(["music"]), "speech", count=3)
     assert hit.stored.content == "a"
+
+
+def test_damaged_passages_are_noticed_set_aside_and_made_again(index: LanceIndex, model: TextModel) -> None:
+    files = list((Path(index.location) / "passages.lance" / "data").glob("*.lance"))
+    for file in files:
+        file.write_bytes(file.read_bytes()[:-40])
+    with pytest.raises(IndexStoreError, match=r"passages\.lance/data/.* is truncated"):
+        LanceIndex.open(index.location).passages.keys()
+    with pytest.raises(IndexStoreError, match=r"passages\.lance/data/.* is truncated"):
+        verify_index(index.location)
+    assert repair_index(index.location).videos == len(SPOKEN)
+    opened = LanceIndex.open(index.location)
+    assert encode(opened, model).total == 6
+    assert [hit.stored.content for hit in opened.passages.search_keywords("1743", count=3)] == ["c"]
+    assert verify_index(index.location).videos == len(SPOKEN)

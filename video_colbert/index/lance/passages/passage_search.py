@@ -11,11 +11,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
+from video_colbert.encoding.encoded import TEXT_LEVEL
 from video_colbert.index.lance.passages.passage_rows import CONTENT, LETTERS, SOURCE, letters_of, stored_passage
 from video_colbert.index.passages.passage_store import FoundPassage
 from video_colbert.index.search.scoring import check_queries
 from video_colbert.text.passages import Source
-from video_colbert.text.text_model import TEXT_LEVEL
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import EncodedQueries

@@ -1,0 +1,133 @@
+"""`index --passages`, `--text-model` and `search --only`, as a user calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.text.tiny_text_models import save_native, save_plain
+from tests.video_files import write_clip
+from video_colbert.cli import main
+from video_colbert.commands.arguments.text_arguments import FUSION_NAMES, SOURCE_NAMES
+from video_colbert.index.fusion.fusing import FUSION_METHODS
+from video_colbert.index.passages.source_search import SEARCHED
+
+NOTES = [
+    {"id": "plants", "text": "The teacher explains how leaves make energy."},
+    {"id": 7, "text": "Report number 1742\nof the year"},
+    {"text": "The dog catches the ball at night."},
+]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_native(tmp_path_factory.mktemp("model") / "native")
+
+
+@pytest.fixture
+def notes(tmp_path: Path) -> Path:
+    file = tmp_path / "notes.jsonl"
+    file.write_text("\n".join(map(json.dumps, NOTES)) + "\n")
+    return file
+
+
+def found(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> list[dict[str, object]]:
+    capsys.readouterr()
+    assert main(["search", "--json", *map(str, arguments)]) == 0
+    hits = json.loads(capsys.readouterr().out)["hits"]
+    assert isinstance(hits, list)
+    return hits
+
+
+def test_a_plain_collection_is_indexed_and_searched(
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = tmp_path / "index"
+    assert main(["index", "--passages", str(notes), "--text-model", str(model), "--index", str(index)]) == 0
+    assert capsys.readouterr().out == f"3 passages encoded; the index in {index} holds 3.\n"
+    best = found(capsys, "leaves make energy", "--index", index)[0]
+    assert best["video"] == "plants"
+    assert {source["source"] for source in best["sources"]} == {"document", "keywords"}  # type: ignore[attr-defined]
+    [number] = found(capsys, "1742", "--index", index, "--only", "keywords")
+    assert number["video"] == "7"
+    assert number["sources"][0]["text"] == "Report number 1742 of the year"  # type: ignore[index]
+    [quoted] = found(capsys, '"ball at night"', "--index", index, "--only", "keywords")
+    assert quoted["video"] == "notes.jsonl:3"
+
+
+def test_a_changed_collection_is_brought_up_to_date(
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = str(tmp_path / "index")
+    command = ["index", "--passages", str(notes), "--index", index]
+    assert main([*command, "--text-model", str(model)]) == 0
+    assert main(command) == 0
+    assert "Nothing is new" in capsys.readouterr().out
+    notes.write_text("\n".join(map(json.dumps, [NOTES[0], {"id": 7, "text": "Report number 1743"}])))
+    assert main([*command, "--prune"]) == 0
+    assert "1 passages encoded, 2 removed; " in capsys.readouterr().out
+    assert found(capsys, "1742 night", "--index", index, "--only", "keywords") == []
+
+
+def test_another_text_model_encodes_all_anew(
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = str(tmp_path / "index")
+    command = ["index", "--passages", str(notes), "--index", index, "--text-model"]
+    assert main([*command, str(model)]) == 0
+    assert main([*command, str(save_plain(tmp_path / "plain"))]) == 0
+    assert "3 passages encoded; " in capsys.readouterr().out
+    assert len(found(capsys, "leaves", "--index", index, "--only", "document")) == 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "line 1 is no JSON"),
+        ("[1]", 'line 1 must be an object with "text"'),
+        ('{"text": " "}', '"text" is empty'),
+        ('{"id": "a", "text": "b"}\n\n{"id": "a", "text": "c"}', "line 3: there is another text with the id 'a'"),
+        ('{"id": 1.5, "text": "b"}', '"id" must be a text or a whole number, got 1.5'),
+    ],
+)
+def test_a_bad_collection_is_one_clear_error(
+    content: str, message: str, tmp_path: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "notes.jsonl"
+    file.write_text(content)
+    index = tmp_path / "index"
+    assert main(["index", "--passages", str(file), "--text-model", str(model), "--index", str(index)]) == 1
+    assert message in capsys.readouterr().err
+    assert not index.exists()
+
+
+def test_what_does_not_go_together_is_refused(
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = str(tmp_path / "index")
+    assert main(["index", "--passages", str(notes), "--index", index]) == 1
+    assert "--passages needs a --text-model" in capsys.readouterr().err
+    assert main(["index", str(tmp_path), "--passages", str(notes), "--index", index]) == 1
+    assert "--passages is a collection of its own" in capsys.readouterr().err
+    assert main(["index", "--passages", str(notes), "--index", index, "--text-model", str(model)]) == 0
+    assert main(["search", "red", "--index", index, "--only", "speech"]) == 1
+    assert "holds nothing of the source speech; it holds document, keywords" in capsys.readouterr().err
+    assert main(["search", "red", "--index", index, "--level-weights", "frame=1"]) == 1
+    assert "--level-weights are of pictures, which are not asked" in capsys.readouterr().err
+
+
+def test_an_index_of_texts_takes_no_videos(
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = str(tmp_path / "index")
+    assert main(["index", "--passages", str(notes), "--index", index, "--text-model", str(model)]) == 0
+    assert main(["index", str(write_clip(tmp_path / "a.mp4", 0)), "--index", index]) == 1
+    assert "holds texts only and takes no videos; choose another index" in capsys.readouterr().err
+
+
+def test_names_on_the_command_line_are_those_of_the_library() -> None:
+    assert set(SOURCE_NAMES) == set(SEARCHED)
+    # What is learned needs parameters, which a command does not take.
+    assert set(FUSION_NAMES) == set(FUSION_METHODS) - {"learned"}

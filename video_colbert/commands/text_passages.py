@@ -1,0 +1,89 @@
+"""Passages of an index in the tokens of a text model, and plain collections of texts, as `index` makes them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from video_colbert.console import ExitCode, write_notice, write_result
+from video_colbert.errors import IndexStoreError
+
+if TYPE_CHECKING:
+    from video_colbert.index import VideoIndex
+    from video_colbert.text.text_model import TextModel
+
+
+def index_text_collection(arguments: argparse.Namespace) -> int:
+    """Indexes the texts of --passages, in an index of their own or beside the videos of one.
+
+    Raises:
+        PassageError: the file cannot be read.
+        IndexStoreError: no text model is named, or the index cannot be used.
+    """
+    from video_colbert.index import index_exists, open_index
+    from video_colbert.index.opening import create_text_index
+    from video_colbert.index.passages.text_collection import read_text_collection
+
+    readings = read_text_collection(arguments.passages)
+    is_there = index_exists(arguments.index)
+    if not is_there and arguments.text_model is None:
+        raise IndexStoreError("--passages needs a --text-model, which the texts are searched with")
+    opened = open_index(arguments.index) if is_there else create_text_index(arguments.index, codec=arguments.codec)
+    with opened as index:
+        kept = index.stored.readings
+        if arguments.prune or arguments.prune_all:
+            given = {reading.digest for reading in readings}
+            gone = {name for name, source in kept.known() if source == "document"} - given
+            kept.remove(gone)
+        kept.keep(readings)
+        text = encode_index_passages(arguments, index.stored)
+        write_result(
+            text or f"Nothing is new; the index in {arguments.index} holds {len(index.stored.passages)} texts."
+        )
+    return ExitCode.OK
+
+
+def encode_index_passages(arguments: argparse.Namespace, index: VideoIndex) -> str | None:
+    """Brings the passages of an index in line with what was read; loads the text model if there is something to do.
+
+    Args:
+        arguments: of `index`, with `text_model`.
+        index: the index.
+
+    Returns:
+        What was done, in words; None where there was nothing to do.
+
+    Raises:
+        IndexStoreError: the index keeps no passages, or cannot be written.
+        ModelLoadError: the text model cannot be loaded.
+    """
+    from video_colbert.index.passages.encode_passages import count_pending, encode_passages
+    from video_colbert.progress import RunProgress
+
+    made_by = index.passages.model
+    if arguments.text_model is None and (made_by is None or not count_pending(index.passages, index.readings)):
+        return None
+    model = _load_text_model(arguments, index)
+    # Of another model, all are new.
+    total = count_pending(index.passages, index.readings, anew=made_by != model.reference)
+    if not total:
+        return None
+    write_notice(f"Passages are encoded by {model.reference}.")
+    with RunProgress("encoding", total, unit="passage") as progress:
+        done = encode_passages(
+            index.passages,
+            index.readings,
+            model,
+            progress=lambda number: progress.update(number, f"{number}/{total} passages"),
+        )
+    removed = f", {done.removed} removed" if done.removed else ""
+    return f"{done.added} passages encoded{removed}; the index in {arguments.index} holds {done.total}."
+
+
+def _load_text_model(arguments: argparse.Namespace, index: VideoIndex) -> TextModel:
+    from video_colbert.index.passages.asked_sources import text_model_of
+    from video_colbert.text.text_model import TextModel
+
+    if arguments.text_model is None:
+        return text_model_of(index, None)
+    return TextModel.from_pretrained(arguments.text_model, device=arguments.device)

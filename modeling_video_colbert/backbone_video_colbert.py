@@ -1,14 +1,81 @@
 """Backbones: CLIP and SigLIP checkpoints, the configuration that follows from one, and its weights in a model."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
+from transformers.utils import logging
 
 from .configuration_video_colbert import VideoColBERTConfig
 from .towers_video_colbert import tower_family
+
+logger = logging.get_logger(__name__)
+
+_Model = TypeVar("_Model", bound="BackboneMixin")
+
+
+class BackboneMixin(PreTrainedModel):
+    """How a `VideoColBERTModel` begins: with the towers of a backbone."""
+
+    @classmethod
+    def from_backbone(
+        cls: type[_Model],
+        name_or_path: str | Path,
+        zero_shot: bool = False,
+        *,
+        revision: str = "main",
+        token: str | bool | None = None,
+        cache_dir: str | Path | None = None,
+        local_files_only: bool = False,
+        dtype: torch.dtype | str = torch.float32,
+        attn_implementation: str | None = None,
+        **config_overrides: Any,
+    ) -> _Model:
+        """Builds a model from the towers of a CLIP, SigLIP or fixed-resolution SigLIP 2 checkpoint.
+
+        Weights are copied by name; what is left out and what stays at its initial value is logged.
+
+        Args:
+            name_or_path: Hub id or local folder of the backbone.
+            zero_shot: Whether to build the backbone's own retrieval model, which needs no training: its
+                pooled text vector against its frame vectors, without the video level.
+            revision: Branch, tag or commit on the Hub.
+            token: Hub token, or whether to use the stored one.
+            cache_dir: Where downloads are kept.
+            local_files_only: Whether to stay off the network.
+            dtype: Type of the weights.
+            attn_implementation: Attention of the towers, such as `"sdpa"`.
+            **config_overrides: Fields of [`VideoColBERTConfig`].
+
+        Returns:
+            The model, in evaluation mode.
+
+        Raises:
+            ValueError: If the checkpoint is of another kind, lacks weights or does not fit the overrides.
+        """
+        hub = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
+        backbone = load_backbone(name_or_path, dtype, **hub)
+        fields = backbone_config_fields(backbone.config, zero_shot, config_overrides.get("temporal_init", "random"))
+        fields["backbone"] = None if Path(name_or_path).is_dir() else str(name_or_path)
+        config = cls.config_class(**(fields | config_overrides))
+        if attn_implementation is not None:
+            config._attn_implementation = attn_implementation
+        model: _Model = cls(config).to(backbone.dtype)
+        left_out, initial = copy_backbone_weights(model, backbone)
+        logger.info("Weights of %s that are not used: %s.", name_or_path, ", ".join(left_out) or "none")
+        if not zero_shot:
+            modules = Counter(name.partition(".")[0] for name in initial)
+            logger.warning(
+                "Not in %s and so at their initial values: %s. Train the model, or use zero_shot=True to search with "
+                "the backbone as it is.",
+                name_or_path,
+                ", ".join(f"{module} ({count} tensors)" for module, count in sorted(modules.items())),
+            )
+        model.eval()
+        return model
 
 
 def load_backbone(name_or_path: str | Path, dtype: torch.dtype | str, **hub: Any) -> PreTrainedModel:
@@ -163,4 +230,4 @@ def _copy_temporal_layers(
     return set(copied)
 
 
-__all__ = ["backbone_config_fields", "copy_backbone_weights", "load_backbone"]
+__all__ = ["BackboneMixin", "backbone_config_fields", "copy_backbone_weights", "load_backbone"]

@@ -37,7 +37,18 @@ class VideoColBERTConfig(PreTrainedConfig):
             tokens (CLIP4Clip, arXiv 2104.08860).
         interaction: How the tokens of a query and of a level make a score: `"mean_max_sim"`, the paper's;
             `"max_sim"`, its sum over query tokens (ColBERT, arXiv 2004.12832); `"weighted_token_wise"`, with
-            learned weights and in both directions (DRL, arXiv 2203.07111).
+            learned weights and in both directions (DRL, arXiv 2203.07111); `"attention_max_sim"`, the sum with tokens
+            weighted by the attention they receive (ColBERT-Att, arXiv 2603.25248), or its mean over query tokens,
+            `"attention_mean_max_sim"`. These two need the level `"video"`, whose temporal transformer is where frames
+            attend to each other; a query's attention is its text tower's.
+        attention_layer: Of those two, the layer whose attention is taken, in the text tower and in the temporal
+            transformer; negative ones count from the last. *Open* in that paper, as are the next two.
+        attention_heads: Whether the attention of heads is joined by its `"mean"` or its `"max"`. *Open.*
+        attention_rows: Whether that of the rows that count is joined by its `"mean"`, its `"max"` or its `"sum"`.
+            *Open.*
+        attention_length: Tokens of a level from which its attention counts in full: the exponent delta is
+            `min(1, tokens / attention_length)`, and 1 in training. `None` means 1 always; the paper has 150 for some
+            text collections.
         score_levels: Which levels the model has and sums: `"frame"`, `"video"` or both.
         max_frames: Length of the table of temporal positions.
         temporal_num_layers: Depth of the temporal transformer.
@@ -95,7 +106,13 @@ class VideoColBERTConfig(PreTrainedConfig):
     frame_head: Literal["pretrained", "linear"] = "pretrained"
 
     video_representation: Literal["tokens", "mean"] = "tokens"
-    interaction: Literal["mean_max_sim", "max_sim", "weighted_token_wise"] = "mean_max_sim"
+    interaction: Literal[
+        "mean_max_sim", "max_sim", "weighted_token_wise", "attention_max_sim", "attention_mean_max_sim"
+    ] = "mean_max_sim"
+    attention_layer: int = -1
+    attention_heads: Literal["mean", "max"] = "mean"
+    attention_rows: Literal["mean", "max", "sum"] = "mean"
+    attention_length: int | None = None
     score_levels: list[str] | tuple[str, ...] = ("frame", "video")
     max_frames: int = 64
     temporal_num_layers: int = 4
@@ -166,6 +183,34 @@ class VideoColBERTConfig(PreTrainedConfig):
             )
         if self.query_windows is not None and self.query_representation == "pooled":
             raise ValueError("query_windows needs query_representation='tokens': one pooled vector has no windows.")
+
+    @property
+    def weighs_by_attention(self) -> bool:
+        """Whether the score weighs tokens by the attention they receive."""
+        return self.interaction.startswith("attention_")
+
+    def validate_attention(self) -> None:
+        """Checks what an interaction by attention needs."""
+        if not self.weighs_by_attention:
+            return
+        if "video" not in self.score_levels:
+            raise ValueError(
+                f"interaction={self.interaction!r} needs the level 'video' in score_levels: frames attend to each "
+                "other in its temporal transformer only."
+            )
+        if self.query_representation != "tokens" or self.video_representation != "tokens":
+            raise ValueError(
+                f"interaction={self.interaction!r} needs query_representation='tokens' and "
+                "video_representation='tokens': one vector is not weighed against others."
+            )
+        depth = min(self.text_config.num_hidden_layers, self.temporal_num_layers)
+        if not -depth <= self.attention_layer < depth:
+            raise ValueError(
+                f"attention_layer is {self.attention_layer}; the shallower of text tower and temporal transformer has "
+                f"{depth} layers."
+            )
+        if self.attention_length is not None and self.attention_length < 1:
+            raise ValueError(f"attention_length is {self.attention_length}; it must be at least 1, or None.")
 
     def validate_levels(self) -> None:
         """Checks `score_levels` and what the chosen loss needs of them."""

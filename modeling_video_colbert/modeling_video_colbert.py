@@ -1,7 +1,5 @@
 """Video-ColBERT: text-to-video retrieval by late interaction (CVPR 2025, arXiv 2503.19009)."""
 
-from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -9,20 +7,20 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 from transformers import initialization as init
-from transformers.utils import can_return_tuple, logging
+from transformers.utils import can_return_tuple
 
-from .backbone_video_colbert import backbone_config_fields, copy_backbone_weights, load_backbone
+from .backbone_video_colbert import BackboneMixin
 from .configuration_video_colbert import VideoColBERTConfig
+from .late_interaction import attention_weights
 from .outputs_video_colbert import QueryEmbeddings, VideoColBERTOutput, VideoEmbeddings
+from .received_attention import level_weights, text_attention
 from .scoring_video_colbert import ScoringMixin
 from .temporal_video_colbert import TemporalTransformer, sinusoidal_positions
 from .token_weights_video_colbert import TokenWeights
 from .towers_video_colbert import build_image_tower, build_text_tower
 
-logger = logging.get_logger(__name__)
 
-
-class VideoColBERTModel(ScoringMixin, PreTrainedModel):
+class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
     """Two towers, a temporal transformer, and MeanMaxSim on the frame and on the video level.
 
     Other models of the literature are configurations of it, see [`VideoColBERTConfig`].
@@ -129,7 +127,9 @@ class VideoColBERTModel(ScoringMixin, PreTrainedModel):
             )
         windows = input_ids.flatten(0, -2)
         recorded = self._recorded(output_hidden_states, output_attentions)
-        hidden = self.text_model(input_ids=windows, return_dict=True, **recorded)
+        weighs_by_attention = self.config.weighs_by_attention
+        inner = {**recorded, "output_hidden_states": recorded["output_hidden_states"] or weighs_by_attention}
+        hidden = self.text_model(input_ids=windows, return_dict=True, **inner)
         if self.config.query_representation == "pooled":
             if is_windowed:
                 raise ValueError(f"A pooled query takes one window, [B, L], not {list(input_ids.shape)}.")
@@ -145,6 +145,10 @@ class VideoColBERTModel(ScoringMixin, PreTrainedModel):
             else:
                 mask = torch.ones_like(input_ids, dtype=torch.bool)
         weights = self.token_weights["query"](tokens, mask) if "query" in self.token_weights else None
+        if weighs_by_attention:
+            row_mask = mask.view(windows.shape)
+            received = text_attention(self.config, self.text_model, hidden.hidden_states, row_mask)
+            weights = attention_weights(received).view(mask.shape) * mask
         return QueryEmbeddings(
             query_embeds=_unit_length(tokens), query_mask=mask, query_weights=weights, **_asked_for(hidden, recorded)
         )
@@ -187,7 +191,7 @@ class VideoColBERTModel(ScoringMixin, PreTrainedModel):
         pixel_values = pixel_values_videos.flatten(0, 1)
         hidden = self.vision_model(pixel_values=pixel_values, return_dict=True, **recorded)
         frame_tokens = self.frame_head(hidden.pooler_output).view(batch, num_frames, -1)
-        fields = _asked_for(hidden, recorded) | self._level("frame", frame_tokens, frame_mask)
+        received = contextualised = None
         if "video" in self.config.score_levels:
             if num_frames > self.config.max_frames and self.config.temporal_position_embedding != "none":
                 raise ValueError(
@@ -195,7 +199,11 @@ class VideoColBERTModel(ScoringMixin, PreTrainedModel):
                     f"{self.config.max_frames} (max_frames)."
                 )
             contextualised = self.temporal_transformer(frame_tokens, frame_mask, **recorded)
-            fields |= self._level("video", contextualised.tokens, contextualised.token_mask)
+            received = contextualised.received_attention
+        of_frames = None if received is None else received[:, :num_frames]
+        fields = _asked_for(hidden, recorded) | self._level("frame", frame_tokens, frame_mask, of_frames)
+        if contextualised is not None:
+            fields |= self._level("video", contextualised.tokens, contextualised.token_mask, received)
             fields["temporal_hidden_states"] = contextualised.hidden_states
             fields["temporal_attentions"] = contextualised.attentions
         return VideoEmbeddings(**fields)
@@ -205,13 +213,22 @@ class VideoColBERTModel(ScoringMixin, PreTrainedModel):
         asked = {"output_hidden_states": output_hidden_states, "output_attentions": output_attentions}
         return {name: getattr(self.config, name) if value is None else value for name, value in asked.items()}
 
-    def _level(self, level: str, tokens: Tensor, mask: Tensor) -> dict[str, Any]:
-        """Makes the fields of a level, of `[B, N, D]` tokens before normalisation and their `[B, N]` mask."""
+    def _level(self, level: str, tokens: Tensor, mask: Tensor, received: Tensor | None = None) -> dict[str, Any]:
+        """Makes the fields of a level.
+
+        Args:
+            level: Its name.
+            tokens: `[B, N, D]` tokens before normalisation.
+            mask: `[B, N]`, true on the tokens that count.
+            received: `[B, N]` attention that they receive, where they are weighed by it.
+        """
         if self.config.video_representation == "mean":
             # Normalised, averaged and, below, normalised again (arXiv 2104.08860); a sum has the mean's direction.
             tokens = _unit_length(tokens).masked_fill(~mask[:, :, None], 0.0).sum(1, keepdim=True)
             mask = mask.any(1, keepdim=True)
         weights = self.token_weights[level](tokens, mask) if level in self.token_weights else None
+        if received is not None:
+            weights = level_weights(self.config, received, mask, self.training)
         return {f"{level}_embeds": _unit_length(tokens), f"{level}_mask": mask, f"{level}_weights": weights}
 
     @can_return_tuple
@@ -260,63 +277,6 @@ class VideoColBERTModel(ScoringMixin, PreTrainedModel):
         return VideoColBERTOutput(
             text_embeds=query.query_embeds, video_embeds=video.video_embeds, query=query, video=video, **fields
         )
-
-    @classmethod
-    def from_backbone(
-        cls,
-        name_or_path: str | Path,
-        zero_shot: bool = False,
-        *,
-        revision: str = "main",
-        token: str | bool | None = None,
-        cache_dir: str | Path | None = None,
-        local_files_only: bool = False,
-        dtype: torch.dtype | str = torch.float32,
-        attn_implementation: str | None = None,
-        **config_overrides: Any,
-    ) -> "VideoColBERTModel":
-        """Builds a model from the towers of a CLIP, SigLIP or fixed-resolution SigLIP 2 checkpoint.
-
-        Weights are copied by name; what is left out and what stays at its initial value is logged.
-
-        Args:
-            name_or_path: Hub id or local folder of the backbone.
-            zero_shot: Whether to build the backbone's own retrieval model, which needs no training: its
-                pooled text vector against its frame vectors, without the video level.
-            revision: Branch, tag or commit on the Hub.
-            token: Hub token, or whether to use the stored one.
-            cache_dir: Where downloads are kept.
-            local_files_only: Whether to stay off the network.
-            dtype: Type of the weights.
-            attn_implementation: Attention of the towers, such as `"sdpa"`.
-            **config_overrides: Fields of [`VideoColBERTConfig`].
-
-        Returns:
-            The model, in evaluation mode.
-
-        Raises:
-            ValueError: If the checkpoint is of another kind, lacks weights or does not fit the overrides.
-        """
-        hub = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
-        backbone = load_backbone(name_or_path, dtype, **hub)
-        fields = backbone_config_fields(backbone.config, zero_shot, config_overrides.get("temporal_init", "random"))
-        fields["backbone"] = None if Path(name_or_path).is_dir() else str(name_or_path)
-        config = cls.config_class(**(fields | config_overrides))
-        if attn_implementation is not None:
-            config._attn_implementation = attn_implementation
-        model: VideoColBERTModel = cls(config).to(backbone.dtype)
-        left_out, initial = copy_backbone_weights(model, backbone)
-        logger.info("Weights of %s that are not used: %s.", name_or_path, ", ".join(left_out) or "none")
-        if not zero_shot:
-            modules = Counter(name.partition(".")[0] for name in initial)
-            logger.warning(
-                "Not in %s and so at their initial values: %s. Train the model, or use zero_shot=True to search with "
-                "the backbone as it is.",
-                name_or_path,
-                ", ".join(f"{module} ({count} tensors)" for module, count in sorted(modules.items())),
-            )
-        model.eval()
-        return model
 
 
 def _unit_length(tokens: Tensor) -> Tensor:

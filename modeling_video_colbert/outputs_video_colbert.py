@@ -19,8 +19,9 @@ class QueryEmbeddings(ModelOutput):
     Attributes:
         query_embeds: `[B, Lq, D]`, each of unit length.
         query_mask: `[B, Lq]`, true on the tokens that count.
-        query_weights: `[B, Lq]`, 0 on the tokens that do not count and summing to 1 over the others. `None` unless
-            `config.interaction` is `"weighted_token_wise"`.
+        query_weights: `[B, Lq]`, 0 on the tokens that do not count. Summing to 1 over the others where
+            `config.interaction` is `"weighted_token_wise"`, and `exp(a)` of the attention `a` that each receives where
+            tokens are weighed by attention; else `None`.
         last_hidden_state: `[B, L, H]`, or `[B * W, L, H]` of windows: the text tower's output before the head that
             makes tokens of it. `None` unless `output_hidden_states`.
         hidden_states: One of that shape for the embeddings and for each layer of the text tower, if

@@ -12,6 +12,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .configuration_video_colbert import VideoColBERTConfig
+from .received_attention import layer_attention
 
 
 class ContextualisedTokens(NamedTuple):
@@ -23,12 +24,14 @@ class ContextualisedTokens(NamedTuple):
         hidden_states: `[B, T + E, D]` for the input and for each layer, if asked for.
         attentions: `[B, heads, T + E, T + E]` for each layer, if asked for; `None` for each where the attention
             implementation does not make them.
+        received_attention: `[B, T + E]` attention that tokens receive, where the interaction weighs them by it.
     """
 
     tokens: Tensor
     token_mask: Tensor
     hidden_states: tuple[Tensor, ...] | None
     attentions: tuple[Tensor | None, ...] | None
+    received_attention: Tensor | None = None
 
 
 def eager_attention(
@@ -199,6 +202,12 @@ class TemporalTransformer(nn.Module):
             hidden_states, weights = layer(hidden_states, attention_mask=attention_mask)
             all_hidden_states.append(hidden_states)
             all_weights.append(weights)
+        received = None
+        if self.config.weighs_by_attention:
+            number = self.config.attention_layer % len(self.layers)
+            received = layer_attention(
+                self.config, self.layers[number], all_hidden_states[number], token_mask, key_mask=token_mask
+            )
         hidden_states = self.final_layer_norm(hidden_states)
         frames = self.frame_output(hidden_states[:, :num_frames])
         if self.has_frame_residual:
@@ -208,6 +217,7 @@ class TemporalTransformer(nn.Module):
             token_mask,
             tuple(all_hidden_states) if output_hidden_states else None,
             tuple(all_weights) if output_attentions else None,
+            received,
         )
 
 

@@ -42,6 +42,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         {"interaction": "max_sim", "query_expansion": False},
         {"interaction": "weighted_token_wise", "query_expansion": False},
         {"interaction": "weighted_token_wise", "score_levels": ["video"]},
+        {"interaction": "attention_mean_max_sim", "attention_length": 20},
         {"video_representation": "mean", "query_representation": "pooled"},
     ],
     ids=str,
@@ -78,7 +79,7 @@ def test_an_index_holds_single_vectors_and_gives_no_moments(
         assert {hit.moments for hit in hits} == {()}
 
 
-@pytest.mark.parametrize("interaction", ["max_sim", "weighted_token_wise"])
+@pytest.mark.parametrize("interaction", ["max_sim", "weighted_token_wise", "attention_mean_max_sim"])
 def test_an_index_scores_as_a_peer_does(
     interaction: str, clip_backbone_folder: Path, files: list[Path], tmp_path: Path
 ) -> None:

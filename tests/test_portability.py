@@ -25,8 +25,12 @@ print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_
 
 @pytest.mark.parametrize(
     ("family", "config"),
-    [("clip", {}), ("siglip", {}), ("clip", {"interaction": "weighted_token_wise", "video_representation": "mean"})],
-    ids=["clip", "siglip", "peer"],
+    [
+        ("clip", {}),
+        ("siglip", {"interaction": "attention_mean_max_sim"}),
+        ("clip", {"interaction": "weighted_token_wise", "video_representation": "mean"}),
+    ],
+    ids=["clip", "siglip by attention", "peer"],
 )
 def test_a_saved_folder_scores_equally_in_a_process_without_our_packages(
     family: str, config: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path

@@ -13,6 +13,7 @@ from video_colbert.modeling_video_colbert import (
     interaction_scores,
     max_sim,
 )
+from video_colbert.modeling_video_colbert.received_attention import received_attention
 
 
 def make_bags(seed: int = 0) -> tuple[list[Tensor], list[Tensor]]:
@@ -127,3 +128,17 @@ def test_weights_of_another_shape_are_named() -> None:
     (query, doc, query_attention, _), _ = make_bags()
     with pytest.raises(ValueError, match=r"query_weights is \[5, 3\]; it must be \[5, 4\]"):
         attention_max_sim(query, doc, query_weights=query_attention[:, 1:])
+
+
+@pytest.mark.parametrize("heads", ["mean", "max"])
+@pytest.mark.parametrize("rows", ["mean", "max", "sum"])
+def test_attention_is_joined_over_heads_and_over_the_rows_that_count(heads: str, rows: str) -> None:
+    attention = torch.rand(2, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    row_mask = torch.tensor([[True, True, False, True], [False] * 4])
+    found = received_attention(attention, row_mask, heads, rows)
+    over_heads = {"mean": lambda values: sum(values) / len(values), "max": max}[heads]
+    over_rows = {"mean": lambda values: sum(values) / len(values), "max": max, "sum": sum}[rows]
+    for column in range(4):
+        of_rows = [over_heads([float(attention[0, head, row, column]) for head in range(3)]) for row in (0, 1, 3)]
+        assert float(found[0, column]) == pytest.approx(over_rows(of_rows), abs=1e-6)
+    assert found[1].tolist() == [0.0] * 4

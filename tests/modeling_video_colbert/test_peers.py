@@ -22,6 +22,15 @@ PEERS = {
     "weighted, query expansion": {**WEIGHTED, "score_levels": ["frame"]},
     "weighted, video level": {**WEIGHTED, "score_levels": ["video"], "query_expansion": False},
 }
+PEERS["attention"] = {"interaction": "attention_mean_max_sim"}
+PEERS["attention, first layer"] = {
+    "interaction": "attention_max_sim",
+    "query_expansion": False,
+    "attention_layer": 0,
+    "attention_heads": "max",
+    "attention_rows": "max",
+    "attention_length": 10,
+}
 LEVELS = ("scores", "frame_scores", "video_scores")
 
 
@@ -103,7 +112,9 @@ def test_a_peers_score_is_the_same_alone_in_any_batch_and_with_any_padding(peer:
             alone = model.score(query, model.get_video_features(batch["pixel_values_videos"][column, None, :frames]))
             for level in LEVELS:
                 if level in together:
-                    assert alone[level].item() == pytest.approx(together[level][row, column].item(), abs=1e-5)
+                    # Sums over query tokens go up to 16.
+                    expected = pytest.approx(together[level][row, column].item(), rel=1e-6, abs=1e-5)
+                    assert alone[level].item() == expected
 
 
 def test_every_parameter_of_a_peer_gets_a_gradient(peer: dict[str, Any]) -> None:
@@ -138,6 +149,83 @@ def test_a_checkpoint_without_the_peers_fields_scores_by_mean_max_sim(tmp_path: 
     video = output.video
     expected = loop(video.frame_embeds, video.frame_mask) + loop(video.video_embeds, video.video_mask)
     torch.testing.assert_close(output.scores, expected, rtol=0, atol=1e-5)
+
+
+def attention_by_loops(layer: Any, states: Tensor, is_causal: bool) -> Tensor:
+    """`[heads, N, N]` of one layer and one input, row after row, head after head."""
+    attention, normalised = layer.self_attn, layer.layer_norm1(states)
+    queries, keys = attention.q_proj(normalised), attention.k_proj(normalised)
+    width = queries.shape[1] // attention.num_heads
+    heads = []
+    for head in range(attention.num_heads):
+        part = slice(head * width, (head + 1) * width)
+        rows = torch.zeros(len(states), len(states))
+        for row in range(len(states)):
+            seen = row + 1 if is_causal else len(states)
+            logits = queries[row, part] @ keys[:seen, part].T / width**0.5
+            rows[row, :seen] = logits.exp() / logits.exp().sum()
+        heads.append(rows)
+    return torch.stack(heads)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_tokens_are_weighed_by_the_attention_that_the_towers_own_layer_gives_them(family: str) -> None:
+    model = tiny_model(family, interaction="attention_mean_max_sim", query_expansion=False)
+    batch = random_batch(num_queries=3, num_videos=3)
+    output = model(**batch, output_hidden_states=True)
+    for row, mask in enumerate(batch["attention_mask"].bool()):
+        states = output.query.hidden_states[2][row]
+        attention = attention_by_loops(model.text_model.encoder.layers[2], states, family == "clip")
+        expected = attention.mean(0)[mask].mean(0).exp()
+        torch.testing.assert_close(output.query.query_weights[row, mask], expected[mask], rtol=0, atol=1e-5)
+        assert output.query.query_weights[row, ~mask].abs().sum() == 0
+    for row, mask in enumerate(output.video.video_mask):
+        states = output.video.temporal_hidden_states[1][row, mask]
+        layer = model.temporal_transformer.layers[1]
+        expected = attention_by_loops(layer, states, is_causal=False).mean((0, 1)).exp()
+        torch.testing.assert_close(output.video.video_weights[row, mask], expected, rtol=0, atol=1e-5)
+        frames = output.video.frame_mask[row]
+        torch.testing.assert_close(
+            output.video.frame_weights[row, frames], expected[: int(frames.sum())], rtol=0, atol=1e-5
+        )
+    # And they are those that eager attention returns.
+    eager = tiny_model(family, attn_implementation="eager")
+    recorded = eager(**batch, output_attentions=True)
+    row_mask = batch["attention_mask"].bool()
+    for row in range(3):
+        of_rows = recorded.query.attentions[2][row].mean(0)[row_mask[row]].mean(0)
+        found = output.query.query_weights[row, row_mask[row]]
+        torch.testing.assert_close(found, of_rows[row_mask[row]].exp(), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_shorter_level_counts_its_attention_by_its_share_of_the_length_but_in_training() -> None:
+    fields = {"interaction": "attention_max_sim", "temporal_dropout": 0.0}
+    plain, scaled = tiny_model(**fields), tiny_model(**fields, attention_length=8)
+    batch = random_batch(num_queries=2, num_videos=6)
+    whole, part = (model(**batch).video for model in (plain, scaled))
+    counts = whole.video_mask.sum(1, keepdim=True)
+    delta = (counts / 8).clamp(max=1.0)
+    expected = torch.where(whole.video_mask, whole.video_weights, 1.0) ** delta * whole.video_mask
+    torch.testing.assert_close(part.video_weights, expected, rtol=0, atol=1e-5)
+    assert delta.min() < 1
+    in_training = scaled.train()(**batch).video
+    torch.testing.assert_close(in_training.video_weights, whole.video_weights, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"score_levels": ["frame"]}, "needs the level 'video' in score_levels"),
+        ({"query_representation": "pooled"}, "needs query_representation='tokens'"),
+        ({"attention_layer": 4}, "attention_layer is 4; the shallower of text tower and temporal transformer has 4"),
+        ({"attention_length": 0}, "attention_length is 0; it must be at least 1"),
+    ],
+)
+def test_what_weighing_by_attention_needs_is_said(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(Exception, match=message):
+        VideoColBERTConfig(interaction="attention_max_sim", **fields)
 
 
 @pytest.mark.parametrize("fields", [{"interaction": "mean"}, {"video_representation": "pooled"}])

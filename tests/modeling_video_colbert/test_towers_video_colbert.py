@@ -36,7 +36,7 @@ def test_new_heads_are_of_the_asked_width_and_leave_the_pretrained_ones_out(fami
 def test_what_a_backbone_is_not_used_for_is_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     import logging
 
-    logger = logging.getLogger("video_colbert.modeling_video_colbert.modeling_video_colbert")
+    logger = logging.getLogger("video_colbert.modeling_video_colbert.backbone_video_colbert")
     logger.propagate = True
     logger.addHandler(caplog.handler)
     logger.setLevel(logging.INFO)

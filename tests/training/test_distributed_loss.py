@@ -19,6 +19,9 @@ LOCAL_SIZES = {2: (4, 3), 3: (3, 1, 4)}
 LOSS_TYPES = ("dual_sigmoid", "sigmoid", "info_nce")
 # With learned weights of tokens, which travel beside the tokens.
 WEIGHTED = "info_nce, weighted"
+# With factors of tokens by the attention they receive, likewise.
+ATTENDED = "dual_sigmoid, attended"
+INTERACTIONS = {WEIGHTED: "weighted_token_wise", ATTENDED: "attention_mean_max_sim"}
 TOLERANCES = {torch.float64: 1e-10, torch.float32: 1e-5}
 LEAVES = ("query_embeds", "frame_embeds", "video_embeds", "query_weights", "frame_weights", "video_weights")
 
@@ -47,7 +50,7 @@ def local_batch(rank: int, size: int, loss_type: str, dtype: torch.dtype) -> Loc
         return embeds.to(dtype).requires_grad_(), mask
 
     def weigh(mask: Tensor) -> Tensor | None:
-        if loss_type != WEIGHTED:
+        if loss_type not in INTERACTIONS:
             return None
         logits = torch.randn(mask.shape, generator=generator, dtype=torch.float64)
         return logits.masked_fill(~mask, -torch.inf).softmax(-1).to(dtype).requires_grad_()
@@ -74,8 +77,8 @@ def local_batch(rank: int, size: int, loss_type: str, dtype: torch.dtype) -> Loc
 
 def build_model(loss_type: str, dtype: torch.dtype) -> VideoColBERTModel:
     model = tiny_model(
-        loss_type=loss_type.removesuffix(", weighted"),
-        interaction="weighted_token_wise" if loss_type == WEIGHTED else "mean_max_sim",
+        loss_type=loss_type.split(",")[0],
+        interaction=INTERACTIONS.get(loss_type, "mean_max_sim"),
         temporal_num_layers=1,
         frame_loss_weight=0.7,
         video_loss_weight=1.3,
@@ -112,8 +115,11 @@ def compute_on_rank(
     return results
 
 
-def score_of_one_pair(query: dict[str, Tensor], doc: dict[str, Tensor]) -> Tensor:
+def score_of_one_pair(loss_type: str, query: dict[str, Tensor], doc: dict[str, Tensor]) -> Tensor:
     sims = query["embeds"][query["mask"]] @ doc["embeds"][doc["mask"]].T
+    if loss_type == ATTENDED:
+        maxima, best = sims.max(dim=1)
+        return (query["weights"][query["mask"]] * maxima * doc["weights"][doc["mask"]][best]).mean()
     if "weights" not in query:
         return sims.max(dim=1).values.mean()
     of_query = (query["weights"][query["mask"]] * sims.max(dim=1).values).sum()
@@ -136,7 +142,7 @@ def reference(world_size: int, loss_type: str, dtype: torch.dtype) -> dict[str, 
     for level in ("frame", "video"):
         docs = [bag for batch in batches for bag in bags_of(batch.video, level)]
         levels[level] = torch.stack(
-            [torch.stack([score_of_one_pair(query, doc) for doc in docs]) for query in queries]
+            [torch.stack([score_of_one_pair(loss_type, query, doc) for doc in docs]) for query in queries]
         )
     videos = torch.cat([batch.keys.videos for batch in batches]).tolist()
     captions = torch.cat([batch.keys.captions for batch in batches]).tolist()
@@ -160,7 +166,7 @@ def reference(world_size: int, loss_type: str, dtype: torch.dtype) -> dict[str, 
         losses = {"sum": sigmoid(levels["frame"] + levels["video"], 0)}
         loss = losses["sum"]
     else:
-        formula = sigmoid if loss_type == "dual_sigmoid" else info_nce
+        formula = sigmoid if loss_type.startswith("dual_sigmoid") else info_nce
         losses = {level: formula(scores, index) for index, (level, scores) in enumerate(levels.items())}
         loss = 0.7 * losses["frame"] + 1.3 * losses["video"]
     loss.backward()
@@ -173,7 +179,7 @@ def reference(world_size: int, loss_type: str, dtype: torch.dtype) -> dict[str, 
     }
 
 
-CASES = [(loss_type, dtype) for loss_type in (*LOSS_TYPES, WEIGHTED) for dtype in TOLERANCES]
+CASES = [(loss_type, dtype) for loss_type in (*LOSS_TYPES, *INTERACTIONS) for dtype in TOLERANCES]
 
 
 @pytest.fixture(scope="module", params=LOCAL_SIZES, ids=lambda size: f"{size} processes")
@@ -202,7 +208,7 @@ def test_loss_and_gradients_over_processes_equal_those_of_one(
     for index, gradient in enumerate(expected["logits"]):
         torch.testing.assert_close(average([result["logits"][index] for result in results]), gradient, **close)
     for result, gradients in zip(results, expected["leaves"], strict=True):
-        assert len(result["leaves"]) == (len(LEAVES) if case[0] == WEIGHTED else 3)
+        assert len(result["leaves"]) == (len(LEAVES) if case[0] in INTERACTIONS else 3)
         for name, actual, gradient in zip(LEAVES, result["leaves"], gradients, strict=False):
             # What DistributedDataParallel divides by is multiplied in.
             torch.testing.assert_close(actual / world_size, gradient, **close, msg=lambda text, name=name: name + text)

@@ -75,6 +75,12 @@ def _introduction(checkpoint: CardSource) -> str:
         made = {
             "mean_max_sim": "the mean of the maxima is the score",
             "max_sim": "the sum of the maxima is the score",
+            "attention_max_sim": (
+                "the sum of the maxima, times what the attention that both tokens receive gives them, is the score"
+            ),
+            "attention_mean_max_sim": (
+                "the mean of the maxima, times what the attention that both tokens receive gives them, is the score"
+            ),
             "weighted_token_wise": (
                 "the maxima of both sides, weighted by what was learned for each token, are summed to the score"
             ),

@@ -6,7 +6,7 @@
 #   make test                      the tests
 #   make test-slow                 the tests that take minutes; adds the extra `ray`, 240 MB
 #   make test-gpu                  the tests that need a GPU, which the others do not see
-#   make test-models               the tests with real speech and screen text models; adds their extras and 70 MB of weights
+#   make test-models               the tests with real speech and screen text models; adds their extras and 150 MB of weights
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format, types and layers
 #   make bench                     every figure the README quotes

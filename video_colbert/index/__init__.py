@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from video_colbert.index.ingest.pruning import prune_videos
     from video_colbert.index.ingest.report import IndexingReport
     from video_colbert.index.lance.lance_index import LanceIndex
-    from video_colbert.index.opening import index_exists, open_index
+    from video_colbert.index.opening import create_text_index, index_exists, open_index
+    from video_colbert.index.passages.encode_passages import encode_passages
+    from video_colbert.index.passages.reading_store import Reading
     from video_colbert.index.search.calibration import Calibration
     from video_colbert.index.search.level_bags import LevelBags, TokensInMemory, TokenSource
     from video_colbert.index.search.rescoring import TopRows
@@ -34,6 +36,7 @@ _MODULES = {
     "IndexingReport": "ingest.report",
     "LanceIndex": "lance.lance_index",
     "LevelBags": "search.level_bags",
+    "Reading": "passages.reading_store",
     "Searcher": "search.searcher",
     "TokenBags": "search.token_bags",
     "TokenSource": "search.level_bags",
@@ -42,6 +45,8 @@ _MODULES = {
     "VideoIndex": "video_index",
     "VideoMetadata": "ingest.metadata_files",
     "WindowSettings": "windows",
+    "create_text_index": "opening",
+    "encode_passages": "passages.encode_passages",
     "find_video_files": "ingest.media_folders",
     "index_exists": "opening",
     "index_videos": "ingest.indexing",
@@ -64,6 +69,7 @@ __all__ = [
     "IndexingReport",
     "LanceIndex",
     "LevelBags",
+    "Reading",
     "Searcher",
     "TokenBags",
     "TokenSource",
@@ -72,6 +78,8 @@ __all__ = [
     "VideoIndex",
     "VideoMetadata",
     "WindowSettings",
+    "create_text_index",
+    "encode_passages",
     "find_video_files",
     "index_exists",
     "index_videos",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from video_colbert.encoding.display import format_seconds
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.passages.passage_store import PassageStore
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings, counted_videos
 
@@ -28,6 +30,8 @@ class IndexInfo:
         folders: what was indexed, where it was given as folders.
         columns: what a search can filter by: by column, in words what it holds.
         number_formats: what its videos were encoded in, as far as that is known.
+        num_passages: passages of what is said and written.
+        text_model: the text model that made their tokens, and its revision; None where there are none.
     """
 
     location: str
@@ -42,6 +46,8 @@ class IndexInfo:
     folders: tuple[str, ...]
     columns: Mapping[str, str]
     number_formats: tuple[str, ...]
+    num_passages: int = 0
+    text_model: str | None = None
 
     def counted(self) -> str:
         """How much it holds, in words, such as "3 videos in 90 windows"."""
@@ -56,6 +62,7 @@ class IndexInfo:
             "windows": "none, each video as a whole" if self.windows is None else self.windows,
             **self.options,
             "holds": self.counted(),
+            **self._passages(),
             "duration": format_seconds(self.seconds),
             "size": "not known" if self.num_bytes is None else _size_in_words(self.num_bytes),
             "folders": ", ".join(self.folders) or "none",
@@ -63,6 +70,9 @@ class IndexInfo:
         }
         width = max(map(len, rows))
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
+
+    def _passages(self) -> dict[str, object]:
+        return {} if self.text_model is None else {"passages": self.num_passages, "text model": self.text_model}
 
     def as_dict(self) -> dict[str, Any]:
         """The same by attribute, ready for JSON."""
@@ -87,6 +97,12 @@ def describe_index(stored: VideoIndex) -> IndexInfo:
         IndexStoreError: it cannot be read or reached.
     """
     videos = stored.videos
+    try:
+        passages: PassageStore | None = stored.passages
+    except IndexStoreError:
+        # This kind of index keeps none.
+        passages = None
+    text_model = None if passages is None else passages.model
     return IndexInfo(
         location=stored.location,
         model=str(stored.model),
@@ -100,6 +116,8 @@ def describe_index(stored: VideoIndex) -> IndexInfo:
         folders=stored.notes.folders,
         columns=stored.columns,
         number_formats=stored.notes.number_formats,
+        num_passages=0 if passages is None else len(passages),
+        text_model=None if text_model is None else str(text_model),
     )
 
 

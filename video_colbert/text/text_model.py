@@ -7,8 +7,10 @@ expanded, punctuation that is skipped, and vectors of unit length.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -90,13 +92,14 @@ class TextModel:
         files = find_text_model(name_or_path, revision)
         is_projected = has_trained_projection(files.folder)
         try:
-            encoder = MultiVectorEncoder(
-                str(files.folder),
-                device=device,
-                local_files_only=True,
-                trust_remote_code=False,
-                model_kwargs={"dtype": torch.float32},
-            )
+            with _quiet_loading():
+                encoder = MultiVectorEncoder(
+                    str(files.folder),
+                    device=device,
+                    local_files_only=True,
+                    trust_remote_code=False,
+                    model_kwargs={"dtype": torch.float32},
+                )
         # Whatever a damaged file makes its loader raise.
         except Exception as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
@@ -179,3 +182,25 @@ class TextModel:
     def _prompt(self, task: Literal["query", "document"]) -> str:
         names = ("query",) if task == "query" else ("document", "passage", "corpus")
         return next((self._encoder.prompts[name] or "" for name in names if name in self._encoder.prompts), "")
+
+
+@contextmanager
+def _quiet_loading() -> Iterator[None]:
+    """Keeps back what the libraries say of a projection that is not used, and their bars."""
+    from transformers.utils import logging as transformers_logging
+
+    loggers = [logging.getLogger(name) for name in ("sentence_transformers", "sentence_transformers.base.model")]
+    levels = [logger.level for logger in loggers]
+    verbosity, has_bars = transformers_logging.get_verbosity(), transformers_logging.is_progress_bar_enabled()
+    transformers_logging.set_verbosity_error()
+    transformers_logging.disable_progress_bar()
+    for logger in loggers:
+        logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+        transformers_logging.set_verbosity(verbosity)
+        if has_bars:
+            transformers_logging.enable_progress_bar()

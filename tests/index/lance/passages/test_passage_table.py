@@ -101,6 +101,24 @@ def test_only_what_is_new_is_encoded_and_what_was_read_anew_is_replaced(index: L
     assert [hit.stored.content for hit in index.passages.search_keywords("music", count=3)] == ["d"]
 
 
+def test_a_run_that_was_stopped_goes_on_with_what_is_missing(
+    index: LanceIndex, model: TextModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("video_colbert.index.passages.encode_passages._A_COMMIT", 2)
+    index.readings.keep([spoken("d", *(f"music plays {number}" for number in range(7)))])
+
+    def stop(number: int) -> None:
+        if number == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        encode_passages(index.passages, index.readings, model, progress=stop)
+    opened = LanceIndex.open(index.location)
+    assert len(opened.passages) == 6 + 4
+    assert encode(opened, model) == EncodedPassages(3, 0, 13)
+    assert [hit.stored.content for hit in opened.passages.search_keywords("6", count=3)] == ["d"]
+
+
 def test_another_text_model_encodes_all_anew_from_what_was_read(
     index: LanceIndex, model: TextModel, tmp_path: Path
 ) -> None:

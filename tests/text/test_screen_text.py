@@ -30,7 +30,7 @@ def write_slides(path: Path, slides: list[np.ndarray], seconds: int) -> Path:
 
 @pytest.fixture(scope="module")
 def reader() -> ScreenTextReader:
-    return ScreenTextReader(threads=2)
+    return ScreenTextReader()
 
 
 @pytest.mark.models

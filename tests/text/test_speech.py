@@ -5,7 +5,7 @@ import pytest
 
 from tests.text.made_media import RATE, tone, write_media
 from tests.text.real_models import speak, whisper_folder
-from video_colbert.errors import ModelLoadError
+from video_colbert.errors import ModelLoadError, PassageError
 from video_colbert.text.speech import SpeechReader
 
 FIRST = "Photosynthesis turns sunlight into sugar."
@@ -14,7 +14,7 @@ SECOND = "The capital of Iceland is Reykjavik."
 
 @pytest.fixture(scope="module")
 def reader() -> SpeechReader:
-    return SpeechReader(whisper_folder(), language="en", threads=2)
+    return SpeechReader(whisper_folder(), language="en")
 
 
 @pytest.mark.models
@@ -69,7 +69,8 @@ def test_settings_name_the_weights_and_the_language(reader: SpeechReader, tmp_pa
     for file in whisper_folder().iterdir():
         (other / file.name).write_bytes(file.read_bytes())
     (other / "vocabulary.txt").write_bytes((other / "vocabulary.txt").read_bytes() + b"\n")
-    settings = {reader.settings, SpeechReader(whisper_folder()).settings, SpeechReader(other).settings}
+    readers = (reader, SpeechReader(whisper_folder()), SpeechReader(other))
+    settings = {each.settings_of("a.mp4") for each in readers}
     assert len(settings) == 3
 
 
@@ -77,6 +78,6 @@ def test_settings_name_the_weights_and_the_language(reader: SpeechReader, tmp_pa
 def test_a_damaged_model_and_an_unknown_language_are_refused_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "model.bin").write_bytes(b"no weights")
     with pytest.raises(ModelLoadError, match=f"speech model '{tmp_path}' cannot be loaded: "):
-        SpeechReader(tmp_path)
-    with pytest.raises(ValueError, match="language is 'klingon'; "):
-        SpeechReader(whisper_folder(), language="klingon")
+        SpeechReader(tmp_path).load()
+    with pytest.raises(PassageError, match="language is 'klingon'; "):
+        SpeechReader(whisper_folder(), language="klingon").load()

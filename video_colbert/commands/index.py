@@ -18,14 +18,16 @@ from video_colbert.commands.arguments.model_arguments import (
 )
 from video_colbert.commands.arguments.new_index_arguments import add_making_arguments, asked_windows
 from video_colbert.commands.arguments.numbers import positive_int
+from video_colbert.commands.arguments.reader_arguments import add_reader_arguments, make_readers
 from video_colbert.commands.arguments.text_arguments import add_text_model
+from video_colbert.commands.files_to_index import collect_metadata, find_files
 from video_colbert.console import ExitCode, write_notice, write_result
-from video_colbert.errors import IndexStoreError, MetadataError, ModelLoadError
+from video_colbert.errors import IndexStoreError, ModelLoadError
 
 if TYPE_CHECKING:
-    from video_colbert.encoding.encoded import BadVideo
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.index import Index, IndexInfo, IndexingReport, VideoIndex, WindowSettings
+    from video_colbert.text.passages import PassageReader
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
@@ -33,9 +35,6 @@ EXAMPLES = (
     "video-colbert index my_videos --index my_index",
     "video-colbert index --passages notes.jsonl --text-model colbert-ir/colbertv2.0 --index my_notes",
 )
-
-# Names that a notice lists before it only counts.
-_LISTED = 10
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -65,7 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="as --prune, also where a folder has lost all of its videos, as the place of an unmounted disk has",
     )
-    texts = parser.add_argument_group("what is said and written")
+    texts = parser.add_argument_group("what is said and written", "read of the videos beside their pictures")
+    add_reader_arguments(texts, description=True)
     texts.add_argument(
         "--passages",
         type=Path,
@@ -103,9 +103,10 @@ def run(arguments: argparse.Namespace) -> int:
             raise IndexStoreError("--passages is a collection of its own; index videos in another call")
         return index_text_collection(arguments)
     # Checked first, since that takes no time.
-    files, folders, unreadable = _find_files(arguments)
+    files, folders, unreadable = find_files(arguments, may_be_empty=_prunes(arguments))
     windows = asked_windows(arguments)
-    metadata = _metadata(arguments, files, folders)
+    readers = make_readers(arguments)
+    metadata = collect_metadata(arguments, files, folders, may_be_empty=_prunes(arguments))
     arguments = _with_model(arguments)
     from video_colbert.index import index_videos, prune_videos
 
@@ -125,6 +126,8 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         report = _index_on_ray(arguments, index.stored, files, folders, metadata)
     report.bad += unreadable
+    if readers:
+        _read_passages(arguments, index.stored, readers, files, report)
     pruned: list[str] = []
     if _prunes(arguments):
         pruned = prune_videos(index.stored, folders, prune_all=arguments.prune_all)
@@ -210,51 +213,6 @@ def _prunes(arguments: argparse.Namespace) -> bool:
     return bool(arguments.prune or arguments.prune_all)
 
 
-def _find_files(arguments: argparse.Namespace) -> tuple[list[str], list[Path], list[BadVideo]]:
-    """All videos that are asked for, but those of the manifest; the folders they are in; folders that are closed."""
-    from video_colbert.dataset_builders.protocol_check import shortened
-    from video_colbert.index import find_video_files
-
-    if not arguments.videos:
-        return [], [], []
-    found = find_video_files(arguments.videos, may_be_empty=_prunes(arguments))
-    if found.left_out:
-        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(found.left_out.items()))
-        write_notice(f"Left out, no media files: {kinds}.")
-    if found.hidden:
-        write_notice(f"Left out, hidden files and folders: {found.hidden}.")
-    if found.followed:
-        write_notice(f"Looked into, folders that links lead to: {shortened(map(str, found.followed), _LISTED)}.")
-    if found.dangling:
-        write_notice(f"Left out, links to nothing or no files: {shortened(map(str, found.dangling), _LISTED)}.")
-    folders = [Path(video) for video in arguments.videos if Path(video).is_dir()]
-    return [str(path) for path in found.files], folders, found.bad_folders()
-
-
-def _metadata(
-    arguments: argparse.Namespace, files: list[str], folders: list[Path]
-) -> dict[str, Mapping[str, str | int | float | bool]]:
-    """Reads the manifest, whose videos it appends to `files`, and the metadata."""
-    from video_colbert.index import match_metadata, read_manifest, read_metadata
-
-    found: dict[str, Mapping[str, str | int | float | bool]] = {}
-    if arguments.manifest is not None:
-        listed, found = read_manifest(arguments.manifest)
-        files += [path for path in listed if path not in set(files)]
-    if not files and not _prunes(arguments):
-        raise MetadataError("there is nothing to index; name video files, folders of them, or a --manifest")
-    if arguments.metadata is not None:
-        matched, absent = match_metadata(
-            read_metadata(arguments.metadata), files, [*folders, arguments.metadata.absolute().parent]
-        )
-        found = {path: {**found.get(path, {}), **matched.get(path, {})} for path in (*found, *matched)}
-        if absent:
-            more = f" and {len(absent) - _LISTED} more" if len(absent) > _LISTED else ""
-            names = ", ".join(absent[:_LISTED])
-            write_notice(f"{arguments.metadata} names {len(absent)} videos that are not there: {names}{more}.")
-    return found
-
-
 def _load_encoders(arguments: argparse.Namespace) -> list[VideoColBERTEncoder]:
     """One encoder for each device that is named, and by default for each CUDA device."""
     if arguments.ray is not None:
@@ -305,6 +263,28 @@ def _index_on_ray(
         folders=list(map(str, folders)),
         retry_bad=arguments.retry_bad,
     )
+
+
+def _read_passages(
+    arguments: argparse.Namespace,
+    index: VideoIndex,
+    readers: Sequence[PassageReader],
+    files: Sequence[str],
+    report: IndexingReport,
+) -> None:
+    """Reads what is said and written, and adds to the report what came of it."""
+    from video_colbert.index.ingest.reading import read_passages
+
+    read = read_passages(
+        index,
+        readers,
+        files,
+        description_column=None if arguments.description == "-" else arguments.description,
+        workers=arguments.workers,
+        retry_bad=arguments.retry_bad,
+        timeout=arguments.timeout,
+    )
+    report.add_read(read)
 
 
 def _summary(report: IndexingReport, pruned: int, info: IndexInfo, location: str) -> str:

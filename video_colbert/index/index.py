@@ -5,25 +5,22 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, overload
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.inputs import as_list, as_texts
-from video_colbert.encoding.media_files import is_remote
-from video_colbert.errors import IndexStoreError, MetadataError
+from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import Filter
 from video_colbert.index.fusion.fusing import FusionMethod
 from video_colbert.index.index_info import IndexInfo, describe_index
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
-from video_colbert.index.ingest.indexing import index_videos
-from video_colbert.index.ingest.media_folders import FoundFiles, find_video_files
-from video_colbert.index.ingest.metadata_files import VideoMetadata, match_metadata
+from video_colbert.index.ingest.add_videos import add_videos
 from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.named_videos import find_named
 from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
+from video_colbert.index.passages.encode_passages import encode_passages
 from video_colbert.index.passages.source_search import VIDEO, SourceQueries, search_sources
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.video_index import VideoIndex
@@ -32,6 +29,7 @@ from video_colbert.text.passages import SOURCES
 if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.text.passages import PassageReader
     from video_colbert.text.text_model import TextModel
 
 
@@ -101,6 +99,7 @@ class Index:
         videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]],
         *,
         metadata: Mapping[str, Mapping[str, MetadataValue]] | None = None,
+        readers: Sequence[PassageReader] = (),
         batch_size: int = 8,
         workers: int | None = None,
         retry_bad: bool = False,
@@ -112,6 +111,8 @@ class Index:
             videos: files, folders (taken at any depth) and URLs; or one of them.
             metadata: by file (a path, a URL, or a path below one of the folders), values by column, which a search
                 can filter by.
+            readers: what reads passages of the videos, such as `SpeechReader`, at most one a source. With a text
+                model, they are encoded too.
             batch_size: clips that go through the model together, at most.
             workers: decoding processes; by default one for each core.
             retry_bad: whether to try again what an earlier run found bad.
@@ -129,35 +130,20 @@ class Index:
             ValueError: a number that is out of range.
             TypeError: a video is no path and no URL.
         """
-        encoder = self._needed_encoder("add videos")
-        sources = [os.fspath(source) for source in as_list(videos, (str, os.PathLike), "videos", "a path or URL")]
-        urls = [source for source in sources if is_remote(source)]
-        local = [source for source in sources if not is_remote(source)]
-        found = find_video_files(local) if local or not urls else FoundFiles([])
-        files = [*map(str, found.files), *urls]
-        folders = [source for source in local if Path(source).is_dir()]
-        described: Mapping[str, Mapping[str, MetadataValue]] = {}
-        if metadata is not None:
-            columns = tuple(dict.fromkeys(name for values in metadata.values() for name in values))
-            described, absent = match_metadata(VideoMetadata(metadata, columns), files, [Path.cwd(), *folders])
-            if absent:
-                raise MetadataError(f"metadata names {', '.join(absent)}, not among the videos; name files as given")
-        report = index_videos(
+        report = add_videos(
             self.stored,
-            encoder,
-            files,
+            self._needed_encoder("add videos"),
+            videos,
+            metadata=metadata,
+            readers=readers,
             batch_size=batch_size,
             workers=workers,
-            metadata=described,
-            folders=folders,
             retry_bad=retry_bad,
             timeout=timeout,
         )
-        report.bad += found.bad_folders()
-        report.left_out = found.passed_over()
-        if self.stored.needs_calibration:
-            # Once here, rather than in every process that searches.
-            self.stored.calibrate()
+        if readers and (self.text_model is not None or self.stored.passages.model is not None):
+            self.text_model = self.text_model or text_model_of(self.stored, None)
+            encode_passages(self.stored.passages, self.stored.readings, self.text_model)
         return report
 
     def remove(self, videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from video_colbert.processing.video_containers import decoding_errors, open_container
@@ -21,13 +22,20 @@ class DescriptionReader:
     """
 
     source: Literal["description"] = "description"
-    settings = "tags 1"
 
-    def read(self, path: str) -> ReadPassages:
+    def settings_of(self, path: str) -> str:
+        """As `PassageReader.settings_of`."""
+        return "tags 1"
+
+    def load(self, threads: int = 0) -> None:
+        """Loads nothing."""
+
+    def read(self, path: str, progress: Callable[[float], None] | None = None) -> ReadPassages:
         """Reads a file's tags; the same text in two of them is one passage.
 
         Args:
             path: of a local video file.
+            progress: not called.
         """
         try:
             with decoding_errors(path), open_container(path, path) as container:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -79,23 +79,39 @@ class ReadPassages:
 
 
 class PassageReader(Protocol):
-    """Reads passages of one source out of video files."""
+    """Reads passages of one source out of video files; until it is loaded it is small and travels to processes."""
 
     @property
     def source(self) -> Source:
         """The source of its passages."""
         ...
 
-    @property
-    def settings(self) -> str:
-        """What its passages depend on beside the file, such as the model: those of other settings are read anew."""
+    def settings_of(self, path: str) -> str:
+        """What the passages of a file depend on beside its bytes, such as the model: those of others are read anew.
+
+        Args:
+            path: of a local video file.
+        """
         ...
 
-    def read(self, path: str) -> ReadPassages:
+    def load(self, threads: int = 0) -> None:
+        """Loads what reading needs, such as a model; without it, the first `read` does.
+
+        Args:
+            threads: processor threads to read with; 0 for as many as there are cores.
+
+        Raises:
+            ModelLoadError: there is no such model, or it does not load.
+            PassageError: the model cannot read what is asked for.
+        """
+        ...
+
+    def read(self, path: str, progress: Callable[[float], None] | None = None) -> ReadPassages:
         """Reads a file.
 
         Args:
             path: of a local video file.
+            progress: called now and then with the seconds of the video that are read, where that takes long.
 
         Returns:
             Its passages. None and no problem where it has nothing of this source; what is damaged is a problem, and

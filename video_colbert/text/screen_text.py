@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib import metadata
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -41,7 +43,6 @@ class ScreenTextReader:
     Args:
         every: seconds between two frames that are looked at.
         least_score: lines of which the recogniser is less sure are left out; from 0 to 1.
-        threads: processor threads; 0 for as many as there are cores.
 
     Raises:
         MissingExtraError: rapidocr or onnxruntime is not installed.
@@ -50,44 +51,58 @@ class ScreenTextReader:
 
     source: Literal["screen_text"] = "screen_text"
 
-    def __init__(self, *, every: float = 1.0, least_score: float = 0.7, threads: int = 0) -> None:
+    def __init__(self, *, every: float = 1.0, least_score: float = 0.7) -> None:
         if not every > 0 or not 0 <= least_score <= 1:
             raise ValueError(f"every must be above 0 and least_score from 0 to 1, got {every} and {least_score}")
-        try:
-            import onnxruntime  # noqa: F401  # rapidocr looks for it late, and by itself installs none
-            from rapidocr import RapidOCR
-        except ImportError as error:
-            raise MissingExtraError(
-                f"reading text on the screen needs the package {error.name}, which is not installed: "
-                "pip install 'video-colbert[screen-text]'"
-            ) from error
-        self._recognise: RapidOCR = RapidOCR(
-            params={
-                "Global.log_level": "error",
-                "Global.text_score": least_score,
-                "EngineConfig.onnxruntime.intra_op_num_threads": threads or -1,
-            }
-        )
+        # rapidocr looks for onnxruntime late, and by itself installs none.
+        for package in ("rapidocr", "onnxruntime"):
+            if find_spec(package) is None:
+                raise MissingExtraError(
+                    f"reading text on the screen needs the package {package}, which is not installed: "
+                    "pip install 'video-colbert[screen-text]'"
+                )
+        self._recognise: RapidOCR | None = None
         self.every = every
         self.least_score = least_score
 
-    @property
-    def settings(self) -> str:
-        """What its passages depend on beside the file."""
+    def settings_of(self, path: str) -> str:
+        """As `PassageReader.settings_of`."""
         return f"screen_text 1 rapidocr {metadata.version('rapidocr')} every={self.every} score={self.least_score}"
 
-    def read(self, path: str) -> ReadPassages:
+    def load(self, threads: int = 0) -> None:
+        """Loads the models.
+
+        Args:
+            threads: processor threads; 0 for as many as there are cores.
+        """
+        self._loaded(threads)
+
+    def _loaded(self, threads: int) -> RapidOCR:
+        from rapidocr import RapidOCR
+
+        self._recognise = RapidOCR(
+            params={
+                "Global.log_level": "error",
+                "Global.text_score": self.least_score,
+                "EngineConfig.onnxruntime.intra_op_num_threads": threads or -1,
+            }
+        )
+        return self._recognise
+
+    def read(self, path: str, progress: Callable[[float], None] | None = None) -> ReadPassages:
         """Recognises the text in a file's frames.
 
         Args:
             path: of a local video file.
+            progress: called with the seconds that are read.
         """
+        recognise = self._recognise or self._loaded(0)
         tracker = LineTracker(step=self.every)
         duration: float | None = None
         try:
             with OpenVideoFile(path, path) as video:
                 frames, duration = self._frames_of(video)
-                self._follow(tracker, video, frames)
+                self._follow(recognise, tracker, video, frames, progress)
         except VideoDecodingError as error:
             return ReadPassages(tracker.passages(tracker.last_second + self.every), error.reason)
         return ReadPassages(tracker.passages(duration))
@@ -103,7 +118,14 @@ class ScreenTextReader:
         duration = video.decode(choose, prepare=_smaller).duration
         return found[0], duration
 
-    def _follow(self, tracker: LineTracker, video: OpenVideoFile, frames: npt.NDArray[np.int64]) -> None:
+    def _follow(
+        self,
+        recognise: RapidOCR,
+        tracker: LineTracker,
+        video: OpenVideoFile,
+        frames: npt.NDArray[np.int64],
+        progress: Callable[[float], None] | None,
+    ) -> None:
         seen: npt.NDArray[np.float32] | None = None
         for first in range(0, len(frames), _FRAMES_AT_ONCE):
             part = frames[first : first + _FRAMES_AT_ONCE]
@@ -111,14 +133,16 @@ class ScreenTextReader:
             for second, picture in zip(decoded.times.tolist(), decoded.frames, strict=True):
                 squares = _squares(picture)
                 if seen is None or squares.shape != seen.shape or np.abs(squares - seen).max() >= _SAME_LEVELS:
-                    tracker.show(second, self._lines(picture))
+                    tracker.show(second, self._lines(recognise, picture))
                     seen = squares
                 else:
                     tracker.stay(second)
+                if progress is not None:
+                    progress(second)
 
-    def _lines(self, picture: Picture) -> list[ScreenLine]:
+    def _lines(self, recognise: RapidOCR, picture: Picture) -> list[ScreenLine]:
         """The lines of a frame, from the top down."""
-        found = self._recognise(np.ascontiguousarray(picture[:, :, ::-1]))
+        found = recognise(np.ascontiguousarray(picture[:, :, ::-1]))
         lines: list[ScreenLine] = []
         if found.txts is None or found.scores is None or found.boxes is None:
             return lines

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Literal
 
-from video_colbert.errors import MissingExtraError, ModelLoadError
+from video_colbert.errors import MissingExtraError, ModelLoadError, PassageError
 from video_colbert.processing.video_sources import VideoDecodingError
 from video_colbert.text.audio import Sound, SoundOfFile
 from video_colbert.text.passages import Passage, ReadPassages, TimedWord, join_passages, one_line
@@ -28,12 +30,10 @@ class SpeechReader:
         revision: branch, tag or commit on the Hub; the main branch by default.
         language: code of the language that is spoken, such as "en"; None to recognise it in each video.
         device: "cpu", "cuda" or "auto", which takes a GPU where there is one.
-        threads: processor threads; 0 for as many as there are cores.
 
     Raises:
         MissingExtraError: faster-whisper is not installed.
-        ModelLoadError: there is no such model, or it does not load.
-        ValueError: the model knows no such language.
+        ModelLoadError: there is no such model.
     """
 
     source: Literal["speech"] = "speech"
@@ -45,21 +45,42 @@ class SpeechReader:
         revision: str | None = None,
         language: str | None = None,
         device: str = "auto",
-        threads: int = 0,
     ) -> None:
-        try:
-            from faster_whisper import WhisperModel
-        except ImportError as error:
+        if find_spec("faster_whisper") is None:
             raise MissingExtraError(
                 "recognising speech needs the package faster-whisper, which is not installed: "
                 "pip install 'video-colbert[speech]'"
-            ) from error
-        files = find_speech_model(model, revision)
+            )
+        self.language = language
+        self._device = device
+        self._files = find_speech_model(model, revision)
+        self._model: WhisperModel | None = None
+
+    def settings_of(self, path: str) -> str:
+        """As `PassageReader.settings_of`: model and language, not the machine."""
+        return f"speech 1 {self._files.name}@{self._files.revision} language={self.language or ''}"
+
+    def load(self, threads: int = 0) -> None:
+        """Loads the model.
+
+        Args:
+            threads: processor threads; 0 for as many as there are cores.
+
+        Raises:
+            ModelLoadError: it does not load.
+            PassageError: it knows no such language.
+        """
+        self._loaded(threads)
+
+    def _loaded(self, threads: int) -> WhisperModel:
+        from faster_whisper import WhisperModel
+
+        files = self._files
         try:
-            self._model: WhisperModel = WhisperModel(
+            model = WhisperModel(
                 str(files.folder),
-                device=device,
-                compute_type=_number_format(device),
+                device=self._device,
+                compute_type=_number_format(self._device),
                 cpu_threads=threads,
                 local_files_only=True,
             )
@@ -67,38 +88,37 @@ class SpeechReader:
         except Exception as error:
             reason = str(error).strip().splitlines() or [type(error).__name__]
             raise ModelLoadError(f"speech model {files.name!r} cannot be loaded: {reason[0]}") from error
-        if language is not None and language not in self._model.supported_languages:
-            raise ValueError(
-                f"language is {language!r}; {files.name} knows {', '.join(self._model.supported_languages)}"
+        if self.language is not None and self.language not in model.supported_languages:
+            raise PassageError(
+                f"language is {self.language!r}; {files.name} knows {', '.join(model.supported_languages)}"
             )
-        self.language = language
-        self._name, self._revision = files.name, files.revision
+        self._model = model
+        return model
 
-    @property
-    def settings(self) -> str:
-        """What its passages depend on beside the file: model and language, not the machine."""
-        return f"speech 1 {self._name}@{self._revision} language={self.language or ''}"
-
-    def read(self, path: str) -> ReadPassages:
+    def read(self, path: str, progress: Callable[[float], None] | None = None) -> ReadPassages:
         """Recognises the speech of a file.
 
         Args:
             path: of a local video or sound file; one without sound has no passages.
+            progress: called with the seconds that are recognised.
         """
+        model = self._model or self._loaded(0)
         sound = SoundOfFile(path, most_seconds=_STRETCH_SECONDS)
         parts: list[Passage] = []
         language = self.language
         try:
             for stretch in sound:
-                found, language = self._recognise(stretch, language)
+                found, language = self._recognise(model, stretch, language, progress)
                 parts += found
         except VideoDecodingError as error:
             return ReadPassages(join_passages(parts), error.reason)
         return ReadPassages(join_passages(parts), sound.problem)
 
-    def _recognise(self, sound: Sound, language: str | None) -> tuple[list[Passage], str | None]:
+    def _recognise(
+        self, model: WhisperModel, sound: Sound, language: str | None, progress: Callable[[float], None] | None
+    ) -> tuple[list[Passage], str | None]:
         """The passages of a stretch, and its language where it holds speech."""
-        segments, info = self._model.transcribe(
+        segments, info = model.transcribe(
             sound.samples,
             language=language,
             vad_filter=True,
@@ -106,7 +126,11 @@ class SpeechReader:
             # An error would go on from one stretch to the next.
             condition_on_previous_text=False,
         )
-        passages = [passage for segment in segments for passage in _passages_of(segment, sound)]
+        passages: list[Passage] = []
+        for segment in segments:
+            passages += _passages_of(segment, sound)
+            if progress is not None:
+                progress(sound.start + float(segment.end))
         return passages, info.language if passages else language
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import bisect
 import re
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +31,8 @@ SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 _MOST_BYTES = 2**26
 # A cue that begins this much before the end of the one before it shows its last line again, as live captions do.
 _OVERLAP_SECONDS = 0.25
+# A folder's time may stay what it is while files are added so soon after the last one.
+_UNSETTLED_NANOSECONDS = 3 * 10**9
 _ASS_OVERRIDES = re.compile(r"\{[^}]*\}")
 # Drawings in place of text.
 _ASS_DRAWING = re.compile(r"\{[^}]*\\p[1-9]")
@@ -62,19 +66,32 @@ class SubtitleReader:
                 "pip install 'video-colbert[text]'"
             ) from error
         self.language = None if language is None else _language_of(language)
+        self._listed: tuple[Path | None, int, list[str]] = (None, 0, [])
         if language is not None and self.language is None:
             raise ValueError(f"language is {language!r}; it must be a code such as 'en', 'ger' or 'pt-BR'")
 
-    @property
-    def settings(self) -> str:
-        """What its passages depend on beside the files."""
-        return f"subtitles 1 language={self.language or ''}"
+    def settings_of(self, path: str) -> str:
+        """As `PassageReader.settings_of`: the language, and what the file beside the video is, if there is one."""
+        settings = f"subtitles 1 language={self.language or ''}"
+        beside = self._file_beside(Path(path))
+        try:
+            state = None if beside is None else beside.stat()
+        # `read` says why.
+        except OSError:
+            return settings
+        if beside is None or state is None:
+            return settings
+        return f"{settings} {beside.name} {state.st_size} {state.st_mtime_ns}"
 
-    def read(self, path: str) -> ReadPassages:
+    def load(self, threads: int = 0) -> None:
+        """Loads nothing."""
+
+    def read(self, path: str, progress: Callable[[float], None] | None = None) -> ReadPassages:
         """Reads a video's subtitles.
 
         Args:
             path: of a local video file.
+            progress: not called.
         """
         beside = self._file_beside(Path(path))
         try:
@@ -91,15 +108,12 @@ class SubtitleReader:
 
     def _file_beside(self, video: Path) -> Path | None:
         """The file of subtitles beside a video that is read, if there is one."""
-        try:
-            names = sorted(entry.name for entry in video.parent.iterdir())
-        except OSError:
-            return None
+        names = self._subtitle_files(video.parent)
         found: list[tuple[int, int, str]] = []
-        for name in names:
+        for name in names[bisect.bisect_left(names, f"{video.stem}.") :]:
+            if not name.startswith(f"{video.stem}."):
+                break
             stem, suffix = Path(name).stem, Path(name).suffix.lower()
-            if suffix not in SUBTITLE_SUFFIXES or not (stem == video.stem or stem.startswith(f"{video.stem}.")):
-                continue
             tags = stem[len(video.stem) :].lower().split(".")[1:]
             if self.language is not None and tags and self.language not in map(_language_of, tags):
                 continue
@@ -107,6 +121,18 @@ class SubtitleReader:
             is_second = bool(tags) is (self.language is None)
             found.append((int(is_second), SUBTITLE_SUFFIXES.index(suffix), name))
         return video.parent / min(found)[2] if found else None
+
+    def _subtitle_files(self, folder: Path) -> list[str]:
+        """The names of a folder's files of subtitles, sorted; read anew once the folder has changed."""
+        try:
+            changed = folder.stat().st_mtime_ns
+            is_settled = time.time_ns() - changed > _UNSETTLED_NANOSECONDS
+            if self._listed[:2] != (folder, changed) or not is_settled:
+                names = sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in SUBTITLE_SUFFIXES)
+                self._listed = (folder, changed, names)
+        except OSError:
+            return []
+        return self._listed[2]
 
     def _cues_of_streams(self, path: str) -> tuple[list[tuple[float, float, str]], str | None]:
         with decoding_errors(path), open_container(path, path) as container:

@@ -32,6 +32,7 @@ class IndexingReport:
         clips: how many windows, and videos that are whole, were added.
         replaced: how many were removed because their file has other content or windows now.
         left_out: number of files in folders that were left out, by suffix where they are no media files.
+        read: by source, such as "speech", of how many files passages were read.
     """
 
     added: list[str] = field(default_factory=list)
@@ -46,12 +47,19 @@ class IndexingReport:
     clips: int = 0
     replaced: int = 0
     left_out: dict[str, int] = field(default_factory=dict)
+    read: dict[str, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         lines = [", ".join(f"{number} {kind}" for kind, number in self.counts().items()), *self.bad_lines()[:_SHOWN]]
         if len(self.bad) > _SHOWN:
             lines.append(f"  and {len(self.bad) - _SHOWN} more bad files")
         return "\n".join(lines)
+
+    def add_read(self, other: IndexingReport) -> None:
+        """Adds what `read_passages` tells of the same run."""
+        self.read = {**self.read, **other.read}
+        self.bad += other.bad
+        self.known_bad += other.known_bad
 
     def counts(self) -> dict[str, int]:
         """The number of files by what became of them, in words; of kinds that there are none of, only what was added.
@@ -72,6 +80,7 @@ class IndexingReport:
             "of the same content as another": len(self.duplicates),
             "with other metadata": len(self.described),
             "left out of folders": sum(self.left_out.values()),
+            **{f"read for {source.replace('_', ' ')}": number for source, number in self.read.items()},
             "of high dynamic range, taken as stored": len(self.high_range),
             "bad": len(self.bad),
             "known bad": len(self.known_bad),

@@ -44,6 +44,14 @@ class ReadingStore(Protocol):
         """
         ...
 
+    def problems(self) -> Mapping[tuple[str, Source], str]:
+        """What could not be read, by digest and source, as of the latest commit.
+
+        Raises:
+            IndexStoreError: the store cannot be read or reached.
+        """
+        ...
+
     def keep(self, readings: Sequence[Reading]) -> None:
         """Keeps readings in one commit, in place of what was kept of the same contents and sources.
 

@@ -51,11 +51,11 @@ class LanceReadings(ReadingStore):
 
     @override
     def known(self) -> Mapping[tuple[str, Source], str]:
-        table = self._table()
-        if table is None:
-            return {}
-        rows, _ = table.at_version(table.latest_version()).read(["digest", "source", "settings"])
-        return {(row["digest"], _source(row["source"], table.location)): row["settings"] for row in rows.to_pylist()}
+        return {key: str(settings) for key, settings in self._column("settings").items()}
+
+    @override
+    def problems(self) -> Mapping[tuple[str, Source], str]:
+        return {key: problem for key, problem in self._column("problem").items() if problem is not None}
 
     @override
     def keep(self, readings: Sequence[Reading]) -> None:
@@ -94,6 +94,14 @@ class LanceReadings(ReadingStore):
         ids = _ids_of(table, digests)
         if ids or not digests:
             table.erase(ids)
+
+    def _column(self, name: str) -> dict[tuple[str, Source], str | None]:
+        """A column of text, by digest and source."""
+        table = self._table()
+        if table is None:
+            return {}
+        rows, _ = table.at_version(table.latest_version()).read(["digest", "source", name])
+        return {(row["digest"], _source(row["source"], table.location)): row[name] for row in rows.to_pylist()}
 
     def _table(self, *, make: bool = False) -> LanceTable | None:
         """The table; None where there is none and none is to be made."""

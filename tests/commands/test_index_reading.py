@@ -1,0 +1,28 @@
+"""`video-colbert index` with what is said and written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tests.commands.conftest import RunCommand
+from tests.video_files import write_clip
+from video_colbert.index import LanceIndex
+
+
+def test_what_is_written_is_read_with_the_videos_and_counted(
+    run_command: RunCommand, tmp_path: Path, checkpoint_folder: Path
+) -> None:
+    videos = tmp_path / "videos"
+    write_clip(videos / "a.mp4", 0)
+    (videos / "a.srt").write_text("1\n00:00:00,100 --> 00:00:00,900\nLeaves make sugar.\n")
+    index = ("index", videos, "--index", tmp_path / "index", "--model", checkpoint_folder)
+    assert run_command(*index)[0] == 0
+    code, out, _ = run_command(*index, "--subtitles", "--description", "-")
+    assert (code, out.splitlines()[0]) == (
+        0,
+        f"0 added, 1 already there, 1 read for subtitles, 1 read for description; the index in {tmp_path / 'index'} "
+        "holds 1 video.",
+    )
+    readings = LanceIndex.open(tmp_path / "index").readings.read()
+    assert [passage.text for reading in readings for passage in reading.passages] == ["Leaves make sugar."]
+    assert run_command(*index, "--every", "2")[0] == 1

@@ -1,0 +1,234 @@
+"""Passages into an index: what readers find in its videos' files is kept, and not read a second time."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from video_colbert.encoding.display import format_seconds
+from video_colbert.encoding.encoded import BadVideo
+from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
+from video_colbert.encoding.media_files import is_remote, public_name
+from video_colbert.errors import VideoColBERTError
+from video_colbert.index.indexed_video import IndexedVideo
+from video_colbert.index.ingest.reading_process import (
+    FileState,
+    OtherContent,
+    ReadingAnswer,
+    ReadingTask,
+    start_reading,
+)
+from video_colbert.index.ingest.report import IndexingReport
+from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES
+from video_colbert.index.passages.reading_store import Reading
+from video_colbert.index.video_index import VideoIndex
+from video_colbert.processes.worker_pool import Failure, WorkerPool
+from video_colbert.processes.worker_server import default_workers, worker_context
+from video_colbert.progress import RunProgress
+from video_colbert.text.passages import Passage, PassageReader, Source, one_line
+
+# A file may take so many times as long as it lasts before it is given up.
+_MOST_TIMES_ITS_LENGTH = 20.0
+# Tasks that a worker holds: the one that it reads and the next.
+_TASKS_AT_A_WORKER = 2
+
+
+@dataclass(frozen=True)
+class _Content:
+    """A stored content whose file can be read."""
+
+    video: IndexedVideo
+    described: str | None
+
+    @property
+    def state(self) -> FileState:
+        return FileState(self.video.facts.size, self.video.facts.modified)
+
+
+def read_passages(
+    index: VideoIndex,
+    readers: Sequence[PassageReader],
+    files: Iterable[str | os.PathLike[str]],
+    *,
+    description_column: str | None = None,
+    workers: int | None = None,
+    retry_bad: bool = False,
+    timeout: float = DEFAULT_TIMEOUT_SECONDS,
+    seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
+) -> IndexingReport:
+    """Reads passages of videos that an index holds, and keeps them in it.
+
+    A content is read once by readers of the same settings. What was read is written from time to time and when the
+    run is interrupted.
+
+    Args:
+        index: the index.
+        readers: at most one a source.
+        files: paths; those that are not in the index are passed over, and of the same content one is read.
+        description_column: a column of the videos' metadata that is a description too, where there is a reader of
+            descriptions.
+        workers: processes; by default one for each core, which they share with each other.
+        retry_bad: whether to read again what an earlier run could not read as a whole.
+        timeout: seconds after which a file is given up, unless it lasts long.
+        seconds_between_writes: how long what was read may wait to be written.
+
+    Returns:
+        What was read by source, and what could not be read; the rest of the report is empty.
+
+    Raises:
+        ValueError: two readers of one source.
+        IndexStoreError: the index cannot be read or written, or keeps no passages.
+        ModelLoadError: a reader's model cannot be loaded.
+        PassageError: a reader cannot read what is asked for.
+        WorkerError: processes cannot be started.
+    """
+    if len({reader.source for reader in readers}) < len(readers):
+        raise ValueError(f"readers must be of different sources, got {[reader.source for reader in readers]}")
+    report = IndexingReport()
+    contents = _contents(index.videos, files, description_column, report)
+    tasks = _tasks(index, readers, contents, retry_bad, report)
+    if not tasks:
+        return report
+    run = _Run(index, contents, description_column, report, seconds_between_writes)
+    longest = max(contents[task.digest].video.duration for task in tasks)
+    processes = min(default_workers() if workers is None else workers, len(tasks))
+    clocks = worker_context(start_reading.__module__).RawArray("d", _TASKS_AT_A_WORKER * processes)
+    start = functools.partial(start_reading, readers, max(default_workers() // processes, 1), clocks)
+    pool: WorkerPool[ReadingTask, ReadingAnswer] = WorkerPool(
+        start, workers=processes, timeout=max(timeout, _MOST_TIMES_ITS_LENGTH * longest)
+    )
+    waiting, free = deque(tasks), deque(range(len(clocks)))
+    lengths = [contents[task.digest].video.duration for task in tasks]
+    done = 0.0
+
+    def next_task(_: int) -> ReadingTask | None:
+        if not waiting or not free:
+            return None
+        task = replace(waiting.popleft(), clock=free.popleft())
+        clocks[task.clock] = 0.0
+        return task
+
+    name = "reading " + ", ".join(dict.fromkeys(task.source.replace("_", " ") for task in tasks))
+    with pool, RunProgress(name, round(sum(lengths))) as progress:
+        try:
+            while waiting or pool.is_busy:
+                pool.hand_out(next_task)
+                for finished in pool.wait():
+                    free.append(finished.task.clock)
+                    clocks[finished.task.clock] = 0.0
+                    done += contents[finished.task.digest].video.duration
+                    run.take(finished.task, finished.answer)
+                so_far = min(done + sum(clocks), sum(lengths))
+                progress.update(so_far, f"{format_seconds(so_far)} of {format_seconds(sum(lengths))}")
+        finally:
+            # On Ctrl-C and on errors too.
+            run.flush()
+    return report
+
+
+class _Run:
+    """Takes what was read, and writes it now and then."""
+
+    def __init__(
+        self,
+        index: VideoIndex,
+        contents: Mapping[str, _Content],
+        description_column: str | None,
+        report: IndexingReport,
+        seconds_between_writes: float,
+    ) -> None:
+        self._readings = index.readings
+        self._contents = contents
+        self._column = description_column
+        self._report = report
+        self._seconds_between_writes = seconds_between_writes
+        self._held: list[Reading] = []
+        self._last_write = time.monotonic()
+
+    def take(self, task: ReadingTask, answer: ReadingAnswer | Failure) -> None:
+        """Takes the outcome of a task.
+
+        Raises:
+            VideoColBERTError: it is an error of the reader.
+        """
+        if isinstance(answer, VideoColBERTError):
+            raise answer
+        if isinstance(answer, Failure):
+            # That may have come of the machine, so another run tries again.
+            self._report.bad.append(_bad(task.path, task.source, f"reading it {answer.reason}"))
+            return
+        if isinstance(answer, OtherContent):
+            reason = "it changed since its pictures were encoded; index it again"
+            self._report.bad.append(_bad(task.path, task.source, reason))
+            return
+        passages = tuple(answer.passages)
+        if task.source == "description" and (described := self._contents[task.digest].described) is not None:
+            others = (passage for passage in passages if passage.text != described)
+            passages = (Passage("description", described), *others)
+        self._held.append(Reading(task.digest, task.source, task.settings, passages, answer.problem))
+        self._report.read[task.source] = self._report.read.get(task.source, 0) + 1
+        if answer.problem is not None:
+            self._report.bad.append(_bad(task.path, task.source, answer.problem))
+        if time.monotonic() - self._last_write >= self._seconds_between_writes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what was read."""
+        held, self._held = self._held, []
+        self._readings.keep(held)
+        self._last_write = time.monotonic()
+
+
+def _contents(
+    videos: Sequence[IndexedVideo],
+    files: Iterable[str | os.PathLike[str]],
+    description_column: str | None,
+    report: IndexingReport,
+) -> dict[str, _Content]:
+    """The contents of the files, by digest."""
+    given = {public_name(os.fspath(file)) for file in files}
+    contents: dict[str, _Content] = {}
+    for video in videos:
+        if video.digest in contents or video.path not in given:
+            continue
+        if is_remote(video.path):
+            report.bad.append(BadVideo(video.path, "text is read of files of this machine only, not of an address"))
+            continue
+        value = None if description_column is None else video.metadata.get(description_column)
+        described = one_line(str(value)) if value is not None else ""
+        contents[video.digest] = _Content(video, described or None)
+    return contents
+
+
+def _tasks(
+    index: VideoIndex,
+    readers: Sequence[PassageReader],
+    contents: Mapping[str, _Content],
+    retry_bad: bool,
+    report: IndexingReport,
+) -> list[ReadingTask]:
+    """What is still to be read; what an earlier run could not read is reported."""
+    known, problems = index.readings.known(), index.readings.problems()
+    tasks = []
+    for digest, content in contents.items():
+        path = content.video.path
+        for reader in readers:
+            settings = reader.settings_of(path)
+            if reader.source == "description" and content.described is not None:
+                # Another description is another reading.
+                settings = f"{settings} {hashlib.sha256(content.described.encode()).hexdigest()[:16]}"
+            key = digest, reader.source
+            if known.get(key) != settings or (retry_bad and key in problems):
+                tasks.append(ReadingTask(path, digest, content.state, reader.source, settings, clock=0))
+            elif key in problems:
+                report.known_bad.append(_bad(path, reader.source, problems[key]))
+    return tasks
+
+
+def _bad(path: str, source: Source, reason: str) -> BadVideo:
+    return BadVideo(path, f"{source.replace('_', ' ')}: {reason}")

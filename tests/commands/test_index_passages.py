@@ -69,6 +69,22 @@ def test_info_tells_of_the_passages(
     assert table["text model"].strip().startswith(f"{model} at revision ")
 
 
+def test_texts_are_shown_as_texts(
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    index, page = str(tmp_path / "index"), tmp_path / "page.html"
+    assert main(["index", "--passages", str(notes), "--text-model", str(model), "--index", index]) == 0
+    capsys.readouterr()
+    assert main(["search", "1742", "--index", index, "--only", "keywords", "--html", str(page)]) == 0
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith(" 1. 7  score ")
+    assert second == "    keywords in document  Report number *1742* of the year"
+    shown = page.read_text()
+    assert "Report number <mark>1742</mark> of the year" in shown
+    assert "<video" not in shown
+    assert str(model) in shown
+
+
 def test_a_changed_collection_is_brought_up_to_date(
     notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

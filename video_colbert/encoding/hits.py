@@ -102,6 +102,11 @@ class SearchHit:
         """The moments that people are shown: without those of function words, such as "a" and "of"."""
         return tuple(moment for moment in self.moments if not is_function_word(moment.word))
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it is a text of a plain collection, and no video."""
+        return any(source.kind == "document" for source in self.sources)
+
     def as_dict(self) -> dict[str, Any]:
         """What `search --json` writes of a hit; programs rely on these names.
 

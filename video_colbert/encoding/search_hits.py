@@ -63,9 +63,8 @@ class SearchHits(list[SearchHit]):
             return f"<p>No hits for <em>{html.escape(self.query)}</em>.</p>"
         rows = "".join(
             f"<tr><td>{hit.rank}</td><td>{hit.score:.3f}</td>"
-            f'<td style="text-align: left">{_name_html(hit)}<br>'
-            f"{format_seconds(hit.start)} to {format_seconds(hit.end)}</td>"
-            f'<td style="text-align: left">{_pictures_html(hit)}</td></tr>'
+            f'<td style="text-align: left">{_name_html(hit)}<br>{_window_html(hit)}</td>'
+            f'<td style="text-align: left">{_passages_html(hit)}{_pictures_html(hit)}</td></tr>'
             for hit in self
         )
         return f"<table><caption>{html.escape(self.query)}</caption>{rows}</table>"
@@ -132,7 +131,8 @@ def _hit_lines(hit: SearchHit, *, scores: bool, width: int) -> Iterator[str]:
     """The lines of one hit."""
     number = f"{hit.rank:>2}."
     name = f"{number} {short_name(hit.video)}"
-    facts = f"{format_seconds(hit.start)}-{format_seconds(hit.end)}  score {hit.score:.3f}"
+    window = "" if hit.is_text else f"{format_seconds(hit.start)}-{format_seconds(hit.end)}  "
+    facts = f"{window}score {hit.score:.3f}"
     if scores:
         facts += f" ({', '.join(f'{level} {score:.3f}' for level, score in hit.level_scores.items())})"
     if hit.is_gone:
@@ -176,8 +176,18 @@ def _name_html(hit: SearchHit) -> str:
     return f'<a href="{html.escape(link_to(hit.video, Path()))}">{name}</a>' if is_remote(hit.video) else name
 
 
+def _window_html(hit: SearchHit) -> str:
+    return "" if hit.is_text else f"{format_seconds(hit.start)} to {format_seconds(hit.end)}"
+
+
+def _passages_html(hit: SearchHit) -> str:
+    return "".join(f"{source.as_html()}<br>" for source in hit.sources if source.text is not None)
+
+
 def _pictures_html(hit: SearchHit) -> str:
-    """The frames of a hit, each with its words; the middle one for a hit without moments."""
+    """The frames of a hit, each with its words; the middle one for a hit without moments, and none of a text."""
+    if hit.is_text:
+        return ""
     shown = hit.telling_moments
     words: dict[float, list[str]] = {} if shown else {(hit.start + hit.end) / 2: []}
     for moment in shown:

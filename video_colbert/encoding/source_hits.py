@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -75,19 +77,35 @@ class SourceHit:
             begins = self.matched[0].start if self.matched else 0
             first = max(0, min(begins - width // 4, len(text) - width))
             last = first + width
-        parts, place = [], first
+        marked = "".join(f"*{part}*" if is_matched else part for part, is_matched in self._parts(first, last))
+        return printable(f"{_ELLIPSIS if first else ''}{marked}{_ELLIPSIS if last < len(text) else ''}")
+
+    def as_html(self) -> str:
+        """The source, its passage's times and the passage, its matched words marked."""
+        parts = self._parts(0, len(self.text or ""))
+        marked = "".join(
+            f"<mark>{html.escape(part)}</mark>" if is_matched else html.escape(part) for part, is_matched in parts
+        )
+        return f"{html.escape(self._head())}: {marked}"
+
+    def _parts(self, first: int, last: int) -> Iterator[tuple[str, bool]]:
+        """A stretch of the text in parts, and whether each is a matched word."""
+        text, place = self.text or "", first
         for word in self.matched:
             if word.start >= place and word.end <= last:
-                parts += [text[place : word.start], "*", text[word.start : word.end], "*"]
+                yield text[place : word.start], False
+                yield text[word.start : word.end], True
                 place = word.end
-        marked = "".join([*parts, text[place:last]])
-        return printable(f"{_ELLIPSIS if first else ''}{marked}{_ELLIPSIS if last < len(text) else ''}")
+        yield text[place:last], False
+
+    def _head(self) -> str:
+        times = "" if self.start is None or self.end is None else f" {_times(self.start, self.end)}"
+        kind = "" if self.kind in (None, self.source) else f" in {self.kind}"
+        return f"{self.source}{kind}{times}"
 
     def line(self, width: int) -> str:
         """The source, its passage's times and the passage, in about so many letters."""
-        times = "" if self.start is None or self.end is None else f" {_times(self.start, self.end)}"
-        kind = "" if self.kind in (None, self.source) else f" in {self.kind}"
-        head = f"{self.source}{kind}{times}"
+        head = self._head()
         return f"{head}  {self.quoted(max(20, width - len(head) - 10))}"
 
     def as_dict(self) -> dict[str, Any]:

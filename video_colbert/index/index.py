@@ -19,7 +19,7 @@ from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.add_videos import add_videos
 from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.named_videos import find_named
-from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
+from video_colbert.index.passages.asked_sources import choose_sources, searched_model, text_model_of
 from video_colbert.index.passages.encode_passages import encode_passages
 from video_colbert.index.passages.source_search import VIDEO, SourceQueries, search_sources
 from video_colbert.index.search.calibration import Calibration
@@ -281,7 +281,7 @@ class Index:
         hits = [
             SearchHits(
                 text,
-                self.stored.model.name,
+                searched_model(self.stored),
                 [hit for hit in of_text if min_score is None or hit.score >= min_score],
             )
             for text, of_text in zip(texts, found, strict=True)

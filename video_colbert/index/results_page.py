@@ -94,8 +94,14 @@ def _hit(hit: SearchHit, folder: Path) -> str:
         f"{html.escape(moment.word)} {format_seconds(moment.time)}</button>"
         for moment in hit.telling_moments
     )
+    # A score of several sources is none of a sum of levels.
+    scores = f"{hit.score:.4f}" if hit.sources else f"{hit.score:.4f} = {levels}"
+    passages = "".join(f"<p>{source.as_html()}</p>\n" for source in hit.sources if source.text is not None)
+    if hit.is_text:
+        name = f'<p class="file">{hit.rank}. {html.escape(hit.video)}</p>'
+        return f'<li>\n{name}\n<p class="scores">{scores}</p>\n{passages}</li>'
     return (
         f'<li>\n<video controls muted preload="metadata" src="{html.escape(link_to(hit.video, folder))}"></video>\n'
         f'<p class="file">{hit.rank}. {html.escape(Path(hit.video).name)}</p>\n'
-        f'<p class="scores">{hit.score:.4f} = {levels} · {window}</p>\n{moments}\n</li>'
+        f'<p class="scores">{scores} · {window}</p>\n{passages}{moments}\n</li>'
     )

@@ -278,7 +278,7 @@ def test_merged_tokens_keep_the_times_of_what_they_stand_for(tmp_path: Path) -> 
 
 
 def test_options_that_do_not_exist_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match=r"codec must be one of float16, int8, compact; got 'int2'"):
+    with pytest.raises(ValueError, match=r"codec must be one of float16, int8, compact, float32; got 'int2'"):
         LanceIndex.create(tmp_path, model=MODEL, num_frames=3, codec="int2")
     with pytest.raises(ValueError, match="merge_similarity must be above 0 and at most 1, got 2"):
         LanceIndex.create(tmp_path, model=MODEL, num_frames=3, merge_similarity=2.0)

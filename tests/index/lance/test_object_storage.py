@@ -5,6 +5,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+import torch
 from moto.server import ThreadedMotoServer
 
 from tests.index.lance.mapped.mapped_indexes import hits_from_table, make_all_candidates
@@ -12,6 +13,10 @@ from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index import LanceIndex
+from video_colbert.index.passages.encode_passages import stored_passages
+from video_colbert.index.passages.reading_store import Reading
+from video_colbert.text.passages import Passage
+from video_colbert.text.text_model import EncodedText
 
 BUCKET = "videos"
 
@@ -62,6 +67,23 @@ def test_index_in_object_storage_does_what_one_in_a_folder_does(
     assert reader.videos == local.videos
     assert reader.search(make_queries(), top_k=10) == local.search(make_queries(), top_k=10)
     assert reader.search(make_queries(), where="number < 4") == local.search(make_queries(), where="number < 4")
+
+
+def test_readings_and_words_are_kept_in_object_storage_beside_the_videos(options: dict[str, str]) -> None:
+    address = f"s3://{BUCKET}/said"
+    index = LanceIndex.create(address, model=MODEL, num_frames=3, storage_options=options)
+    index.add([make_video(f"{name}.mp4", digest=name) for name in "ab"])
+    reading = Reading("a", "speech", "tiny", (Passage("speech", "the red dog", 1.0, 2.0),))
+    index.readings.keep([reading, Reading("b", "speech", "tiny", ())])
+    index.passages.prepare(ModelReference("some/text", "0"))
+    [stored] = stored_passages([reading])
+    index.passages.add([(stored, EncodedText(torch.eye(4), ((0, 0), (0, 3), (4, 7), (8, 11))))])
+    reader = LanceIndex.open(address, storage_options=options)
+    assert list(reader.readings.read(["a"])) == [reading]
+    [found] = reader.passages.search_keywords("dog", count=3)
+    assert (found.stored, reader.passages.model) == (stored, ModelReference("some/text", "0"))
+    reader.forget(["a"])
+    assert (set(index.readings.known()), len(index.passages)) == ({("b", "speech")}, 0)
 
 
 def test_endpoint_and_credentials_come_from_the_environment(

@@ -70,6 +70,13 @@ def text_model_of(index: VideoIndex, given: TextModel | None) -> TextModel:
     return given
 
 
+def searched_model(index: VideoIndex) -> str:
+    """The name of the model that made an index; of one that holds texts only, that of its text model."""
+    if index.model != NO_VIDEO_MODEL or (made_by := index.passages.model) is None:
+        return index.model.name
+    return made_by.name
+
+
 def _held_passages(index: VideoIndex) -> tuple[Source, ...]:
     try:
         passages = index.passages

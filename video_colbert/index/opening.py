@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from video_colbert.index.qdrant.qdrant_index import QdrantIndex
     from video_colbert.index.video_index import VideoIndex
     from video_colbert.index.windows import WindowSettings
+    from video_colbert.text.text_model import TextModel
 
 _LANCE_MAKING = ("codec", "merge_similarity")
 _LANCE_OPENING = ("hold_tokens", "storage_options")
@@ -34,6 +35,7 @@ def open_index(
     *,
     num_frames: int | None = None,
     windows: WindowSettings | float | str | None = None,
+    text_model: TextModel | None = None,
     **options: Any,
 ) -> Index:
     """Opens an index, or makes one where there is none.
@@ -55,6 +57,8 @@ def open_index(
         windows: how a new index cuts long videos: "auto" (the default; one of more than a minute becomes windows of
             about 20 s that end at scene changes), "shots" (a window a shot), the seconds of a window, "none" for each
             video as a whole, or `WindowSettings`. It is stored, and used with every `add`.
+        text_model: the model that passages are, or will be, searched with; by default that of the index's passages,
+            which is loaded when it is first needed.
         **options: as above. Of an index that exists, those of making it must be what it was made with.
 
     Raises:
@@ -84,7 +88,7 @@ def open_index(
         check_interaction(encoder.model.config.interaction, store.store.interactions, f"an index in {location}")
         encoder.check_num_frames(num_frames)
         frames = encoder.num_frames if num_frames is None else num_frames
-        return Index(store.create(encoder.reference, frames, settings), encoder)
+        return Index(store.create(encoder.reference, frames, settings), encoder, text_model)
     from video_colbert.index.index import Index
     from video_colbert.index.video_index import check_model
 
@@ -99,7 +103,7 @@ def open_index(
                 f"the index in {stored.location} was made with {name}={made_with[name]}, not {value}; leave the "
                 "option out, or choose another index"
             )
-    return Index(stored, encoder)
+    return Index(stored, encoder, text_model)
 
 
 def create_text_index(location: str | os.PathLike[str], *, codec: str | None = None, **options: Any) -> Index:

@@ -8,6 +8,12 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+PASSAGE_LEVELS = ("speech", "screen_text", "description")
+"""Levels of texts, in the order of their modality embeddings."""
+
+LEVELS = ("frame", "video", *PASSAGE_LEVELS)
+"""All levels that a model may have."""
+
 TEXT_MODEL_TYPES = ("clip_text_model", "siglip_text_model")
 VISION_MODEL_TYPES = ("clip_vision_model", "siglip_vision_model")
 
@@ -49,7 +55,16 @@ class VideoColBERTConfig(PreTrainedConfig):
         attention_length: Tokens of a level from which its attention counts in full: the exponent delta is
             `min(1, tokens / attention_length)`, and 1 in training. `None` means 1 always; the paper has 150 for some
             text collections.
-        score_levels: Which levels the model has and sums: `"frame"`, `"video"` or both.
+        score_levels: Which levels the model has and scores by, such as `["frame", "video"]`. `"speech"`,
+            `"screen_text"` and `"description"` are levels of texts: these pass the text tower, and their tokens the
+            temporal transformer together with the frames, so that each output has seen all (CLaMR, arXiv 2506.06144).
+            They need `"video"`. A video without such a text has no tokens on the level.
+        level_scoring: How levels make one score: `"sum"`; `"token_max"`, for each query token the maximum over the
+            tokens of all levels; `"modality_max"`, the best level. CLaMR trains by the last and searches by the
+            second; here one of them is the model's, and the loss has its own, see `loss_type`.
+        passage_length: Most tokens of a text, in windows of `query_length`; CLaMR's are 512.
+        modality_embedding_std: Standard deviation, at the start, of what is added to frames and to the tokens of each
+            level of texts to tell them apart. *Open.*
         max_frames: Length of the table of temporal positions.
         temporal_num_layers: Depth of the temporal transformer.
         temporal_num_heads: Attention heads of the temporal transformer.
@@ -65,10 +80,16 @@ class VideoColBERTConfig(PreTrainedConfig):
         temporal_init: `"random"`, or `"clip"` to copy the first layers of a CLIP text tower as CLIP4Clip and
             DRL do (takes effect in `from_backbone`). *Open.*
         num_visual_expansion_tokens: Learned tokens appended to the frames before the temporal transformer.
-        loss_type: `"dual_sigmoid"` (one sigmoid loss a level), `"sigmoid"` (one on the summed score) or
-            `"info_nce"` (one softmax loss a level).
+        loss_type: `"dual_sigmoid"` (one sigmoid loss a level), `"sigmoid"` (one on the model's score),
+            `"info_nce"` (one softmax loss a level) or `"modality_info_nce"` (CLaMR's: a softmax of each query over the
+            videos, scored by their best level; its temperature .02 is `logit_scale_init=3.912`, from where it is
+            learned).
+        modality_loss: Of the last, `"standard"`; `"hard_positive"`, where a query whose level is labelled has its
+            right video scored by that level; or `"hard_negative"`, where all other pairs of video and level are its
+            negatives. CLaMR's code has all three; how the paper weighs them is *open*.
         frame_loss_weight: Weight of the frame level's loss.
         video_loss_weight: Weight of the video level's loss.
+        passage_loss_weight: Weight of the loss of each level of texts.
         share_logit_parameters: Whether both levels share one temperature and bias. *Open.*
         logit_scale_init: Initial temperature, a natural **logarithm** (4.77 is a factor of about 118).
         logit_bias_init: Initial bias.
@@ -114,6 +135,9 @@ class VideoColBERTConfig(PreTrainedConfig):
     attention_rows: Literal["mean", "max", "sum"] = "mean"
     attention_length: int | None = None
     score_levels: list[str] | tuple[str, ...] = ("frame", "video")
+    level_scoring: Literal["sum", "token_max", "modality_max"] = "sum"
+    passage_length: int = 512
+    modality_embedding_std: float = 0.02
     max_frames: int = 64
     temporal_num_layers: int = 4
     temporal_num_heads: int = 8
@@ -126,9 +150,11 @@ class VideoColBERTConfig(PreTrainedConfig):
     temporal_init: Literal["random", "clip"] = "random"
     num_visual_expansion_tokens: int = 2
 
-    loss_type: Literal["dual_sigmoid", "sigmoid", "info_nce"] = "dual_sigmoid"
+    loss_type: Literal["dual_sigmoid", "sigmoid", "info_nce", "modality_info_nce"] = "dual_sigmoid"
+    modality_loss: Literal["standard", "hard_positive", "hard_negative"] = "standard"
     frame_loss_weight: float | int = 1.0
     video_loss_weight: float | int = 1.0
+    passage_loss_weight: float | int = 1.0
     share_logit_parameters: bool = False
     logit_scale_init: float | int = 4.77
     logit_bias_init: float | int = -12.93
@@ -185,6 +211,16 @@ class VideoColBERTConfig(PreTrainedConfig):
             raise ValueError("query_windows needs query_representation='tokens': one pooled vector has no windows.")
 
     @property
+    def passage_levels(self) -> list[str]:
+        """The levels of texts that the model has, in the order in which their inputs stand."""
+        return [level for level in PASSAGE_LEVELS if level in self.score_levels]
+
+    @property
+    def levels(self) -> list[str]:
+        """All levels that the model makes tokens of: those it scores by, and frames, which moments are found by."""
+        return [level for level in LEVELS if level == "frame" or level in self.score_levels]
+
+    @property
     def weighs_by_attention(self) -> bool:
         """Whether the score weighs tokens by the attention they receive."""
         return self.interaction.startswith("attention_")
@@ -215,9 +251,27 @@ class VideoColBERTConfig(PreTrainedConfig):
     def validate_levels(self) -> None:
         """Checks `score_levels` and what the chosen loss needs of them."""
         if not self.score_levels or len(set(self.score_levels)) != len(self.score_levels):
-            raise ValueError(f"score_levels is {self.score_levels}; it names 'frame', 'video' or both, each once.")
-        if unknown := set(self.score_levels) - {"frame", "video"}:
-            raise ValueError(f"score_levels names {sorted(unknown)}; the levels are 'frame' and 'video'.")
+            raise ValueError(f"score_levels is {self.score_levels}; it names one or some of {LEVELS}, each once.")
+        if unknown := set(self.score_levels) - set(LEVELS):
+            raise ValueError(f"score_levels names {sorted(unknown)}; the levels are {LEVELS}.")
+        if self.passage_levels and "video" not in self.score_levels:
+            raise ValueError(
+                f"score_levels is {self.score_levels}; {self.passage_levels} need 'video', whose temporal transformer "
+                "their tokens pass."
+            )
+        if self.passage_levels and self.video_representation != "tokens":
+            raise ValueError(f"video_representation must be 'tokens' with {self.passage_levels} in score_levels.")
+        if self.passage_levels and self.passage_length < self.query_length:
+            raise ValueError(
+                f"passage_length is {self.passage_length}; a text is cut in windows of query_length, "
+                f"{self.query_length}."
+            )
+        by_mean = self.level_scoring == "sum" and self.loss_type != "modality_info_nce"
+        if not by_mean and self.interaction != "mean_max_sim":
+            raise ValueError(
+                f"interaction is {self.interaction!r}; level_scoring={self.level_scoring!r} with "
+                f"loss_type={self.loss_type!r} needs 'mean_max_sim'."
+            )
 
     def validate_temporal_transformer(self) -> None:
         """Checks the temporal transformer's sizes."""
@@ -241,4 +295,4 @@ class VideoColBERTConfig(PreTrainedConfig):
             )
 
 
-__all__ = ["VideoColBERTConfig"]
+__all__ = ["LEVELS", "PASSAGE_LEVELS", "VideoColBERTConfig"]

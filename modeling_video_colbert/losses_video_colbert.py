@@ -1,7 +1,8 @@
 """Losses of Video-ColBERT: the dual sigmoid loss (arXiv 2503.19009), and InfoNCE to compare it with.
 
 Every loss takes an `Nq x Nv` matrix of MeanMaxSim scores and a boolean matrix of the pairs that belong
-together. `logit_scale` is the natural **logarithm** of the factor on the scores, everywhere.
+together. `logit_scale` is the natural **logarithm** of the factor on the scores, everywhere. A score of minus infinity
+says that a video has no tokens on a level: such a pair has no part in that level's loss.
 """
 
 import torch
@@ -25,9 +26,10 @@ def sigmoid_loss(scores: Tensor, positive_mask: Tensor, logit_scale: Tensor, log
     Returns:
         The loss, a scalar.
     """
-    logits = logit_scale.exp() * scores + logit_bias
+    is_there = ~scores.isneginf()
+    logits = logit_scale.exp() * scores.masked_fill(~is_there, 0.0) + logit_bias
     signs = torch.where(positive_mask, 1.0, -1.0)
-    return -F.logsigmoid(signs * logits).sum() / scores.shape[0]
+    return -(F.logsigmoid(signs * logits) * is_there).sum() / scores.shape[0]
 
 
 def info_nce_loss(scores: Tensor, positive_mask: Tensor, logit_scale: Tensor) -> Tensor:
@@ -44,13 +46,66 @@ def info_nce_loss(scores: Tensor, positive_mask: Tensor, logit_scale: Tensor) ->
     Returns:
         The loss, a scalar.
     """
-    logits = logit_scale.exp() * scores
-    directions = []
-    for rows, positives in ((logits, positive_mask), (logits.T, positive_mask.T)):
-        counts = positives.sum(1)
-        log_likelihoods = (F.log_softmax(rows, dim=1) * positives).sum(1) / counts.clamp(min=1)
-        directions.append(-log_likelihoods.sum() / (counts > 0).sum().clamp(min=1))
+    logits = _logits(scores, logit_scale)
+    positive_mask = positive_mask & ~scores.isneginf()
+    directions = [
+        _mean_over_rows(rows - rows.logsumexp(1, keepdim=True), positives)
+        for rows, positives in ((logits, positive_mask), (logits.T, positive_mask.T))
+    ]
     return (directions[0] + directions[1]) / 2
+
+
+def modality_info_nce_loss(
+    level_scores: Tensor,
+    positive_mask: Tensor,
+    logit_scale: Tensor,
+    query_levels: Tensor | None = None,
+    variant: str = "standard",
+) -> Tensor:
+    """Computes CLaMR's modality-aware contrastive loss (arXiv 2506.06144): a softmax of each query over the videos.
+
+    A video is scored by its best level, `modality_max`. Queries whose level is labelled are treated otherwise in the
+    two hard variants: their right video is scored by that level, and of `"hard_negative"` the softmax is over all
+    pairs of video and level. A right video without tokens on that level is scored by its best one.
+
+    Args:
+        level_scores: `[M, Nq, Nv]` scores of M levels.
+        positive_mask: `[Nq, Nv]`, true where query and video belong together; the log-probabilities of several are
+            averaged.
+        logit_scale: Scalar temperature, a logarithm; the paper's code has 1/.02.
+        query_levels: `[Nq]`, the labelled level of each query, 0 to M - 1, or -1 for none.
+        variant: `"standard"`, `"hard_positive"` or `"hard_negative"`.
+
+    Returns:
+        The loss, a scalar: the mean over queries with a positive.
+    """
+    best = level_scores.max(0).values
+    positive_mask = positive_mask & ~best.isneginf()
+    own, is_labelled = best, torch.zeros(best.shape[0], dtype=torch.bool, device=best.device)
+    if query_levels is not None and variant != "standard":
+        is_labelled = query_levels >= 0
+        rows = torch.arange(best.shape[0], device=best.device)
+        of_label = level_scores[query_levels.clamp(min=0), rows]
+        own = torch.where(is_labelled[:, None] & positive_mask & ~of_label.isneginf(), of_label, best)
+    logits = _logits(own, logit_scale)
+    totals = logits.logsumexp(1)
+    if variant == "hard_negative":
+        every = _logits(level_scores, logit_scale).permute(1, 0, 2).flatten(1)
+        totals = torch.where(is_labelled, every.logsumexp(1), totals)
+    return _mean_over_rows(logits - totals[:, None], positive_mask)
+
+
+def _logits(scores: Tensor, logit_scale: Tensor) -> Tensor:
+    """Scales scores; those of minus infinity stay so, and give the temperature no gradient."""
+    missing = scores.isneginf()
+    return (logit_scale.exp() * scores.masked_fill(missing, 0.0)).masked_fill(missing, float("-inf"))
+
+
+def _mean_over_rows(log_likelihoods: Tensor, positives: Tensor) -> Tensor:
+    """Negates the mean, over rows with a positive, of the mean log-likelihood of their positives."""
+    counts = positives.sum(1)
+    of_rows = torch.where(positives, log_likelihoods, 0.0).sum(1) / counts.clamp(min=1)
+    return -of_rows.sum() / (counts > 0).sum().clamp(min=1)
 
 
 def calibrated_logit_bias(scores: Tensor, positive_mask: Tensor, logit_scale: Tensor) -> Tensor:
@@ -70,7 +125,7 @@ def calibrated_logit_bias(scores: Tensor, positive_mask: Tensor, logit_scale: Te
     Raises:
         ValueError: If the batch has no negative pair.
     """
-    negatives = scores.detach()[~positive_mask]
+    negatives = scores.detach()[~positive_mask & ~scores.isneginf()]
     if negatives.numel() == 0:
         raise ValueError("The bias cannot be calibrated on a batch without negative pairs; use two videos or more.")
     num_negatives = max(scores.shape[1] - 1, 1)
@@ -104,4 +159,4 @@ def positive_pairs(scores: Tensor, positive_mask: Tensor | None) -> Tensor:
     return positive_mask.bool()
 
 
-__all__ = ["calibrated_logit_bias", "info_nce_loss", "positive_pairs", "sigmoid_loss"]
+__all__ = ["calibrated_logit_bias", "info_nce_loss", "modality_info_nce_loss", "positive_pairs", "sigmoid_loss"]

@@ -13,6 +13,7 @@ from .backbone_video_colbert import BackboneMixin
 from .configuration_video_colbert import VideoColBERTConfig
 from .late_interaction import attention_weights
 from .outputs_video_colbert import QueryEmbeddings, VideoColBERTOutput, VideoEmbeddings
+from .passages_video_colbert import encode_passages, passage_inputs
 from .received_attention import level_weights, text_attention
 from .scoring_video_colbert import ScoringMixin
 from .temporal_video_colbert import TemporalTransformer, sinusoidal_positions
@@ -57,10 +58,10 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         if config.interaction == "weighted_token_wise":
             for kind in ("query", *config.score_levels):
                 self.token_weights[kind] = TokenWeights(config.projection_dim)
-        is_one_pair = config.share_logit_parameters or config.loss_type == "sigmoid"
+        is_one_pair = config.share_logit_parameters or config.loss_type in ("sigmoid", "modality_info_nce")
         num_pairs = 1 if is_one_pair else len(config.score_levels)
         self.logit_scale = nn.Parameter(torch.empty(num_pairs))
-        if config.loss_type != "info_nce":
+        if config.loss_type not in ("info_nce", "modality_info_nce"):
             self.logit_bias = nn.Parameter(torch.empty(num_pairs))
         self.post_init()
 
@@ -73,6 +74,10 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
                 init.normal_(module.position_embedding.weight, std=self.config.temporal_position_std)
             if module.has_frame_residual:
                 init.zeros_(module.frame_output.weight)
+            if self.config.passage_levels:
+                init.normal_(module.modality_embedding.weight, std=self.config.modality_embedding_std)
+                if module.has_frame_residual:
+                    init.zeros_(module.passage_output.weight)
             if module.position_kind == "sinusoidal":
                 table = sinusoidal_positions(self.config.max_frames, self.config.projection_dim)
                 init.copy_(module.position_table, table)
@@ -160,6 +165,8 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         video_mask: Tensor | None = None,
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
+        passage_input_ids: Tensor | None = None,
+        passage_attention_mask: Tensor | None = None,
     ) -> VideoEmbeddings:
         """Encodes videos into frame tokens and video tokens of the joint space.
 
@@ -169,6 +176,9 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             output_hidden_states: Whether to return the hidden states of the image tower and of the temporal
                 transformer; `None` follows the config.
             output_attentions: Whether to return their attentions; `None` follows the config.
+            passage_input_ids: `[B, M, W, L]` token ids of texts in windows, for the M levels in
+                `config.passage_levels`. `None` means that there are no texts.
+            passage_attention_mask: Of the same shape, 1 on real tokens; a text that is missing is 0 everywhere.
 
         Returns:
             Frame and video tokens, as a tuple with `return_dict=False`.
@@ -191,6 +201,9 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         pixel_values = pixel_values_videos.flatten(0, 1)
         hidden = self.vision_model(pixel_values=pixel_values, return_dict=True, **recorded)
         frame_tokens = self.frame_head(hidden.pooler_output).view(batch, num_frames, -1)
+        levels, device = self.config.passage_levels, pixel_values_videos.device
+        inputs = passage_inputs(levels, batch, passage_input_ids, passage_attention_mask, device)
+        passages = None if inputs is None else encode_passages(self.text_model, self.query_head, *inputs)
         received = contextualised = None
         if "video" in self.config.score_levels:
             if num_frames > self.config.max_frames and self.config.temporal_position_embedding != "none":
@@ -198,12 +211,17 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
                     f"The videos have {num_frames} frames, but the model has positions for "
                     f"{self.config.max_frames} (max_frames)."
                 )
-            contextualised = self.temporal_transformer(frame_tokens, frame_mask, **recorded)
+            contextualised = self.temporal_transformer(frame_tokens, frame_mask, passages, **recorded)
             received = contextualised.received_attention
         of_frames = None if received is None else received[:, :num_frames]
         fields = _asked_for(hidden, recorded) | self._level("frame", frame_tokens, frame_mask, of_frames)
         if contextualised is not None:
-            fields |= self._level("video", contextualised.tokens, contextualised.token_mask, received)
+            num_tokens = contextualised.tokens.shape[1]
+            of_video = None if received is None else received[:, :num_tokens]
+            fields |= self._level("video", contextualised.tokens, contextualised.token_mask, of_video)
+            for level, part in zip(levels, () if passages is None else passages.parts(), strict=True):
+                of_level = None if received is None else received[:, num_tokens:][:, part]
+                fields |= self._level(level, contextualised.passages[:, part], passages.mask[:, part], of_level)
             fields["temporal_hidden_states"] = contextualised.hidden_states
             fields["temporal_attentions"] = contextualised.attentions
         return VideoEmbeddings(**fields)
@@ -243,6 +261,9 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         return_scores: bool = True,
         output_hidden_states: bool | None = None,
         output_attentions: bool | None = None,
+        passage_input_ids: Tensor | None = None,
+        passage_attention_mask: Tensor | None = None,
+        query_levels: Tensor | None = None,
     ) -> VideoColBERTOutput:
         """Encodes queries and videos and scores every pair.
 
@@ -256,6 +277,9 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             return_scores: Whether to score the pairs; off where a training step scores them across batches.
             output_hidden_states: Whether `query` and `video` hold hidden states; `None` follows the config.
             output_attentions: Whether they hold attentions; `None` follows the config.
+            passage_input_ids: `[Nv, M, W, L]`, see [`~VideoColBERTModel.get_video_features`].
+            passage_attention_mask: Of the same shape.
+            query_levels: `[Nq]`, see [`~VideoColBERTModel.loss`].
 
         Returns:
             Scores, tokens and, if asked for, the loss; as a tuple of those that are set with `return_dict=False`.
@@ -267,13 +291,14 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             raise ValueError("return_loss=True needs return_scores=True.")
         recorded = self._recorded(output_hidden_states, output_attentions)
         query = self.get_text_features(input_ids, attention_mask, **recorded, return_dict=True)
-        video = self.get_video_features(pixel_values_videos, video_mask, **recorded, return_dict=True)
+        passages = {"passage_input_ids": passage_input_ids, "passage_attention_mask": passage_attention_mask}
+        video = self.get_video_features(pixel_values_videos, video_mask, **passages, **recorded, return_dict=True)
         fields: dict[str, Any] = {}
         if return_scores:
             scores = self.score(query, video)
             fields = {**scores, "logits_per_text": scores.scores, "logits_per_video": scores.scores.T}
             if return_loss:
-                fields["loss"], fields["level_losses"] = self.loss(scores, positive_mask)
+                fields["loss"], fields["level_losses"] = self.loss(scores, positive_mask, query_levels)
         return VideoColBERTOutput(
             text_embeds=query.query_embeds, video_embeds=video.video_embeds, query=query, video=video, **fields
         )

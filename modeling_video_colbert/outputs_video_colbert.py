@@ -51,14 +51,24 @@ class VideoEmbeddings(ModelOutput):
         frame_weights: `[B, T]`, weights of frame tokens like those of [`QueryEmbeddings`]. `None` in a model that
             does not score by them.
         video_weights: `[B, T + E]`, likewise.
+        speech_embeds: `[B, N, D]` contextualised tokens of what is said, each of unit length. `None` in a model
+            without the level, as are the next eight.
+        speech_mask: `[B, N]`, true on tokens of texts; nowhere for a video without such a text.
+        speech_weights: `[B, N]`, like `frame_weights`.
+        screen_text_embeds: The same of what is written on the screen.
+        screen_text_mask: Likewise.
+        screen_text_weights: Likewise.
+        description_embeds: The same of what is told of the video.
+        description_mask: Likewise.
+        description_weights: Likewise.
         last_hidden_state: `[B * T, patches, H]`, the image tower's output. `None` unless `output_hidden_states`.
         hidden_states: One of that shape for the embeddings and for each layer of the image tower, if
             `output_hidden_states`.
         attentions: `[B * T, heads, patches, patches]` for each of its layers, if `output_attentions`, as those of
             [`QueryEmbeddings`].
-        temporal_hidden_states: `[B, T + E, D]` for the input and for each layer of the temporal transformer, if
-            `output_hidden_states`. `None` in a model without the video level.
-        temporal_attentions: `[B, heads, T + E, T + E]` for each of its layers, if `output_attentions`.
+        temporal_hidden_states: `[B, T + E + P, D]`, P tokens of texts last, for the input and for each layer of the
+            temporal transformer, if `output_hidden_states`. `None` in a model without the video level.
+        temporal_attentions: `[B, heads, T + E + P, T + E + P]` for each of its layers, if `output_attentions`.
 
     Where `config.video_representation` is `"mean"`, `T` and `T + E` of embeddings, masks and weights are 1: a level
     is one vector.
@@ -70,6 +80,15 @@ class VideoEmbeddings(ModelOutput):
     video_mask: Tensor | None = None
     frame_weights: Tensor | None = None
     video_weights: Tensor | None = None
+    speech_embeds: Tensor | None = None
+    speech_mask: Tensor | None = None
+    speech_weights: Tensor | None = None
+    screen_text_embeds: Tensor | None = None
+    screen_text_mask: Tensor | None = None
+    screen_text_weights: Tensor | None = None
+    description_embeds: Tensor | None = None
+    description_mask: Tensor | None = None
+    description_weights: Tensor | None = None
     last_hidden_state: Tensor | None = None
     hidden_states: _Recorded = None
     attentions: _Recorded = None
@@ -82,14 +101,21 @@ class VideoColBERTScores(ModelOutput):
     """Scores of every query with every video.
 
     Attributes:
-        scores: `[Nq, Nv]`, the sum of the levels in `config.score_levels`.
+        scores: `[Nq, Nv]`, of the levels in `config.score_levels`, by `config.level_scoring`; by default their sum.
         frame_scores: `[Nq, Nv]`, `config.interaction` over frame tokens.
         video_scores: `[Nq, Nv]`, `config.interaction` over video tokens. `None` in a model without the video level.
+        speech_scores: `[Nq, Nv]`, likewise over what is said, `-inf` for a video without; `None` in a model without
+            the level.
+        screen_text_scores: `[Nq, Nv]`, likewise over what is written on the screen.
+        description_scores: `[Nq, Nv]`, likewise over what is told of the video.
     """
 
     scores: Tensor = _ALWAYS_SET
     frame_scores: Tensor = _ALWAYS_SET
     video_scores: Tensor | None = None
+    speech_scores: Tensor | None = None
+    screen_text_scores: Tensor | None = None
+    description_scores: Tensor | None = None
 
 
 @dataclass
@@ -98,9 +124,13 @@ class VideoColBERTOutput(ModelOutput):
 
     Attributes:
         loss: Scalar, if `return_loss`.
-        scores: `[Nq, Nv]`, see [`VideoColBERTScores`]; `None` if not `return_scores`, as are the next four.
+        scores: `[Nq, Nv]`, see [`VideoColBERTScores`]; `None` if not `return_scores`, as are those of levels and
+            logits.
         frame_scores: `[Nq, Nv]`.
         video_scores: `[Nq, Nv]`.
+        speech_scores: `[Nq, Nv]`, in a model with the level, as are the next two.
+        screen_text_scores: `[Nq, Nv]`.
+        description_scores: `[Nq, Nv]`.
         logits_per_text: `scores`, by the name that dual encoders give it. Temperature and bias belong to the loss,
             which has one of each a level.
         logits_per_video: `[Nv, Nq]`, its transpose.
@@ -115,6 +145,9 @@ class VideoColBERTOutput(ModelOutput):
     scores: Tensor | None = None
     frame_scores: Tensor | None = None
     video_scores: Tensor | None = None
+    speech_scores: Tensor | None = None
+    screen_text_scores: Tensor | None = None
+    description_scores: Tensor | None = None
     logits_per_text: Tensor | None = None
     logits_per_video: Tensor | None = None
     text_embeds: Tensor | None = None

@@ -5,8 +5,16 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .configuration_video_colbert import LEVELS
 from .late_interaction import interaction_scores
-from .losses_video_colbert import calibrated_logit_bias, info_nce_loss, positive_pairs, sigmoid_loss
+from .level_scoring import best_level, best_token, sum_of_levels
+from .losses_video_colbert import (
+    calibrated_logit_bias,
+    info_nce_loss,
+    modality_info_nce_loss,
+    positive_pairs,
+    sigmoid_loss,
+)
 from .outputs_video_colbert import QueryEmbeddings, VideoColBERTScores, VideoEmbeddings
 
 
@@ -43,20 +51,29 @@ class ScoringMixin:
                 query.query_weights,
                 video.get(f"{level}_weights"),
             )
-            for level in ("frame", "video")
+            for level in LEVELS
             if video.get(f"{level}_embeds") is not None
         }
-        total = torch.stack([levels[level] for level in self.config.score_levels]).sum(0)
-        return VideoColBERTScores(scores=total, frame_scores=levels["frame"], video_scores=levels.get("video"))
+        counted = self.config.score_levels
+        if self.config.level_scoring == "token_max":
+            bags = [(video[f"{level}_embeds"], video[f"{level}_mask"]) for level in counted]
+            total = best_token(query.query_embeds, query.query_mask, bags)
+        elif self.config.level_scoring == "modality_max":
+            total = best_level([levels[level] for level in counted])
+        else:
+            total = sum_of_levels([levels[level] for level in counted])
+        return VideoColBERTScores(scores=total, **{f"{level}_scores": scores for level, scores in levels.items()})
 
     def loss(
-        self, scores: VideoColBERTScores, positive_mask: Tensor | None = None
+        self, scores: VideoColBERTScores, positive_mask: Tensor | None = None, query_levels: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """Computes the training loss, by default the dual sigmoid loss `lambda_F L_F + lambda_V L_V`.
 
         Args:
             scores: Scores of one batch.
             positive_mask: `[Nq, Nv]`, true on the pairs that belong together. `None` means the diagonal.
+            query_levels: `[Nq]`, for each query the number in `config.score_levels` of the level that answers it, or
+                -1 where that is not known; read where `config.modality_loss` says so.
 
         Returns:
             The loss, and the loss of each level before its weight, by name.
@@ -65,7 +82,14 @@ class ScoringMixin:
         if self.config.loss_type == "sigmoid":
             total = sigmoid_loss(scores.scores, positive_mask, self.logit_scale[0], self.logit_bias[0])
             return total, {"sum": total}
-        weights = {"frame": self.config.frame_loss_weight, "video": self.config.video_loss_weight}
+        if self.config.loss_type == "modality_info_nce":
+            levels = torch.stack([scores[f"{level}_scores"] for level in self.config.score_levels])
+            total = modality_info_nce_loss(
+                levels, positive_mask, self.logit_scale[0], query_levels, self.config.modality_loss
+            )
+            return total, {"modality": total}
+        weights = dict.fromkeys(LEVELS, self.config.passage_loss_weight)
+        weights |= {"frame": self.config.frame_loss_weight, "video": self.config.video_loss_weight}
         losses = {}
         for index, level in enumerate(self.config.score_levels):
             index = min(index, self.logit_scale.shape[0] - 1)
@@ -90,8 +114,8 @@ class ScoringMixin:
         Raises:
             ValueError: If the loss has no bias or the batch no negative pair.
         """
-        if self.config.loss_type == "info_nce":
-            raise ValueError("loss_type='info_nce' has no bias to calibrate.")
+        if not hasattr(self, "logit_bias"):
+            raise ValueError(f"loss_type={self.config.loss_type!r} has no bias to calibrate.")
         positive_mask = positive_pairs(scores.scores, positive_mask)
         if self.config.loss_type == "sigmoid":
             matrices = [scores.scores]

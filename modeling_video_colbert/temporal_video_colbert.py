@@ -12,6 +12,7 @@ from transformers.modeling_layers import GradientCheckpointingLayer
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .configuration_video_colbert import VideoColBERTConfig
+from .passages_video_colbert import PassageTokens
 from .received_attention import layer_attention
 
 
@@ -21,10 +22,11 @@ class ContextualisedTokens(NamedTuple):
     Attributes:
         tokens: `[B, T + E, D]` video tokens before normalisation, frames first.
         token_mask: `[B, T + E]`, true on real frames and on expansion tokens.
-        hidden_states: `[B, T + E, D]` for the input and for each layer, if asked for.
-        attentions: `[B, heads, T + E, T + E]` for each layer, if asked for; `None` for each where the attention
-            implementation does not make them.
-        received_attention: `[B, T + E]` attention that tokens receive, where the interaction weighs them by it.
+        hidden_states: `[B, T + E + P, D]` for the input and for each layer, if asked for.
+        attentions: `[B, heads, T + E + P, T + E + P]` for each layer, if asked for; `None` for each where the
+            attention implementation does not make them.
+        received_attention: `[B, T + E + P]` attention that tokens receive, where the interaction weighs them by it.
+        passages: `[B, P, D]` tokens of texts before normalisation, in a model with levels of them.
     """
 
     tokens: Tensor
@@ -32,6 +34,7 @@ class ContextualisedTokens(NamedTuple):
     hidden_states: tuple[Tensor, ...] | None
     attentions: tuple[Tensor | None, ...] | None
     received_attention: Tensor | None = None
+    passages: Tensor | None = None
 
 
 def eager_attention(
@@ -139,7 +142,9 @@ class TemporalTransformer(nn.Module):
     """Contextualises frame tokens in time and fills the visual expansion tokens.
 
     With `h` the transformer's outputs, a frame's output is `F_i + W_o LN(h_i)`, `W_o` zero at the start so
-    that the video level begins as the frame level, and an expansion token's is `W_e LN(h_e)`.
+    that the video level begins as the frame level, and an expansion token's is `W_e LN(h_e)`. Tokens of texts stand
+    behind these, told apart by learned embeddings of what they are, and have an output like a frame's with a `W_o` of
+    their own.
 
     Args:
         config: The model's configuration.
@@ -161,12 +166,16 @@ class TemporalTransformer(nn.Module):
         self.final_layer_norm = nn.LayerNorm(width)
         self.frame_output = nn.Linear(width, width, bias=False)
         self.expansion_output = nn.Linear(width, width, bias=False)
+        if config.passage_levels:
+            self.modality_embedding = nn.Embedding(1 + len(config.passage_levels), width)
+            self.passage_output = nn.Linear(width, width, bias=False)
         self.gradient_checkpointing = False
 
     def forward(
         self,
         frame_tokens: Tensor,
         frame_mask: Tensor,
+        passages: PassageTokens | None = None,
         output_hidden_states: bool = False,
         output_attentions: bool = False,
     ) -> ContextualisedTokens:
@@ -175,6 +184,7 @@ class TemporalTransformer(nn.Module):
         Args:
             frame_tokens: `[B, T, D]` frame tokens before normalisation.
             frame_mask: `[B, T]`, true on real frames.
+            passages: Tokens of texts, in a model with levels of them.
             output_hidden_states: Whether to return each layer's input and the last one's output.
             output_attentions: Whether to return each layer's attention weights.
 
@@ -190,6 +200,10 @@ class TemporalTransformer(nn.Module):
         expansion = self.expansion_tokens.to(hidden_states.dtype).expand(batch, -1, -1)
         hidden_states = torch.cat([hidden_states, expansion], dim=1)
         token_mask = F.pad(frame_mask, (0, expansion.shape[1]), value=True)
+        num_tokens = token_mask.shape[1]
+        if passages is not None:
+            hidden_states = self._with_passages(hidden_states, num_frames, passages)
+            token_mask = torch.cat([token_mask, passages.mask], dim=1)
         attention_mask = create_bidirectional_mask(
             self.config,
             hidden_states,
@@ -213,12 +227,26 @@ class TemporalTransformer(nn.Module):
         if self.has_frame_residual:
             frames = frame_tokens + frames
         return ContextualisedTokens(
-            torch.cat([frames, self.expansion_output(hidden_states[:, num_frames:])], dim=1),
-            token_mask,
+            torch.cat([frames, self.expansion_output(hidden_states[:, num_frames:num_tokens])], dim=1),
+            token_mask[:, :num_tokens],
             tuple(all_hidden_states) if output_hidden_states else None,
             tuple(all_weights) if output_attentions else None,
             received,
+            None if passages is None else self._passage_outputs(hidden_states[:, num_tokens:], passages),
         )
+
+    def _with_passages(self, hidden_states: Tensor, num_frames: int, passages: PassageTokens) -> Tensor:
+        """Adds the embeddings of what tokens are, to all but expansion tokens, and puts those of texts behind."""
+        kinds = self.modality_embedding.weight.to(hidden_states.dtype)
+        lengths = torch.tensor(passages.lengths, device=kinds.device)
+        of_passages = kinds[1:].repeat_interleave(lengths, dim=0, output_size=sum(passages.lengths))
+        of_frames = F.pad(kinds[0].expand(num_frames, -1), (0, 0, 0, hidden_states.shape[1] - num_frames))
+        return torch.cat([hidden_states + of_frames, passages.tokens.to(hidden_states.dtype) + of_passages], dim=1)
+
+    def _passage_outputs(self, hidden_states: Tensor, passages: PassageTokens) -> Tensor:
+        """Makes `[B, P, D]` outputs of texts, as those of frames are made."""
+        outputs: Tensor = self.passage_output(hidden_states)
+        return passages.tokens + outputs if self.has_frame_residual else outputs
 
 
 def sinusoidal_positions(num_positions: int, width: int) -> Tensor:

@@ -2,12 +2,12 @@
 
 from transformers import AutoProcessor
 
-from .decoding_settings import DecodingSettings
 from .frame_sampling import FrameSampling, sampling_generator
 from .processing_video_colbert import VideoColBERTProcessor
 from .query_tokens import QueryWord
 from .video_decoding import DecodedVideo, decode_video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
+from .video_settings import DecodingSettings
 from .video_sources import VideoDecodingError, VideoSource
 from .video_stream import OpenVideoFile
 

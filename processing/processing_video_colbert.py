@@ -24,6 +24,7 @@ from .call_arguments import (
     refuse_unknown_keywords,
     sorted_arguments,
 )
+from .passage_tokens import PassagesMixin
 from .query_tokens import QueryWord, TokenizedQueries, caption_list, sentence_windows, tokenize
 from .retrieval_scores import RetrievalScoresMixin
 from .video_batches import Video
@@ -45,7 +46,7 @@ _CHARACTER_TOKENS = 5
 _WARNED_OF_TRUNCATION: "WeakSet[VideoColBERTProcessor]" = WeakSet()
 
 
-class VideoColBERTProcessor(RetrievalScoresMixin, ProcessorMixin):
+class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin):
     """Prepares captions and videos for `VideoColBERTModel`.
 
     Captions are always padded on the right to `query_length`: the text tower's outputs at the pads take part in

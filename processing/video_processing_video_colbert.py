@@ -12,7 +12,6 @@ from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from .call_arguments import check_return_tensors, refuse_unknown_keywords
-from .decoding_settings import DecodingSettings
 from .frame_sampling import FrameSampling
 from .video_batches import Video, VideoMetadata, described, for_each, padded, video_list
 from .video_containers import DEFAULT_MAX_PIXELS
@@ -20,6 +19,7 @@ from .video_decoding import DecodingBackend
 from .video_settings import (
     INTERPOLATION_MODES,
     SETTINGS_ADVICE,
+    DecodingSettings,
     VideoColBERTVideosKwargs,
     check_pixel_settings,
     is_whole,

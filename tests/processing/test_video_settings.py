@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from video_colbert.processing.video_processing_video_colbert import VideoColBERTVideoProcessor
-from video_colbert.processing.video_settings import VideoColBERTVideosKwargs
+from video_colbert.processing.video_settings import DecodingSettings, VideoColBERTVideosKwargs
 
 FRAMES = np.random.default_rng(0).integers(0, 256, size=(30, 40, 50, 3)).astype(np.uint8)
 TINY = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
@@ -140,3 +140,31 @@ def test_settings_saved_before_some_of_them_existed_load_with_the_same_pixels() 
     # As it could be saved when no override was checked: neither had an effect.
     earlier = {**saved, "fps": 2.0, "do_sample_frames": False, "do_convert_rgb": True}
     assert VideoColBERTVideoProcessor.from_dict(earlier).to_dict() == saved
+
+
+# Frame t of a made video is the grey level t.
+GREY_LEVELS = np.broadcast_to(np.arange(40, dtype=np.uint8)[:, None, None, None], (40, 8, 10, 3))
+
+
+def decoded_levels(settings: DecodingSettings, **window: float) -> list[int]:
+    return [int(level) for level in settings.decode(GREY_LEVELS, **window).frames[:, 0, 0, 0]]
+
+
+def test_settings_decide_the_frames() -> None:
+    assert decoded_levels(DecodingSettings(num_frames=4)) == [4, 14, 24, 34]
+    assert decoded_levels(DecodingSettings(sampling="fps", fps=1.0, source_fps=10.0)) == [0, 10, 20, 30]
+    assert decoded_levels(DecodingSettings(num_frames=None, source_fps=10.0), start=1.0, end=1.3) == [10, 11, 12]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_frames": 0}, "num_frames is 0; it must be a whole number from 1"),
+        ({"sampling": "every"}, "sampling is 'every'; it must be one of uniform"),
+        ({"backend": "opencv"}, "backend is 'opencv'; it must be one of pyav"),
+        ({"fps": 2.0}, "fps is 2.0, but sampling is 'uniform'"),
+    ],
+)
+def test_a_setting_out_of_range_is_named(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        DecodingSettings(**settings)

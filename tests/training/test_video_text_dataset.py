@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.processing.made_videos import write_video
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.processing import VideoColBERTProcessor, decode_video
 from video_colbert.training.frame_cache import FrameCache
 from video_colbert.training.video_text_dataset import (
@@ -210,3 +211,24 @@ def test_collator_pads_short_videos_and_masks_them(
 def test_text_key_is_the_same_in_every_run() -> None:
     assert text_key("a dog") == 9151722581430185315
     assert text_key("a dog") != text_key("a cat")
+
+
+def test_texts_and_what_answers_a_caption_come_with_the_batch_of_a_model_that_has_levels_of_texts(
+    rows: Rows, processor: VideoColBERTProcessor
+) -> None:
+    texts = [
+        {"passages": {"speech": "A red ball.", "description": None}, "caption_levels": ["speech"] * 4},
+        {"spoken": "It goes up.", "written": "Up", "told": "A title", "sources": ["subtitles"] * 4},
+        {},
+    ]
+    dataset = VideoTextDataset([row | text for row, text in zip(rows, texts, strict=False)], processor)
+    examples = [dataset[0, position] for position in range(3)]
+    config = VideoColBERTConfig(score_levels=["video", "description", "speech"], query_length=16)
+    batch = TrainingCollator(processor, config)(examples)
+    assert batch["query_levels"].tolist() == [2, 2, -1]
+    expected = processor.process_passages(
+        [{"speech": "A red ball."}, {"speech": "It goes up.", "description": "A title"}, {}], ["speech", "description"]
+    )
+    for name, values in expected.items():
+        assert torch.equal(batch[name], values)
+    assert "passage_input_ids" not in TrainingCollator(processor, VideoColBERTConfig())(examples)

@@ -32,11 +32,14 @@ class VideoClip:
         source: a path, URL, bytes or whatever else the processor decodes.
         start: where the window starts, in seconds, included; None for the video's start.
         end: where it ends, in seconds, excluded; None for the video's end.
+        passages: texts of it by level, such as what is said under "speech", for a model whose tokens of texts and
+            frames see each other (its `passage_levels`); a level that is missing has no text.
     """
 
     source: VideoSource
     start: float | None = None
     end: float | None = None
+    passages: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -146,6 +149,7 @@ class EncodedQueries:
         level_weights: the weight of each level that the score sums, a part of those in `encoder_of_level`.
         truncated: indices of the queries that were longer than an encoder takes and were cut.
         interaction: how the model scores, as `interaction` of its configuration.
+        level_scoring: how levels make one score, as `level_scoring` of its configuration.
 
     Example:
         >>> import torch
@@ -161,6 +165,7 @@ class EncodedQueries:
     level_weights: Mapping[str, float]
     truncated: Sequence[int] = ()
     interaction: str = "mean_max_sim"
+    level_scoring: str = "sum"
 
     @classmethod
     def of_one_encoder(
@@ -172,6 +177,7 @@ class EncodedQueries:
         score_levels: Sequence[str] | None = None,
         truncated: Sequence[int] = (),
         interaction: str = "mean_max_sim",
+        level_scoring: str = "sum",
     ) -> EncodedQueries:
         """Queries whose levels are all compared with the same bags.
 
@@ -182,6 +188,7 @@ class EncodedQueries:
             score_levels: those that the score sums, each with weight 1; all by default.
             truncated: as the attribute.
             interaction: as the attribute.
+            level_scoring: as the attribute.
         """
         return cls(
             texts=texts,
@@ -190,6 +197,7 @@ class EncodedQueries:
             level_weights=dict.fromkeys(levels if score_levels is None else score_levels, 1.0),
             truncated=truncated,
             interaction=interaction,
+            level_scoring=level_scoring,
         )
 
     def bags_of(self, level: str) -> QueryBags:
@@ -207,8 +215,8 @@ class EncodedQueries:
             weights: by level, a finite number that is not negative; 0 leaves the level out.
 
         Raises:
-            ValueError: a level is named that the model does not score by, a weight is negative or not finite, or
-                all are 0.
+            ValueError: a level is named that the model does not score by, a weight is negative or not finite, all are
+                0, or one is neither 0 nor 1 where levels are not summed.
         """
         changed = dict(self.level_weights)
         for level, weight in weights.items():
@@ -216,6 +224,11 @@ class EncodedQueries:
                 raise ValueError(f"level_weights names {level!r}; the model scores by {', '.join(self.level_weights)}")
             if not 0.0 <= weight < float("inf"):
                 raise ValueError(f"the weight of level {level!r} must be finite and not negative, got {weight}")
+            if self.level_scoring != "sum" and weight not in (0.0, 1.0):
+                raise ValueError(
+                    f"the weight of level {level!r} must be 0 or 1, got {weight}: the model takes the best of levels "
+                    f"(level_scoring={self.level_scoring!r}) and does not sum them"
+                )
             changed[level] = float(weight)
         if not any(changed.values()):
             raise ValueError(f"level_weights are all 0; at least one of {', '.join(changed)} must count")

@@ -67,6 +67,8 @@ class EmbeddingCache:
             return None
         settings = self._encoder.processor.video_processor.to_dict()
         key = {"content": content, "start": clip.start, "end": clip.end, "video_processor": settings}
+        if clip.passages:
+            key["passages"] = dict(sorted(clip.passages.items()))
         # The content stands first, so that what there is of a video can be found.
         return self._videos / f"{content}-{_digest_of(key)[:32]}.safetensors"
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from video_colbert.encoding.encoded import BadVideo, EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.level_scores import PaddedLevel, level_scores, pad_levels
+from video_colbert.encoding.passage_columns import passages_of
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.progress import progress_bar
 
@@ -83,7 +84,8 @@ def encode_rows(
         if row["video"] is None:
             results.append(BadVideo(row["video_id"], "the file is missing"))
             continue
-        clip = VideoClip(row["video"], start=row["start"], end=row["end"])
+        passages = passages_of(row, encoder.model.config.passage_levels)
+        clip = VideoClip(row["video"], start=row["start"], end=row["end"], passages=passages)
         path = None if cache is None else cache.video_path(clip)
         results.append(None if cache is None else cache.read_video(path, clip))
         if results[-1] is None:

@@ -12,7 +12,14 @@ from video_colbert.evaluation.retrieval import EvaluationResult
 DIRECTIONS = {"text_to_video": "text to video", "video_to_text": "video to text"}
 """The directions of retrieval and their names."""
 
-LEVELS = {"sum": "sum of levels", "frame": "frame level", "video": "video level"}
+LEVELS = {
+    "sum": "sum of levels",
+    "frame": "frame level",
+    "video": "video level",
+    "speech": "speech level",
+    "screen_text": "screen text level",
+    "description": "description level",
+}
 """The levels of scores and their names."""
 
 _COLUMNS = ("R@1", "R@5", "R@10", "MdR", "MnR")

@@ -40,6 +40,13 @@ class CardSource:
     results: list[EvaluationResult]
 
 
+_LEVEL_SCORINGS = {
+    "sum": "their sum",
+    "modality_max": "the best of them",
+    "token_max": "that of the tokens of all levels together",
+}
+
+
 def card_sections(source: CardSource) -> list[str]:
     """Writes the sections of a card in Markdown, in their order.
 
@@ -68,6 +75,9 @@ def _introduction(checkpoint: CardSource) -> str:
                 f"{config.temporal_num_layers} layers, with {config.num_visual_expansion_tokens} visual expansion "
                 "tokens"
             ),
+            "speech": "tokens of what is said, which have passed the temporal transformer with the frames",
+            "screen_text": "tokens of what is written on the screen, likewise",
+            "description": "tokens of what is told of the video, likewise",
         }
         if config.video_representation == "mean":
             levels = {level: f"one vector, the mean of {tokens}" for level, tokens in levels.items()}
@@ -88,7 +98,7 @@ def _introduction(checkpoint: CardSource) -> str:
         listed = "; ".join(levels[level] for level in config.score_levels)
         method = (
             f"{query} is compared with every token of the video, and {made}, on each of these levels: {listed}. "
-            "The model's score is their sum; each level's is there too."
+            f"The model's score is {_LEVEL_SCORINGS[config.level_scoring]}; each level's is there too."
         )
     return (
         f"# {escaped(checkpoint.name.split('/')[-1])}\n\n"

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from video_colbert.errors import IndexStoreError, MissingExtraError, NoIndexError
 from video_colbert.index.lance.storage import has_table, is_of_earlier_format
 from video_colbert.index.qdrant.location import is_qdrant_uri
-from video_colbert.index.search.interaction import check_interaction
+from video_colbert.index.search.interaction import check_interaction, check_level_scoring
 from video_colbert.index.windows import window_settings
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def open_index(
             )
         from video_colbert.index.index import Index
 
-        check_interaction(encoder.model.config.interaction, store.store.interactions, f"an index in {location}")
+        config, holder = encoder.model.config, f"an index in {location}"
+        check_interaction(config.interaction, store.store.interactions, holder)
+        check_level_scoring(config.level_scoring, store.store.level_scorings, holder)
         encoder.check_num_frames(num_frames)
         frames = encoder.num_frames if num_frames is None else num_frames
         return Index(store.create(encoder.reference, frames, settings), encoder, text_model)

@@ -13,7 +13,7 @@ from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataV
 from video_colbert.index.passages.passage_store import PassageStore
 from video_colbert.index.passages.reading_store import ReadingStore
 from video_colbert.index.search.calibration import Calibration
-from video_colbert.index.search.interaction import INTERACTIONS
+from video_colbert.index.search.interaction import INTERACTIONS, LEVEL_SCORINGS
 from video_colbert.index.windows import WindowSettings
 
 if TYPE_CHECKING:
@@ -32,9 +32,11 @@ class VideoIndex(Protocol):
         num_frames: frames sampled from each video; None for as many as there are.
         windows: how long videos are cut; None for videos as a whole.
         interactions: the ways in which it scores queries, by their names in a model's configuration.
+        level_scorings: the ways in which it makes one score of levels, likewise.
     """
 
     interactions: Collection[str] = INTERACTIONS
+    level_scorings: Collection[str] = LEVEL_SCORINGS
     location: str
     model: ModelReference
     num_frames: int | None

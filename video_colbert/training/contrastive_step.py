@@ -21,12 +21,14 @@ from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTMo
 from video_colbert.training.distributed_loss import GlobalLoss, PairKeys, global_loss
 
 Batch = Mapping[str, Any]
-"""`input_ids`, `attention_mask`, `pixel_values_videos`, `video_mask`, `video_keys` and `caption_keys`."""
+"""`input_ids`, `attention_mask`, `pixel_values_videos`, `video_mask`, `video_keys` and `caption_keys`; for a model
+with levels of texts `passage_input_ids`, `passage_attention_mask` and `query_levels` too."""
 
 Normalize = Callable[[Tensor], Tensor]
 """Makes uint8 pixels into what the model takes, such as `VideoColBERTVideoProcessor.normalize`."""
 
 _MODEL_INPUTS = ("input_ids", "attention_mask", "pixel_values_videos", "video_mask")
+_PASSAGE_INPUTS = ("passage_input_ids", "passage_attention_mask")
 
 
 @dataclass(frozen=True)
@@ -96,10 +98,8 @@ def contrastive_step(
 
 def pair_keys(micro_batches: Sequence[Batch]) -> PairKeys:
     """Returns the keys of all examples of a step on this process."""
-    return PairKeys(
-        torch.cat([batch["video_keys"] for batch in micro_batches]),
-        torch.cat([batch["caption_keys"] for batch in micro_batches]),
-    )
+    names = ["video_keys", "caption_keys", *(["query_levels"] if "query_levels" in micro_batches[0] else [])]
+    return PairKeys(*(torch.cat([batch[name] for batch in micro_batches]) for name in names))
 
 
 @torch.no_grad()
@@ -113,6 +113,7 @@ def embed_without_graph(
 
 def _embed(model: nn.Module, batch: Batch, normalize: Normalize | None) -> tuple[QueryEmbeddings, VideoEmbeddings]:
     inputs = {name: batch[name] for name in _MODEL_INPUTS}
+    inputs |= {name: batch[name] for name in _PASSAGE_INPUTS if name in batch}
     if normalize is not None:
         inputs["pixel_values_videos"] = normalize(inputs["pixel_values_videos"])
     # Tokens alone, whatever else the model's config asks its calls to return.

@@ -19,6 +19,7 @@ from video_colbert.modeling_video_colbert import (
     VideoColBERTScores,
     VideoEmbeddings,
 )
+from video_colbert.modeling_video_colbert.configuration_video_colbert import LEVELS
 
 
 @dataclass(frozen=True)
@@ -28,10 +29,13 @@ class PairKeys:
     Attributes:
         videos: `[B]` int64, equal for two examples of one video.
         captions: `[B]` int64, equal for two examples with one caption.
+        query_levels: `[B]` int64, the level that answers each query as `VideoColBERTModel.loss` takes it; `None` where
+            it is not known.
     """
 
     videos: Tensor
     captions: Tensor
+    query_levels: Tensor | None = None
 
     def positive_mask(self, columns: "PairKeys") -> Tensor:
         """Returns `[B, B']`, true where row and column share the video or the caption."""
@@ -93,7 +97,7 @@ def global_loss(
         scores, positives = gathered_scores(scores, positives)
         loss, level_losses = model.loss(scores, positives)
         return GlobalLoss(loss, level_losses)
-    loss, level_losses = model.loss(scores, positives)
+    loss, level_losses = model.loss(scores, positives, keys.query_levels)
     scale = _world_size() * scores.scores.shape[0] / scores.scores.shape[1]
     return GlobalLoss(loss * scale, {level: value * scale for level, value in level_losses.items()})
 
@@ -121,43 +125,35 @@ def _world_size() -> int:
 def _ring_of_videos(video: VideoEmbeddings) -> Iterator[tuple[int, VideoEmbeddings]]:
     """Yields (owner, its video tokens) for every rank, this one first, passing padded bags to the next rank."""
     world, rank = _world_size(), dist.get_rank()
-    device = video.frame_embeds.device
-    num_frames, width = video.frame_embeds.shape[1:]
-    num_tokens = video.video_embeds.shape[1] if video.video_embeds is not None else 0
-    sizes = _gather_rows(torch.tensor([[len(video.frame_embeds), num_frames, num_tokens]], device=device))
-    rows, most_frames, most_tokens = sizes.amax(0).tolist()
-    # Both levels travel in one tensor, so that all ranks exchange in one order in the backward pass too.
-    levels = [F.pad(video.frame_embeds, (0, 0, 0, most_frames - num_frames))]
-    weights = [F.pad(_weights(video, "frame"), (0, most_frames - num_frames))]
-    masks = [F.pad(video.frame_mask, (0, most_frames - num_frames))]
-    if video.video_embeds is not None and video.video_mask is not None:
-        levels.append(F.pad(video.video_embeds, (0, 0, 0, most_tokens - num_tokens)))
-        weights.append(F.pad(_weights(video, "video"), (0, most_tokens - num_tokens)))
-        masks.append(F.pad(video.video_mask, (0, most_tokens - num_tokens)))
-    bag = torch.cat(levels, dim=1)
-    if video.frame_weights is not None or video.video_weights is not None:
+    levels = [level for level in LEVELS if video.get(f"{level}_embeds") is not None]
+    weighted = [level for level in levels if video.get(f"{level}_weights") is not None]
+    embeds = [video[f"{level}_embeds"] for level in levels]
+    width, device = embeds[0].shape[2], embeds[0].device
+    sizes = _gather_rows(torch.tensor([[len(embeds[0]), *(bag.shape[1] for bag in embeds)]], device=device))
+    rows, *lengths = sizes.amax(0).tolist()
+    padding = [(0, length - bag.shape[1]) for length, bag in zip(lengths, embeds, strict=True)]
+    # All levels travel in one tensor, so that all ranks exchange in one order in the backward pass too.
+    bag = torch.cat([F.pad(of_level, (0, 0, *pad)) for of_level, pad in zip(embeds, padding, strict=True)], dim=1)
+    if weighted:
         # As one more column of the tokens.
+        weights = [F.pad(_weights(video, level), pad) for level, pad in zip(levels, padding, strict=True)]
         bag = torch.cat([bag, torch.cat(weights, dim=1)[:, :, None]], dim=2)
-    mask = torch.cat(masks, dim=1)
+    masks = [F.pad(video[f"{level}_mask"], pad) for level, pad in zip(levels, padding, strict=True)]
     bag = F.pad(bag, (0, 0, 0, 0, 0, rows - bag.shape[0]))
-    all_masks = torch.split(_gather_rows(mask.to(torch.uint8)).bool(), sizes[:, 0].tolist())
+    all_masks = torch.split(_gather_rows(torch.cat(masks, dim=1).to(torch.uint8)).bool(), sizes[:, 0].tolist())
     for hop in range(world):
         owner = (rank - hop) % world
-        own_rows = sizes[owner, 0]
-        frames, tokens = torch.split(bag[:own_rows], [most_frames, most_tokens], dim=1)
-        frame_mask, token_mask = torch.split(all_masks[owner], [most_frames, most_tokens], dim=1)
-        has_video_level = video.video_embeds is not None
-        yield (
-            owner,
-            VideoEmbeddings(
-                frame_embeds=frames[..., :width],
-                frame_mask=frame_mask,
-                video_embeds=tokens[..., :width] if has_video_level else None,
-                video_mask=token_mask if has_video_level else None,
-                frame_weights=frames[..., width] if video.frame_weights is not None else None,
-                video_weights=tokens[..., width] if video.video_weights is not None else None,
-            ),
-        )
+        fields: dict[str, Tensor] = {}
+        for level, tokens, mask in zip(
+            levels,
+            torch.split(bag[: sizes[owner, 0]], lengths, dim=1),
+            torch.split(all_masks[owner], lengths, dim=1),
+            strict=True,
+        ):
+            fields |= {f"{level}_embeds": tokens[..., :width], f"{level}_mask": mask}
+            if level in weighted:
+                fields[f"{level}_weights"] = tokens[..., width]
+        yield owner, VideoEmbeddings(**fields)
         if hop < world - 1:
             bag = _NextRank.apply(bag)  # type: ignore[no-untyped-call] # torch leaves it untyped
 

@@ -33,7 +33,8 @@ def set_logit_bias(
     """
     unwrapped: VideoColBERTModel = accelerator.unwrap_model(model)
     config = unwrapped.config
-    if config.loss_type == "info_nce" or not config.calibrate_logit_bias or config.logit_bias_calibration is not None:
+    has_bias = hasattr(unwrapped, "logit_bias")
+    if not has_bias or not config.calibrate_logit_bias or config.logit_bias_calibration is not None:
         return _biases(unwrapped)
     # Without dropout, which the scores of a trained model do not have either.
     model.eval()

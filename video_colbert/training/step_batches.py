@@ -15,6 +15,7 @@ from accelerate import Accelerator
 from accelerate.utils import send_to_device
 from torch.utils.data import DataLoader
 
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.epoch_batches import EpochBatches
@@ -30,6 +31,7 @@ class StepBatches:
         batches: Which examples this process takes.
         processor: Tokenizes captions.
         arguments: Number of workers.
+        config: Of a model with levels of texts; `None` for one without.
 
     Attributes:
         seconds_waited: How long the last step waited for its data.
@@ -42,6 +44,7 @@ class StepBatches:
         batches: EpochBatches,
         processor: VideoColBERTProcessor,
         arguments: TrainingArguments,
+        config: VideoColBERTConfig | None = None,
     ) -> None:
         self.device = accelerator.device
         self.batches = batches
@@ -49,7 +52,7 @@ class StepBatches:
         self.loader = DataLoader(
             dataset,
             batch_sampler=batches,
-            collate_fn=TrainingCollator(processor),
+            collate_fn=TrainingCollator(processor, config),
             num_workers=arguments.num_workers,
             prefetch_factor=4 if arguments.num_workers else None,
             pin_memory=self.device.type == "cuda",

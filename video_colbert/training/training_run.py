@@ -108,7 +108,9 @@ def train(arguments: TrainingArguments) -> int:
         accelerator.unwrap_model(model).config.logit_bias_calibration = state.logit_bias_calibration
         logger.info("Resumed from %s, step %d of %d.", checkpoint, state.global_step, num_steps)
 
-    step_batches = StepBatches(accelerator, dataset, batches, processor, arguments)
+    step_batches = StepBatches(
+        accelerator, dataset, batches, processor, arguments, accelerator.unwrap_model(model).config
+    )
     normalize = processor.video_processor.normalize
     monitor = StepMonitor(accelerator, arguments, num_videos=dataset.num_videos, state=state)
     disable = None if accelerator.is_main_process else True

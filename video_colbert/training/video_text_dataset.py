@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,9 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
+from video_colbert.encoding.passage_columns import level_of_caption, passages_of
+from video_colbert.modeling_video_colbert import VideoColBERTConfig
+from video_colbert.modeling_video_colbert.configuration_video_colbert import PASSAGE_LEVELS
 from video_colbert.processing import DecodedVideo, VideoColBERTProcessor, VideoDecodingError, sampling_generator
 from video_colbert.training.arguments import CaptionSampling, TrainingArguments
 from video_colbert.training.frame_cache import FrameCache
@@ -29,12 +32,16 @@ class Example:
         caption: One of its captions.
         pixels: uint8 `[T, 3, H, W]` frames, resized and cropped.
         bad_videos: What could not be decoded before this example was found, id and reason.
+        passages: Texts of the video by level, such as `"speech"`.
+        caption_level: The level that answers the caption; `None` where it is not known.
     """
 
     video_id: str
     caption: str
     pixels: Tensor
     bad_videos: list[tuple[str, str]] = field(default_factory=list)
+    passages: Mapping[str, str] = field(default_factory=dict)
+    caption_level: str | None = None
 
 
 @dataclass(frozen=True)
@@ -56,7 +63,9 @@ class VideoTextDataset(Dataset[Example | NoExample]):
     replaced by the next one that can and listed in the example.
 
     Args:
-        rows: Rows with `video_id`, `video`, `captions`, `start`, `end`, such as a `datasets.Dataset`.
+        rows: Rows with `video_id`, `video`, `captions`, `start`, `end`, such as a `datasets.Dataset`; for a model with
+            levels of texts also `passages`, the texts by level, and perhaps `caption_levels`, for each caption the
+            level that answers it (`passage_columns.py`).
         processor: Decides the frames.
         seed: The run's seed.
         caption_sampling: `"random"` takes one caption a video an epoch, `"all"` makes every pair an example.
@@ -128,7 +137,14 @@ class VideoTextDataset(Dataset[Example | NoExample]):
                 if len(bad_videos) > self.max_bad_share * self.num_videos:
                     break
                 continue
-            return Example(video_id, row["captions"][caption_index], pixels, bad_videos)
+            return Example(
+                video_id,
+                row["captions"][caption_index],
+                pixels,
+                bad_videos,
+                passages_of(row, PASSAGE_LEVELS),
+                level_of_caption(row, caption_index),
+            )
         return NoExample(bad_videos)
 
     def _pixels(self, row: dict[str, Any], generator: np.random.Generator) -> Tensor:
@@ -209,10 +225,12 @@ class TrainingCollator:
 
     Args:
         processor: Tokenizes the captions.
+        config: Of a model with levels of texts; `None` for one without.
     """
 
-    def __init__(self, processor: VideoColBERTProcessor) -> None:
+    def __init__(self, processor: VideoColBERTProcessor, config: VideoColBERTConfig | None = None) -> None:
         self.processor = processor
+        self.config = config
 
     def __call__(self, found: Sequence[Example | NoExample]) -> dict[str, Any]:
         """Returns the model's inputs, with uint8 pixels, the pair keys, the ids, and the bad videos met.
@@ -224,6 +242,8 @@ class TrainingCollator:
         if len(examples) < len(found):
             return {"video_ids": [], "bad_videos": bad_videos}
         inputs = dict(self.processor.process_queries([example.caption for example in examples]))
+        if self.config is not None and self.config.passage_levels:
+            inputs |= self._passages(examples, self.config)
         lengths = torch.tensor([len(example.pixels) for example in examples])
         num_frames = self.processor.video_processor.num_frames or int(lengths.max())
         # In a worker, torch's own collation writes where the main process reads, without a copy between.
@@ -237,6 +257,15 @@ class TrainingCollator:
             "video_ids": [example.video_id for example in examples],
             "bad_videos": bad_videos,
         }
+
+    def _passages(self, examples: Sequence[Example], config: VideoColBERTConfig) -> dict[str, Any]:
+        """The texts of examples, of the levels that the model has, and which of its levels answers each caption."""
+        levels = config.passage_levels
+        texts = [{level: text for level, text in example.passages.items() if level in levels} for example in examples]
+        numbers = {level: number for number, level in enumerate(config.score_levels)}
+        query_levels = [numbers.get(example.caption_level or "", -1) for example in examples]
+        inputs = self.processor.process_passages(texts, levels, config.passage_length)
+        return {**inputs, "query_levels": torch.tensor(query_levels)}
 
 
 def _padded(pixels: Tensor, num_frames: int) -> Tensor:

@@ -39,7 +39,11 @@ def encode_clips(
 
     Returns:
         A result for each clip; a `BadVideo` where the model gives vectors that are not finite.
+
+    Raises:
+        EncodingError: a clip has texts of a level that the model does not have.
     """
+    _check_passages(model, name, batch)
     if model.device.type == "cpu":
         return [result for clip in batch for result in _encode_together(model, processor, name, [clip], number_format)]
     return _encode_together(model, processor, name, batch, number_format)
@@ -58,27 +62,29 @@ def _encode_together(
     pixels = torch.nn.utils.rnn.pad_sequence([clip.pixels for clip in batch], batch_first=True)
     pixels = processor.video_processor.normalize(pixels.to(model.device))
     mask = (torch.arange(pixels.shape[1]) < lengths[:, None]).to(model.device)
-    video = model.get_video_features(pixels.to(model.dtype), mask, return_dict=True)
-    embeds = {"frame": _unpadded(video.frame_embeds, video.frame_mask)}
-    weights = {}
-    if video.frame_weights is not None:
-        weights["frame"] = _unpadded(video.frame_weights, video.frame_mask)
-    if video.video_embeds is not None and video.video_mask is not None:
-        embeds["video"] = _unpadded(video.video_embeds, video.video_mask)
-        if video.video_weights is not None:
-            weights["video"] = _unpadded(video.video_weights, video.video_mask)
+    passages = {}
+    if levels := model.config.passage_levels:
+        texts = [clip.clip.passages for clip in batch]
+        passages = processor.process_passages(texts, levels, model.config.passage_length).to(model.device)
+    video = model.get_video_features(pixels.to(model.dtype), mask, return_dict=True, **passages)
+    embeds, weights = {}, {}
+    for level in model.config.levels:
+        mask_of_level = video[f"{level}_mask"]
+        embeds[level] = _unpadded(video[f"{level}_embeds"], mask_of_level)
+        if (of_tokens := video.get(f"{level}_weights")) is not None:
+            weights[level] = _unpadded(of_tokens, mask_of_level)
     results: list[EncodedVideo | BadVideo] = []
     for row, clip in enumerate(batch):
         bags = {level: of_level[row] for level, of_level in embeds.items()}
-        of_tokens = {level: of_level[row] for level, of_level in weights.items()}
-        if all(torch.isfinite(each).all() for each in (*bags.values(), *of_tokens.values())):
+        weights_of_row = {level: of_level[row] for level, of_level in weights.items()}
+        if all(torch.isfinite(each).all() for each in (*bags.values(), *weights_of_row.values())):
             results.append(
                 EncodedVideo(
                     clip.clip,
                     clip.duration,
                     clip.timestamps,
                     bags,
-                    of_tokens,
+                    weights_of_row,
                     stored_range=clip.stored_range,
                     frame_size=clip.frame_size,
                     number_format=number_format,
@@ -88,6 +94,15 @@ def _encode_together(
             reason = f"{name} gave vectors for it that are not finite; try dtype float32"
             results.append(BadVideo(clip_name(clip.clip), reason))
     return results
+
+
+def _check_passages(model: VideoColBERTModel, name: str, batch: Sequence[DecodedClip]) -> None:
+    for clip in batch:
+        if unknown := set(clip.clip.passages) - set(model.config.passage_levels):
+            listed = ", ".join(model.config.passage_levels) or "none"
+            raise EncodingError(
+                f"{clip_name(clip.clip)} has texts of the levels {', '.join(sorted(unknown))}; {name} has {listed}"
+            )
 
 
 def encode_queries(
@@ -125,10 +140,11 @@ def encode_queries(
     return EncodedQueries.of_one_encoder(
         list(texts),
         QueryBags(embeds, mask, words, weights, phrase_embeds),
-        ("frame", "video") if "video" in model.config.score_levels else ("frame",),
+        model.config.levels,
         score_levels=tuple(model.config.score_levels),
         truncated=tokenized.truncated,
         interaction=model.config.interaction,
+        level_scoring=model.config.level_scoring,
     )
 
 

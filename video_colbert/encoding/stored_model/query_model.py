@@ -27,7 +27,7 @@ class QueryModel(VideoColBERTModel):
 
     _keys_to_ignore_on_load_unexpected = (
         r"^(vision_model|visual_projection|frame_head|temporal_transformer)\.",
-        r"^token_weights\.(frame|video)\.",
+        r"^token_weights\.(?!query\.)",
         r"^logit_(scale|bias)$",
     )
 

@@ -28,7 +28,7 @@ from video_colbert.index.qdrant.location import parse_qdrant_uri
 from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
 from video_colbert.index.search.calibration import Calibration
-from video_colbert.index.search.interaction import check_interaction
+from video_colbert.index.search.interaction import check_interaction, check_level_scoring
 from video_colbert.index.search.scoring import check_queries, levels_text
 from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
 from video_colbert.index.windows import WindowSettings
@@ -58,6 +58,7 @@ class QdrantIndex(VideoIndex):
 
     # The server compares pooled vectors and, in a cluster, tokens, which have no weights there.
     interactions = ("mean_max_sim",)
+    level_scorings = ("sum",)
 
     def __init__(self, collection: QdrantCollection, description: CollectionDescription) -> None:
         self.location = str(collection.location)
@@ -273,6 +274,7 @@ class QdrantIndex(VideoIndex):
             if not self._description.dimensions:
                 return [[] for _ in queries.texts]
             check_interaction(queries.interaction, self.interactions, f"the index at {self.location}")
+            check_level_scoring(queries.level_scoring, self.level_scorings, f"the index at {self.location}")
             check_queries(queries, self._description.dimensions, f"the index at {self.location}")
             request = SearchRequest(top_k, allowed, group_windows)
             return CollectionSearcher(self._collection, self._description).search(queries, request)

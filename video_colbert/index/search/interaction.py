@@ -30,14 +30,36 @@ def check_interaction(interaction: str, known: Collection[str], holder: str) -> 
         )
 
 
-def has_bound(interaction: str) -> bool:
+LEVEL_SCORINGS = ("sum", "token_max", "modality_max")
+"""The ways in which levels make one score, as `level_scoring.py` says them."""
+
+
+def check_level_scoring(level_scoring: str, known: Collection[str], holder: str) -> None:
+    """Checks that an index can make one score of levels as a model does.
+
+    Args:
+        level_scoring: `level_scoring` of the model's configuration.
+        known: those that the index knows.
+        holder: what the index is, as an error names it.
+
+    Raises:
+        IndexStoreError: it is none of them.
+    """
+    if level_scoring not in known:
+        raise IndexStoreError(
+            f"the model's configuration has level_scoring={level_scoring!r}, but {holder} knows "
+            f"{' and '.join(map(repr, known))} only; index in a folder, or score by `video-colbert evaluate`"
+        )
+
+
+def has_bound(interaction: str, level_scoring: str = "sum") -> bool:
     """Whether fast scores have a bound of their error, and candidates are found by pooled vectors and the like.
 
     A sum of weighted maxima over a video's tokens moves no further than its terms. The weighted token-wise interaction
     looks for maxima over the query's tokens too, which the fast forms do not hold, and in ColBERT-Att another token
-    may win, with another factor, however little a similarity moves.
+    may win, with another factor, however little a similarity moves. Candidates are found by sums of levels.
     """
-    return interaction in _SUMS_OF_MAXIMA
+    return interaction in _SUMS_OF_MAXIMA and level_scoring == "sum"
 
 
 def weighs_tokens(interaction: str) -> bool:

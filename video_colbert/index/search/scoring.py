@@ -33,6 +33,7 @@ from video_colbert.index.search.number_formats import NumberFormat, fastest_form
 from video_colbert.index.search.quantized_bags import PreparedQueries, StoredBags
 from video_colbert.index.search.token_bags import TokenBags
 from video_colbert.modeling_video_colbert import interaction_scores
+from video_colbert.modeling_video_colbert.level_scoring import best_level, best_token
 
 # Bytes of float32 tokens that are unpacked at once.
 _BLOCK_BYTES = 64 * 2**20
@@ -43,7 +44,7 @@ class LevelScores:
     """Scores of all queries with all stored videos, each float32 [Nq, N] on the CPU.
 
     Attributes:
-        scores: weighted sum of the levels.
+        scores: weighted sum of the levels, or the best of them where the queries' `level_scoring` says so.
         levels: by level, the interaction over its tokens; also of a level that has queries but no weight in the sum.
     """
 
@@ -130,23 +131,30 @@ def score_bags(queries: EncodedQueries, bags: LevelBags, *, dtype: torch.dtype =
         queries: Nq encoded queries.
         bags: of N videos, with all levels that count in the queries' score.
         dtype: float32, or float64 for sums that do not depend on how they are arranged; rounded to float32. An
-            interaction whose error has no bound is computed in float64 always.
+            interaction whose error has no bound, and the best of levels, are computed in float64 always.
 
     Returns:
         Scores. A level's score is minus infinity for a video without tokens on it, and 0 for a query without tokens;
         the sum leaves out levels on which a video has no tokens, and is minus infinity where it has none at all.
 
     Raises:
-        ModelMismatchError: the queries are scored by weights of tokens, which these have not.
+        ModelMismatchError: the queries are scored by weights of tokens, which these have not, or by the best token of
+            levels that are compared with tokens of different encoders.
     """
-    if not has_bound(queries.interaction):
+    if not has_bound(queries.interaction, queries.level_scoring):
         dtype = torch.float64
     levels = {
         level: _score_level(queries.interaction, queries.bags_of(level), level, of_level, dtype)
         for level, of_level in bags.items()
         if level in queries.encoder_of_level
     }
-    total = _weighted_sum([(weight, levels[level]) for level, weight in counted_levels(queries).items()])
+    counted = counted_levels(queries)
+    if queries.level_scoring == "token_max":
+        total = _score_best_tokens(queries, [bags[level] for level in counted], dtype)
+    elif queries.level_scoring == "modality_max":
+        total = best_level([levels[level] for level in counted])
+    else:
+        total = _weighted_sum([(weight, levels[level]) for level, weight in counted.items()])
     return LevelScores(scores=total.float(), levels={level: scores.float() for level, scores in levels.items()})
 
 
@@ -233,6 +241,25 @@ def _weighted_sum(parts: Sequence[tuple[float, Tensor]]) -> Tensor:
         nowhere = torch.stack([scores.isneginf() for _, scores in parts]).all(dim=0)
         total = torch.where(missing & ~nowhere, found, total)
     return total
+
+
+def _score_best_tokens(queries: EncodedQueries, levels: Sequence[TokenBags], dtype: torch.dtype) -> Tensor:
+    """Scores of the best token of several levels for each query token, [Nq, N]."""
+    encoders = {queries.encoder_of_level[level] for level in counted_levels(queries)}
+    if len(encoders) > 1:
+        raise ModelMismatchError(
+            f"the best token of all levels needs tokens of one encoder, got those of {' and '.join(sorted(encoders))}"
+        )
+    of_queries = queries.bags[encoders.pop()]
+    device, number = of_queries.embeds.device, len(levels[0])
+    longest = max(1, *(int(bags.lengths.max()) if number else 0 for bags in levels))
+    block = max(1, _BLOCK_BYTES // (4 * longest * len(levels) * levels[0].dimension))
+    columns = [torch.zeros(len(of_queries.embeds), 0, dtype=dtype)]
+    for first in range(0, number, block):
+        padded = [bags.padded(first, min(first + block, number)) for bags in levels]
+        tokens = [(of_level.to(device, dtype), mask.to(device)) for of_level, mask in padded]
+        columns.append(best_token(of_queries.embeds, of_queries.mask, tokens).cpu())
+    return torch.cat(columns, dim=1)
 
 
 def _score_level(interaction: str, queries: QueryBags, level: str, bags: TokenBags, dtype: torch.dtype) -> Tensor:

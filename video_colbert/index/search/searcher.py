@@ -132,7 +132,7 @@ class Searcher:
         if not count or not queries.texts:
             return empty_top_rows(queries, self.source.dimensions)
         check_queries(queries, self.source.dimensions, "the index")
-        if not has_bound(queries.interaction):
+        if not has_bound(queries.interaction, queries.level_scoring):
             fast = scores_of_all(queries, self._tokens, allowed, len(self))
             return best_rows(queries, self._every(queries, allowed), fast, count, self._tokens.fetch)
         if self.is_exact:

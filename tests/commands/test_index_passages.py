@@ -146,6 +146,32 @@ def test_what_does_not_go_together_is_refused(
     assert "--level-weights are of pictures, which are not asked" in capsys.readouterr().err
 
 
+def test_subtitles_are_read_encoded_and_found_with_their_times_and_encoded_again_without_being_read(
+    model: Path, checkpoint_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number, text in enumerate(("How leaves make energy", "The dog catches the ball")):
+        film = write_clip(tmp_path / "videos" / f"{number}.mp4", number)
+        film.with_suffix(".srt").write_text(f"1\n00:00:00,500 --> 00:00:01,500\n{text}\n")
+    index = str(tmp_path / "index")
+    command = ["index", str(tmp_path / "videos"), "--index", index, "--model", str(checkpoint_folder)]
+    assert main([*command, "--subtitles", "--text-model", str(model)]) == 0
+    assert "2 passages encoded; " in capsys.readouterr().out
+    best = found(capsys, "leaves make energy", "--index", index, "--only", "subtitles")[0]
+    assert Path(str(best["video"])).name == "0.mp4"
+    assert (best["start"], best["end"]) == (0.5, 1.5)
+    everything = found(capsys, "leaves make energy", "--index", index)
+    assert {source["source"] for hit in everything for source in hit["sources"]} == {  # type: ignore[attr-defined]
+        "video",
+        "subtitles",
+        "keywords",
+    }
+    for file in (tmp_path / "videos").glob("*.srt"):
+        file.unlink()
+    assert main([*command, "--text-model", str(save_plain(tmp_path / "plain"))]) == 0
+    assert "2 passages encoded; " in capsys.readouterr().out
+    assert len(found(capsys, "leaves make energy", "--index", index, "--only", "subtitles")) == 2
+
+
 def test_an_index_of_texts_takes_no_videos(
     notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

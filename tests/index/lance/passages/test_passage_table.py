@@ -123,12 +123,15 @@ def test_another_text_model_encodes_all_anew_from_what_was_read(
     index: LanceIndex, model: TextModel, tmp_path: Path
 ) -> None:
     assert index.passages.model == model.reference
+    reader = LanceIndex.open(index.location)
+    assert len(reader.passages.search(model.encode_queries(["how leaves make energy"]), "speech", count=1)[0]) == 1
     other = TextModel.from_pretrained(save_stanford(tmp_path / "stanford"), device="cpu")
     assert encode(index, other) == EncodedPassages(6, 0, 6)
-    opened = LanceIndex.open(index.location)
-    assert opened.passages.model == other.reference
-    [found] = opened.passages.search(other.encode_queries(["how leaves make energy"]), "speech", count=1)
-    assert found[0].stored.content == "a"
+    # Also in a process that searched before.
+    for opened in (LanceIndex.open(index.location), reader):
+        assert opened.passages.model == other.reference
+        [found] = opened.passages.search(other.encode_queries(["how leaves make energy"]), "speech", count=1)
+        assert found[0].stored.content == "a"
 
 
 def test_passages_go_with_their_video(index: LanceIndex, model: TextModel) -> None:

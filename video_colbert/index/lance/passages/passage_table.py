@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from typing_extensions import override
 
 from video_colbert.encoding.stored_model.model_reference import ModelReference
+from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.passages.keyword_search import find_keywords
 from video_colbert.index.lance.passages.passage_rows import CONTENT, SOURCE, TEXT, passage_rows
@@ -180,7 +181,10 @@ class LancePassages(PassageStore):
         return none if opened is None else opened.latest.read(reading)
 
     def _open(self) -> _OpenTable | None:
+        """The table; None where there is none."""
         with self._lock:
+            if self._opened is not None and not self._opened.is_there():
+                self._opened = None
             if self._opened is None:
                 table = self._videos.beside(TABLE_NAME)
                 self._opened = None if table is None else _OpenTable(table, hold_tokens=self._hold_tokens)
@@ -195,6 +199,15 @@ class _OpenTable:
         self.header = read_header(table.schema, table.location)
         self.codec = token_codec(self.header.codec)
         self.latest = LatestSnapshot(table, self.codec, hold_tokens=hold_tokens)
+
+    def is_there(self) -> bool:
+        """Whether the table is the one that was opened: another process may have made it anew for another model."""
+        try:
+            self.table.latest_version()
+            return read_header(self.table.schema, self.table.location).model == self.header.model
+        except IndexStoreError:
+            # What is wrong is said when it is opened again.
+            return False
 
 
 def _column(snapshot: IndexSnapshot, name: str) -> list[str]:

@@ -79,7 +79,7 @@ OTHERS = [
 def read(reader: PassageReader, film: Path, digest: str) -> Reading:
     found = reader.read(str(film))
     assert found.problem is None
-    return Reading(digest, reader.source, reader.settings, tuple(found.passages))
+    return Reading(digest, reader.source, reader.settings_of(str(film)), tuple(found.passages))
 
 
 @pytest.fixture(scope="module")
@@ -91,8 +91,8 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Index:
     said = [Reading(f"other {n}", "speech", "", (Passage("speech", text, 1.0, 4.0),)) for n, text in enumerate(OTHERS)]
     stored = LanceIndex.create(folder / "index", model=MODEL, num_frames=3)
     stored.add([make_video(f"{name}.mp4", digest=name) for name in ("spoken", "slide", *(r.digest for r in said[1:]))])
-    speech = SpeechReader(whisper_folder(), language="en", threads=2)
-    stored.readings.keep([*said[1:], read(speech, film, "spoken"), read(ScreenTextReader(threads=2), slides, "slide")])
+    speech = SpeechReader(whisper_folder(), language="en")
+    stored.readings.keep([*said[1:], read(speech, film, "spoken"), read(ScreenTextReader(), slides, "slide")])
     encode_passages(stored.passages, stored.readings, TextModel.from_pretrained(minilm_folder(), device="cpu"))
     return Index(stored)
 

@@ -61,7 +61,7 @@ def script_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def run_benchmark(description: str, measure: Callable[[], tuple[dict[str, Any], list[Target]]]) -> int:
-    """Runs a benchmark script: parses `--json`, measures, prints, and tells whether the targets were met.
+    """Runs a benchmark script that takes no arguments of its own.
 
     Args:
         description: The script's docstring.
@@ -70,10 +70,28 @@ def run_benchmark(description: str, measure: Callable[[], tuple[dict[str, Any], 
     Returns:
         The exit code: 0 if every target is met, 1 if not.
     """
-    parser = script_parser(description)
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures, targets and environment")
-    arguments = parser.parse_args()
+    arguments = add_json_argument(script_parser(description)).parse_args()
     figures, targets = measure()
+    return report_figures(figures, targets, arguments.json)
+
+
+def add_json_argument(parser: argparse.ArgumentParser) -> argparse.ArgumentParser:
+    """Adds `--json` to a script's parser, and returns it."""
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write figures, targets and environment")
+    return parser
+
+
+def report_figures(figures: dict[str, Any], targets: list[Target], json_file: Path | None) -> int:
+    """Prints what a benchmark script measured, and tells whether the targets were met.
+
+    Args:
+        figures: By name.
+        targets: What they are held against.
+        json_file: Where they are written too, if anywhere.
+
+    Returns:
+        The exit code: 0 if every target is met, 1 if not.
+    """
     report: dict[str, Any] = {
         "benchmark": Path(sys.argv[0]).stem,
         "figures": figures,
@@ -86,6 +104,6 @@ def run_benchmark(description: str, measure: Callable[[], tuple[dict[str, Any], 
             print(f"  {name}: {value:.4g}" if isinstance(value, float) else f"  {name}: {value}")
     for target in targets:
         print(target)
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    if json_file is not None:
+        json_file.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     return 0 if all(target.is_met for target in targets) else 1

@@ -59,7 +59,7 @@ def fit_parameters(judged: Sequence[JudgedQuery]) -> FusionParameters:
     Raises:
         ValueError: as `fit_calibrations` and `fit_weights`.
     """
-    return FusionParameters(fit_calibrations(judged), fit_weights(judged))
+    return FusionParameters(calibrations=fit_calibrations(judged), weights=fit_weights(judged))
 
 
 def held_out_fusions(

@@ -65,7 +65,7 @@ def test_learned_scores_are_the_weighted_sum() -> None:
 def test_calibrated_scores_are_the_probability_that_not_every_source_is_wrong() -> None:
     lists: Lists = {"a": [("x", 2.0), ("y", 0.0)], "b": [("x", 1.0)]}
     calibrations = {source: SourceCalibration(-1.0, 1.0, 0.5, 0.0) for source in lists}
-    hits = fuse(lists, parameters=FusionParameters(calibrations))
+    hits = fuse(lists, parameters=FusionParameters(calibrations=calibrations))
     p_a, p_b = (1 / (1 + np.exp(-(-1.0 + score + 0.5 * margin))) for score, margin in ((2.0, 2.0), (1.0, 0.0)))
     assert hits[0].id == "x"
     assert hits[0].score == pytest.approx(1 - (1 - p_a) * (1 - p_b))
@@ -110,7 +110,7 @@ def test_probabilities_beat_equal_ranks_where_one_source_answers() -> None:
 
 def test_what_is_fitted_on_some_queries_holds_for_others() -> None:
     judged, others = made_queries(60, seed=6), made_queries(100, seed=7)
-    parameters = FusionParameters(fit_calibrations(judged), fit_weights(judged))
+    parameters = FusionParameters(calibrations=fit_calibrations(judged), weights=fit_weights(judged))
     assert share_right(others, "calibrated", parameters) >= share_right(others, "calibrated", FusionParameters())
     assert share_right(others, "learned", parameters) >= share_right(others, "reciprocal", FusionParameters()) + 0.2
 

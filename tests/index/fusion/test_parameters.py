@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from video_colbert.index.fusion.background import SourceBackground
 from video_colbert.index.fusion.calibration import SourceCalibration
 from video_colbert.index.fusion.parameters import FusionParameters
 from video_colbert.index.fusion.source_weights import SourceWeights
@@ -12,7 +13,9 @@ from video_colbert.index.fusion.source_weights import SourceWeights
 
 def test_parameters_come_back_from_json_as_they_were() -> None:
     parameters = FusionParameters(
-        {"speech": SourceCalibration(-1.5, 2.0, 0.25, 1.0)}, {"video": SourceWeights(0.5, 3.0)}
+        backgrounds={"speech": SourceBackground(0.5, 0.1)},
+        calibrations={"speech": SourceCalibration(-1.5, 2.0, 0.25, 1.0)},
+        weights={"video": SourceWeights(0.5, 3.0)},
     )
     assert FusionParameters.from_json(json.loads(json.dumps(parameters.to_json()))) == parameters
 
@@ -20,11 +23,17 @@ def test_parameters_come_back_from_json_as_they_were() -> None:
 @pytest.mark.parametrize(
     ("record", "message"),
     [
-        ([], "must be an object of calibrations and weights"),
-        ({"calibrations": {}, "weights": []}, "weights of fusion parameters must be an object of sources"),
-        ({"calibrations": {}, "weights": {"speech": {"standardised": 1.0}}}, "must be the numbers standardised, prob"),
+        ([], "must be an object of backgrounds, calibrations, weights"),
         (
-            {"calibrations": {}, "weights": {"speech": {"standardised": 1.0, "probability": "x"}}},
+            {"backgrounds": {}, "calibrations": {}, "weights": []},
+            "weights of fusion parameters must be an object of sources",
+        ),
+        (
+            {"backgrounds": {}, "calibrations": {}, "weights": {"speech": {"standardised": 1.0}}},
+            "must be the numbers standardised, prob",
+        ),
+        (
+            {"backgrounds": {}, "calibrations": {}, "weights": {"speech": {"standardised": 1.0, "probability": "x"}}},
             "weights of speech in fusion parameters must be the numbers",
         ),
     ],

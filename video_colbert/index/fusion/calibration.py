@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -71,12 +71,6 @@ def fit_calibrations(judged: Sequence[JudgedQuery]) -> dict[str, SourceCalibrati
     if not calibrations:
         raise ValueError("no source has both right and wrong hits among its first ten, so none can be calibrated")
     return calibrations
-
-
-def calibrated(calibrations: Mapping[str, SourceCalibration], source: str, ranked: RankedList) -> FloatArray:
-    """How likely each hit is right: by the source's calibration, or from the list alone where it has none."""
-    calibration = calibrations.get(source)
-    return probabilities_of_list(ranked) if calibration is None else calibration.probabilities(ranked)
 
 
 def _features(ranked: RankedList) -> FloatArray:

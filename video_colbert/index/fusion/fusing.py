@@ -7,8 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from video_colbert.index.fusion.calibration import calibrated
-from video_colbert.index.fusion.evidence import reciprocal_ranks, standardised
+from video_colbert.index.fusion.evidence import probabilities_of_list, reciprocal_ranks, standardised
 from video_colbert.index.fusion.parameters import NO_PARAMETERS, FusionParameters
 from video_colbert.index.fusion.ranked_list import FloatArray, RankedList
 
@@ -61,13 +60,14 @@ def fuse(
     learned | weighted sum of standardised scores and probabilities, `SourceWeights` | adds `SourceWeights.unlisted`
     router | p in the one source whose first hit has the largest p | is left out of the ranking
 
-    p is that of the source's calibration in the parameters, or else of its list alone, `probabilities_of_list`.
+    p is that of the source's calibration in the parameters; without one, of its background there; without either, of
+    its list alone, `probabilities_of_list`. A background is worth nearly what a calibration is, without judged queries.
 
     Args:
         lists: by source, pairs of a video's id and its score, each video once and the best first. The longer they
             are, the more is known of each source's noise: some hundred, or all. An empty list says nothing.
         method: how they are fused.
-        parameters: calibrations and weights that were fitted on judged queries.
+        parameters: what is known of the sources.
         limit: number of videos to return; by default all.
 
     Returns:
@@ -104,7 +104,11 @@ def fuse(
 
 
 def _calibrated(source: str, ranked: RankedList, parameters: FusionParameters) -> FloatArray:
-    return calibrated(parameters.calibrations, source, ranked)
+    if source in parameters.calibrations:
+        return parameters.calibrations[source].probabilities(ranked)
+    if source in parameters.backgrounds:
+        return parameters.backgrounds[source].probabilities(ranked)
+    return probabilities_of_list(ranked)
 
 
 def _learned(source: str, ranked: RankedList, parameters: FusionParameters) -> FloatArray:

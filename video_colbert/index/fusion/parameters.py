@@ -1,4 +1,4 @@
-"""What fusions learned from judged queries, as it is kept."""
+"""What fusions know of an index's sources, as it is kept."""
 
 from __future__ import annotations
 
@@ -8,29 +8,31 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from video_colbert.index.fusion.background import SourceBackground
 from video_colbert.index.fusion.calibration import SourceCalibration
 from video_colbert.index.fusion.source_weights import SourceWeights
 
-_Fitted = TypeVar("_Fitted", SourceCalibration, SourceWeights)
+_Fitted = TypeVar("_Fitted", SourceBackground, SourceCalibration, SourceWeights)
 
 
 @dataclass(frozen=True)
 class FusionParameters:
-    """What was fitted on judged queries, by source.
+    """What is known of sources, by source.
 
     Attributes:
-        calibrations: for "calibrated" and "router"; a source without one is judged by its lists alone.
-        weights: for "learned".
+        backgrounds: for "calibrated" and "router", from texts of the collection.
+        calibrations: likewise, from judged queries; a source that has one needs no background.
+        weights: for "learned", from judged queries.
     """
 
+    backgrounds: Mapping[str, SourceBackground] = field(default_factory=dict, hash=False)
     calibrations: Mapping[str, SourceCalibration] = field(default_factory=dict, hash=False)
     weights: Mapping[str, SourceWeights] = field(default_factory=dict, hash=False)
 
     def to_json(self) -> dict[str, Any]:
         """The parameters as JSON knows them, as `from_json` takes them."""
         return {
-            "calibrations": {source: dataclasses.asdict(each) for source, each in self.calibrations.items()},
-            "weights": {source: dataclasses.asdict(each) for source, each in self.weights.items()},
+            name: {source: dataclasses.asdict(each) for source, each in getattr(self, name).items()} for name in _KINDS
         }
 
     @classmethod
@@ -40,16 +42,19 @@ class FusionParameters:
         Raises:
             ValueError: another form; the message names what is wrong.
         """
-        if not isinstance(record, dict) or set(record) != {"calibrations", "weights"}:
-            raise ValueError("fusion parameters must be an object of calibrations and weights")
+        if not isinstance(record, dict) or set(record) != set(_KINDS):
+            raise ValueError(f"fusion parameters must be an object of {', '.join(_KINDS)}")
         return cls(
-            _fitted(SourceCalibration, "calibrations", record["calibrations"]),
-            _fitted(SourceWeights, "weights", record["weights"]),
+            backgrounds=_fitted(SourceBackground, "backgrounds", record["backgrounds"]),
+            calibrations=_fitted(SourceCalibration, "calibrations", record["calibrations"]),
+            weights=_fitted(SourceWeights, "weights", record["weights"]),
         )
 
 
+_KINDS = tuple(each.name for each in dataclasses.fields(FusionParameters))
+
 NO_PARAMETERS = FusionParameters()
-"""What is known before any query is judged."""
+"""What is known of sources of which nothing was asked yet."""
 
 
 def _fitted(kind: type[_Fitted], name: str, record: Any) -> dict[str, _Fitted]:

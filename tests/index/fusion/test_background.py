@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.index.fusion.made_lists import made_list
+from video_colbert.index.fusion.background import MadeQuery, SourceBackground, fit_backgrounds
+from video_colbert.index.fusion.fusing import fuse
+from video_colbert.index.fusion.parameters import FusionParameters
+from video_colbert.index.fusion.ranked_list import RankedList
+
+
+def ranked(*scores: float) -> RankedList:
+    return RankedList.of("speech", [(f"v{place}", score) for place, score in enumerate(scores)])
+
+
+def test_probabilities_follow_bayes_rule_over_a_normal_background() -> None:
+    found = SourceBackground(centre=1.0, deviation=0.5).probabilities(ranked(2.5, 2.0, 0.5))
+    likelihoods = np.exp([3.0**2 / 2, 2.0**2 / 2, -(1.0**2) / 2])
+    assert found == pytest.approx(likelihoods / (12 + likelihoods.sum()))
+
+
+def test_a_score_beyond_what_exp_can_hold_is_certain_and_no_list_is_nothing() -> None:
+    background = SourceBackground(centre=0.0, deviation=1e-3)
+    assert background.probabilities(ranked(1.0, 0.5)).tolist() == pytest.approx([1.0, 0.0])
+    assert background.probabilities(ranked(-1.0, -2.0)).tolist() == pytest.approx([0.0, 0.0])
+    assert background.probabilities(ranked()).tolist() == []
+
+
+def test_a_background_is_the_median_and_the_ninetieth_percentile_of_the_best_wrong_scores() -> None:
+    best = np.arange(11) / 10
+    made = [
+        MadeQuery({"video": [("own", 5.0), ("other", score), ("third", score - 1)]}, "speech", "own") for score in best
+    ]
+    assert fit_backgrounds(made)["video"] == SourceBackground(0.5, pytest.approx(0.4 / 1.2815515655))  # type: ignore[arg-type]
+
+
+def test_another_video_with_the_same_text_is_no_wrong_hit_in_the_texts_own_source() -> None:
+    hits = [("own", 1.0), ("copy", 1.0 - 1e-6), ("other", 0.4)]
+    made = [
+        MadeQuery({"speech": [(video, score - number / 100) for video, score in hits]}, "speech", "own")
+        for number in range(11)
+    ]
+    assert fit_backgrounds(made)["speech"].centre == pytest.approx(0.35)
+
+
+def test_too_few_wrong_hits_and_equal_ones_make_no_background() -> None:
+    few = [MadeQuery({"video": [("other", float(number))]}, "speech", "own") for number in range(9)]
+    equal = [MadeQuery({"keywords": [("other", 0.0)]}, "speech", "own") for _ in range(20)]
+    assert fit_backgrounds([*few, *equal]) == {}
+
+
+def test_a_source_that_only_knows_weak_hits_gives_way_though_its_first_stands_out() -> None:
+    rng = np.random.default_rng(0)
+    # Speech knows nothing of the query, but its first hit shares a word; pictures have several good hits.
+    lists = {
+        "speech": [("a", 0.5), ("b", 0.3), ("c", 0.29), ("d", 0.28), ("e", 0.27)],
+        "video": [("d", 0.9), ("e", 0.7), ("a", 0.65), ("b", 0.5), ("c", 0.45)],
+    }
+    made = [
+        MadeQuery(
+            {"speech": [("x", 0.5 + 0.05 * rng.normal())], "video": [("x", 0.3 + 0.1 * rng.normal())]}, "title", "y"
+        )
+        for _ in range(50)
+    ]
+    assert fuse(lists)[0].id == "a"
+    assert fuse(lists, parameters=FusionParameters(backgrounds=fit_backgrounds(made)))[0].id == "d"
+
+
+def test_backgrounds_tell_an_answering_source_of_another_unit() -> None:
+    rng = np.random.default_rng(1)
+    made = [MadeQuery({"speech": made_list(rng, 100, None, 0.0)}, "title", "none") for _ in range(60)]
+    background = fit_backgrounds(made)["speech"]
+    wrong = [background.probabilities(RankedList.of("speech", made_list(rng, 100, None, 0.0)))[0] for _ in range(100)]
+    right = [background.probabilities(RankedList.of("speech", made_list(rng, 100, 3, 6.0)))[0] for _ in range(100)]
+    assert np.median(wrong) < 0.15
+    assert np.median(right) > 0.9

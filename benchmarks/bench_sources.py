@@ -4,7 +4,8 @@
 100 (`write_spoken_shapes`). What is said and written is read from the files by the real readers: Whisper tiny for
 speech, rapidocr for text in the pictures, the container's title. Passages are ranked by a text model's late
 interaction, pictures by the model of `demo.py`, which is trained if it was not before. Every fusion makes one ranking
-of the four lists; those that learn are fitted on other pairs than they are asked about, in five parts.
+of the four lists. The default knows how each source's wrong hits score, from 64 of the passages asked as queries, and
+no judged query. Fusions that learn are fitted on other pairs than they are asked about, in five parts.
 
     python benchmarks/bench_sources.py                        400 videos
     python benchmarks/bench_sources.py --videos 40            a short run, without targets
@@ -16,6 +17,7 @@ source alone.
 
 import argparse
 import os
+import random
 import subprocess
 import sys
 import tempfile
@@ -30,8 +32,10 @@ from source_lists import RankedVideos, picture_lists, read_texts, text_lists
 from video_colbert.dataset_builders import SpokenShapesConfig, load_benchmark, write_spoken_shapes
 from video_colbert.evaluation.fusion_tuning import held_out_fusions
 from video_colbert.evaluation.source_metrics import ALL_SOURCES, hit_rates_by_source, source_choice
+from video_colbert.index.fusion.background import MadeQuery, SourceBackground, fit_backgrounds
 from video_colbert.index.fusion.fusing import DEFAULT_METHOD, FUSION_METHODS, FusedHit, FusionMethod, fuse
 from video_colbert.index.fusion.judged_query import JudgedQuery
+from video_colbert.index.fusion.parameters import FusionParameters
 from video_colbert.text.description import DescriptionReader
 from video_colbert.text.screen_text import ScreenTextReader
 from video_colbert.text.speech import SpeechReader
@@ -41,6 +45,7 @@ REPOSITORY = Path(__file__).parents[1]
 CHECKPOINT = REPOSITORY / "runs" / "demo" / "training" / "best"
 MODELS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "video_colbert_test_models"
 VIDEOS = 400
+MADE_QUERIES = 64
 GAIN, LOSS = 25.0, 10.0
 
 Lists = Mapping[str, Sequence[RankedVideos]]
@@ -54,8 +59,8 @@ def main() -> int:
         subprocess.run([sys.executable, str(REPOSITORY / "benchmarks" / "demo.py")], check=True)
     folder = arguments.output or Path(tempfile.mkdtemp())
     rows = spoken_rows(folder, arguments.videos)
-    lists = ranked_lists(arguments, folder, rows)
-    figures, targets = compare(lists, rows)
+    lists, backgrounds = ranked_lists(arguments, folder, rows)
+    figures, targets = compare(lists, rows, FusionParameters(backgrounds=backgrounds))
     return report_figures(figures, targets if arguments.videos == VIDEOS else [], arguments.json)
 
 
@@ -83,8 +88,10 @@ def spoken_rows(folder: Path, videos: int) -> list[dict[str, Any]]:
     return list(stream)[:videos]
 
 
-def ranked_lists(arguments: argparse.Namespace, folder: Path, rows: Sequence[Mapping[str, Any]]) -> Lists:
-    """For each source and query, the videos in its order."""
+def ranked_lists(
+    arguments: argparse.Namespace, folder: Path, rows: Sequence[Mapping[str, Any]]
+) -> tuple[Lists, Mapping[str, SourceBackground]]:
+    """For each source and query the videos in its order, and how wrong hits of each source score."""
     files = [Path(row["video"]["path"]) for row in rows]
     queries = [row["captions"][0] for row in rows]
     readers = [
@@ -93,11 +100,23 @@ def ranked_lists(arguments: argparse.Namespace, folder: Path, rows: Sequence[Map
         ScreenTextReader(every=arguments.every, threads=arguments.threads),
     ]
     texts = read_texts(files, readers, folder / "passages.jsonl")
-    pictures = picture_lists(load_demo_encoder(arguments.checkpoint), files, queries)
-    return {**text_lists(TextModel.from_pretrained(arguments.text_model), texts, queries), "video": pictures}
+    passages = [(text, source, video) for source, of in texts.items() for video, found in of.items() for text in found]
+    made = random.Random(0).sample(passages, min(MADE_QUERIES, len(passages)))  # noqa: S311 - no secret
+    asked = [*queries, *(text for text, _, _ in made)]
+    pictures = picture_lists(load_demo_encoder(arguments.checkpoint), files, asked)
+    lists = {**text_lists(TextModel.from_pretrained(arguments.text_model), texts, asked), "video": pictures}
+    backgrounds = fit_backgrounds(
+        [
+            MadeQuery({name: of_source[len(queries) + number] for name, of_source in lists.items()}, source, video)
+            for number, (_, source, video) in enumerate(made)
+        ]
+    )
+    return {source: of_source[: len(queries)] for source, of_source in lists.items()}, backgrounds
 
 
-def compare(lists: Lists, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[Target]]:
+def compare(
+    lists: Lists, rows: Sequence[Mapping[str, Any]], parameters: FusionParameters
+) -> tuple[dict[str, Any], list[Target]]:
     """R@1 of each source alone and of each fusion, by the source that answers."""
     sources = [row["sources"][0] for row in rows]
     judged = [
@@ -107,8 +126,9 @@ def compare(lists: Lists, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, 
     alone = {source: rates(of_source, judged, sources) for source, of_source in lists.items()}
     unfitted: list[FusionMethod] = [method for method in FUSION_METHODS if method != "learned"]
     fused: dict[str, list[list[FusedHit]]] = {
-        method: [fuse(query.lists, method=method) for query in judged] for method in unfitted
+        method: [fuse(query.lists, method=method, parameters=parameters) for query in judged] for method in unfitted
     }
+    fused["calibrated, by lists alone"] = [fuse(query.lists) for query in judged]
     # The clips of a pair say the same but for one thing, so neither is asked about what was fitted on the other.
     pairs = [frozenset({row["video_id"], row["partner"]}) for row in rows]
     fused |= {f"{name}, fitted": hits for name, hits in held_out_fusions(judged, groups=pairs).items()}

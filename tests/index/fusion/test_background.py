@@ -57,10 +57,9 @@ def test_a_source_that_only_knows_weak_hits_gives_way_though_its_first_stands_ou
         "speech": [("a", 0.5), ("b", 0.3), ("c", 0.29), ("d", 0.28), ("e", 0.27)],
         "video": [("d", 0.9), ("e", 0.7), ("a", 0.65), ("b", 0.5), ("c", 0.45)],
     }
+    spread = {"speech": (0.5, 0.05), "video": (0.3, 0.1)}
     made = [
-        MadeQuery(
-            {"speech": [("x", 0.5 + 0.05 * rng.normal())], "video": [("x", 0.3 + 0.1 * rng.normal())]}, "title", "y"
-        )
+        MadeQuery({source: [("x", rng.normal(*drawn))] for source, drawn in spread.items()}, "title", "y")
         for _ in range(50)
     ]
     assert fuse(lists)[0].id == "a"

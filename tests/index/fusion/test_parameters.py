@@ -20,20 +20,23 @@ def test_parameters_come_back_from_json_as_they_were() -> None:
     assert FusionParameters.from_json(json.loads(json.dumps(parameters.to_json()))) == parameters
 
 
+NONE: dict[str, Any] = {"backgrounds": {}, "calibrations": {}, "weights": {}}
+
+
 @pytest.mark.parametrize(
     ("record", "message"),
     [
         ([], "must be an object of backgrounds, calibrations, weights"),
         (
-            {"backgrounds": {}, "calibrations": {}, "weights": []},
+            {**NONE, "weights": []},
             "weights of fusion parameters must be an object of sources",
         ),
         (
-            {"backgrounds": {}, "calibrations": {}, "weights": {"speech": {"standardised": 1.0}}},
+            {**NONE, "weights": {"speech": {"standardised": 1.0}}},
             "must be the numbers standardised, prob",
         ),
         (
-            {"backgrounds": {}, "calibrations": {}, "weights": {"speech": {"standardised": 1.0, "probability": "x"}}},
+            {**NONE, "weights": {"speech": {"standardised": 1.0, "probability": "x"}}},
             "weights of speech in fusion parameters must be the numbers",
         ),
     ],

@@ -61,7 +61,7 @@ def fuse(
     router | p in the one source whose first hit has the largest p | is left out of the ranking
 
     p is that of the source's calibration in the parameters; without one, of its background there; without either, of
-    its list alone, `probabilities_of_list`. A background is worth nearly what a calibration is, without judged queries.
+    its list alone, `probabilities_of_list`. A background is worth nearly as much as a calibration, and nobody judges.
 
     Args:
         lists: by source, pairs of a video's id and its score, each video once and the best first. The longer they

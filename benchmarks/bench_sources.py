@@ -1,11 +1,12 @@
 """One search over what is said, written, told and shown, beside every source alone and a router.
 
 400 videos of spoken shapes, in pairs that share three of four contents, and 400 queries, of which each source answers
-100 (`write_spoken_shapes`). What is said and written is read from the files by the real readers: Whisper tiny for
-speech, rapidocr for text in the pictures, the container's title. Passages are ranked by a text model's late
-interaction, pictures by the model of `demo.py`, which is trained if it was not before. Every fusion makes one ranking
-of the four lists. The default knows how each source's wrong hits score, from 64 of the passages asked as queries, and
-no judged query. Fusions that learn are fitted on other pairs than they are asked about, in five parts.
+100 (`write_spoken_shapes`), in an index. What is said and written is read from the files by the real readers: Whisper
+tiny for speech, rapidocr for text in the pictures, the container's title. Passages are ranked by a text model's late
+interaction, pictures by the model of `demo.py`, which is trained if it was not before, and keywords are one more list.
+Every fusion makes one ranking of the five. The default knows how each source's wrong hits score, from 64 texts of the
+index that it asked as queries, and no judged query. Fusions that learn are fitted on other pairs than they are asked
+about, in five parts.
 
     python benchmarks/bench_sources.py                        400 videos
     python benchmarks/bench_sources.py --videos 40            a short run, without targets
@@ -17,7 +18,6 @@ source alone.
 
 import argparse
 import os
-import random
 import subprocess
 import sys
 import tempfile
@@ -27,16 +27,19 @@ from typing import Any
 
 from benchmark_report import Target, add_json_argument, report_figures, script_parser
 from demo_checkpoint import load_demo_encoder
-from source_lists import RankedVideos, picture_lists, read_texts, text_lists
 
+from video_colbert import open_index
 from video_colbert.dataset_builders import SpokenShapesConfig, load_benchmark, write_spoken_shapes
 from video_colbert.evaluation.fusion_tuning import held_out_fusions
+from video_colbert.evaluation.graded_metrics import Ranking
 from video_colbert.evaluation.source_metrics import ALL_SOURCES, hit_rates_by_source, source_choice
-from video_colbert.index.fusion.background import MadeQuery, SourceBackground, fit_backgrounds
+from video_colbert.index import Index
 from video_colbert.index.fusion.fusing import DEFAULT_METHOD, FUSION_METHODS, FusedHit, FusionMethod, fuse
 from video_colbert.index.fusion.judged_query import JudgedQuery
-from video_colbert.index.fusion.parameters import FusionParameters
+from video_colbert.index.passages.source_lists import source_lists
+from video_colbert.index.passages.source_search import KEYWORDS
 from video_colbert.text.description import DescriptionReader
+from video_colbert.text.passages import PassageReader
 from video_colbert.text.screen_text import ScreenTextReader
 from video_colbert.text.speech import SpeechReader
 from video_colbert.text.text_model import TextModel
@@ -45,11 +48,7 @@ REPOSITORY = Path(__file__).parents[1]
 CHECKPOINT = REPOSITORY / "runs" / "demo" / "training" / "best"
 MODELS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "video_colbert_test_models"
 VIDEOS = 400
-MADE_QUERIES = 64
 GAIN, LOSS = 25.0, 10.0
-
-Lists = Mapping[str, Sequence[RankedVideos]]
-"""By source, a list for each query."""
 
 
 def main() -> int:
@@ -59,8 +58,8 @@ def main() -> int:
         subprocess.run([sys.executable, str(REPOSITORY / "benchmarks" / "demo.py")], check=True)
     folder = arguments.output or Path(tempfile.mkdtemp())
     rows = spoken_rows(folder, arguments.videos)
-    lists, backgrounds = ranked_lists(arguments, folder, rows)
-    figures, targets = compare(lists, rows, FusionParameters(backgrounds=backgrounds))
+    index = indexed(arguments, folder)
+    figures, targets = compare(index, rows)
     return report_figures(figures, targets if arguments.videos == VIDEOS else [], arguments.json)
 
 
@@ -74,7 +73,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--every", type=float, default=1.0, help="seconds between pictures in which text is looked for"
     )
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of each reader")
+    parser.add_argument("--workers", type=int, help="processes that decode and read (default: one for each core)")
     parser.add_argument("--output", type=Path, help="folder for videos and passages, kept for another run")
     arguments: argparse.Namespace = parser.parse_args()
     return arguments
@@ -88,42 +87,34 @@ def spoken_rows(folder: Path, videos: int) -> list[dict[str, Any]]:
     return list(stream)[:videos]
 
 
-def ranked_lists(
-    arguments: argparse.Namespace, folder: Path, rows: Sequence[Mapping[str, Any]]
-) -> tuple[Lists, Mapping[str, SourceBackground]]:
-    """For each source and query the videos in its order, and how wrong hits of each source score."""
-    files = [Path(row["video"]["path"]) for row in rows]
-    queries = [row["captions"][0] for row in rows]
-    readers = [
+def indexed(arguments: argparse.Namespace, folder: Path) -> Index:
+    """An index of the clips with all that is read of them.
+
+    Raises:
+        RuntimeError: A clip could not be read.
+    """
+    index = open_index(folder / "index", load_demo_encoder(arguments.checkpoint))
+    index.text_model = TextModel.from_pretrained(arguments.text_model)
+    readers: list[PassageReader] = [
         DescriptionReader(),
-        SpeechReader(arguments.speech_model, language="en", threads=arguments.threads),
-        ScreenTextReader(every=arguments.every, threads=arguments.threads),
+        SpeechReader(arguments.speech_model, language="en"),
+        ScreenTextReader(every=arguments.every),
     ]
-    texts = read_texts(files, readers, folder / "passages.jsonl")
-    passages = [(text, source, video) for source, of in texts.items() for video, found in of.items() for text in found]
-    made = random.Random(0).sample(passages, min(MADE_QUERIES, len(passages)))  # noqa: S311 - no secret
-    asked = [*queries, *(text for text, _, _ in made)]
-    pictures = picture_lists(load_demo_encoder(arguments.checkpoint), files, asked)
-    lists = {**text_lists(TextModel.from_pretrained(arguments.text_model), texts, asked), "video": pictures}
-    backgrounds = fit_backgrounds(
-        [
-            MadeQuery({name: of_source[len(queries) + number] for name, of_source in lists.items()}, source, video)
-            for number, (_, source, video) in enumerate(made)
-        ]
-    )
-    return {source: of_source[: len(queries)] for source, of_source in lists.items()}, backgrounds
+    report = index.add([folder / "test"], readers=readers, workers=arguments.workers)
+    if report.bad:
+        raise RuntimeError(f"{len(report.bad)} clips could not be read, first {report.bad[0]}")
+    return index
 
 
-def compare(
-    lists: Lists, rows: Sequence[Mapping[str, Any]], parameters: FusionParameters
-) -> tuple[dict[str, Any], list[Target]]:
+def compare(index: Index, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, Any], list[Target]]:
     """R@1 of each source alone and of each fusion, by the source that answers."""
+    found_by_source = source_lists(index, [row["captions"][0] for row in rows])
+    parameters = index.stored.notes.fusion
     sources = [row["sources"][0] for row in rows]
     judged = [
-        JudgedQuery({source: of_source[number] for source, of_source in lists.items()}, frozenset({row["video_id"]}))
-        for number, row in enumerate(rows)
+        JudgedQuery(lists, frozenset({row["video"]["path"]})) for lists, row in zip(found_by_source, rows, strict=True)
     ]
-    alone = {source: rates(of_source, judged, sources) for source, of_source in lists.items()}
+    alone = {source: rates([query.lists[source] for query in judged], judged, sources) for source in judged[0].lists}
     unfitted: list[FusionMethod] = [method for method in FUSION_METHODS if method != "learned"]
     fused: dict[str, list[list[FusedHit]]] = {
         method: [fuse(query.lists, method=method, parameters=parameters) for query in judged] for method in unfitted
@@ -135,7 +126,7 @@ def compare(
     figures: dict[str, Any] = {f"R@1 of {source} alone": as_text(found) for source, found in alone.items()}
     for name, results in fused.items():
         found = rates([[(hit.id, hit.score) for hit in hits] for hits in results], judged, sources)
-        choice = source_choice([hits[0].source if hits else None for hits in results], sources)
+        choice = source_choice([reader_of(hits[0]) if hits else None for hits in results], sources)
         figures[f"R@1 of {name}"] = f"{as_text(found)}; source chosen {choice.accuracy[ALL_SOURCES]:.1f}"
         if name == DEFAULT_METHOD:
             default = found
@@ -149,12 +140,18 @@ def compare(
     ]
     targets += [
         Target(f"R@1 lost on queries of {source}", alone[source][source] - default[source], LOSS, at_least=False)
-        for source in lists
+        for source in dict.fromkeys(sources)
     ]
     return figures, targets
 
 
-def rates(rankings: Sequence[RankedVideos], judged: Sequence[JudgedQuery], sources: Sequence[str]) -> dict[str, float]:
+def reader_of(hit: FusedHit) -> str:
+    """The source that brings most to a hit, keywords apart, which are words of other sources."""
+    parts = {source: part for source, part in hit.parts.items() if source != KEYWORDS}
+    return max(parts, key=parts.__getitem__, default=KEYWORDS)
+
+
+def rates(rankings: Sequence[Ranking], judged: Sequence[JudgedQuery], sources: Sequence[str]) -> dict[str, float]:
     """R@1 by source and over all queries, in percent."""
     found = hit_rates_by_source(rankings, [query.right for query in judged], sources, ks=(1,))
     return {source: by_k[1] for source, by_k in found.items()}

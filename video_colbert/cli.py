@@ -32,7 +32,7 @@ from video_colbert.commands import (
     verify,
 )
 from video_colbert.commands.arguments.flag_names import name_flags, with_dashes
-from video_colbert.commands.index_commands import forget, info, list_videos, remove, repair, verify_index
+from video_colbert.commands.index_commands import forget, info, list_videos, remove, repair, tune, verify_index
 from video_colbert.console import (
     ExitCode,
     NoticeHandler,
@@ -52,6 +52,7 @@ COMMANDS = (
     forget,
     verify_index,
     repair,
+    tune,
     passages,
     train,
     evaluate,

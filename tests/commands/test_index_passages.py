@@ -184,4 +184,4 @@ def test_an_index_of_texts_takes_no_videos(
 def test_names_on_the_command_line_are_those_of_the_library() -> None:
     assert set(SOURCE_NAMES) == set(SEARCHED)
     # What is learned needs parameters, which a command does not take.
-    assert set(FUSION_NAMES) == set(FUSION_METHODS) - {"learned"}
+    assert FUSION_NAMES == FUSION_METHODS

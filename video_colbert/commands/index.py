@@ -109,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     metadata = collect_metadata(arguments, files, folders, may_be_empty=_prunes(arguments))
     arguments = _with_model(arguments)
     from video_colbert.index import index_videos, prune_videos
+    from video_colbert.index.passages.source_lists import note_backgrounds
 
     index, encoders = _open(arguments, windows)
     if arguments.ray is None:
@@ -138,6 +139,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_result(_summary(report, len(pruned), index.info(), arguments.index))
     if encoded := _encode_passages(arguments, index.stored):
         write_result(encoded)
+        index.encoder = index.encoder or encoders()[0]
+        note_backgrounds(index)
     if report.duplicates:
         write_result("\n".join(["Of the same content as another:", *report.duplicate_lines()]))
     if report.gone:

@@ -20,8 +20,10 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
         PassageError: the file cannot be read.
         IndexStoreError: no text model is named, or the index cannot be used.
     """
+    from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
     from video_colbert.index import index_exists, open_index
     from video_colbert.index.opening import create_text_index
+    from video_colbert.index.passages.source_lists import note_backgrounds
     from video_colbert.index.passages.text_collection import read_text_collection
 
     readings = read_text_collection(arguments.passages)
@@ -37,6 +39,9 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
             kept.remove(gone)
         kept.keep(readings)
         text = encode_index_passages(arguments, index.stored)
+        # Beside videos, a search of pictures would need their model: `tune` loads it.
+        if text is not None and index.stored.model == NO_VIDEO_MODEL:
+            note_backgrounds(index)
         write_result(
             text or f"Nothing is new; the index in {arguments.index} holds {len(index.stored.passages)} texts."
         )

@@ -21,6 +21,7 @@ from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.named_videos import find_named
 from video_colbert.index.passages.asked_sources import choose_sources, searched_model, text_model_of
 from video_colbert.index.passages.encode_passages import encode_passages
+from video_colbert.index.passages.source_lists import note_backgrounds
 from video_colbert.index.passages.source_search import VIDEO, SourceQueries, search_sources
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.video_index import VideoIndex
@@ -143,7 +144,8 @@ class Index:
         )
         if readers and (self.text_model is not None or self.stored.passages.model is not None):
             self.text_model = self.text_model or text_model_of(self.stored, None)
-            encode_passages(self.stored.passages, self.stored.readings, self.text_model)
+            if encode_passages(self.stored.passages, self.stored.readings, self.text_model).added:
+                note_backgrounds(self)
         return report
 
     def remove(self, videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> int:
@@ -277,7 +279,10 @@ class Index:
             found = self.stored.search(queries, top_k=top_k, where=where, group_windows=group_windows)
         else:
             asked = self._source_queries(texts, queries, chosen)
-            found = search_sources(self.stored, asked, chosen, top_k=top_k, where=where, fusion=fusion)
+            known = self.stored.notes.fusion
+            found = search_sources(
+                self.stored, asked, chosen, top_k=top_k, where=where, fusion=fusion, parameters=known
+            )
         hits = [
             SearchHits(
                 text,

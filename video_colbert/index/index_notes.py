@@ -7,7 +7,9 @@ import json
 import zlib
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
+from video_colbert.index.fusion.parameters import NO_PARAMETERS, FusionParameters
 from video_colbert.index.windows import Window
 
 
@@ -36,11 +38,13 @@ class IndexNotes:
         folders: absolute paths of the folders that were given, in which relative paths of a filter are looked for.
         bad_files: contents that are left until somebody asks to try them again.
         number_formats: what videos were encoded in by those who indexed them, as far as that is known.
+        fusion: what is known of the sources that a search fuses.
     """
 
     folders: tuple[str, ...] = ()
     bad_files: tuple[BadFile, ...] = ()
     number_formats: tuple[str, ...] = ()
+    fusion: FusionParameters = NO_PARAMETERS
 
     def with_folders(self, folders: Iterable[str]) -> IndexNotes:
         """The same with further folders."""
@@ -57,7 +61,10 @@ class IndexNotes:
     def to_text(self) -> str:
         """The notes in few characters, for what an index says of itself."""
         bad = [[each.digest, each.path, each.reason, each.windows] for each in self.bad_files]
-        written = json.dumps({"folders": self.folders, "bad_files": bad, "number_formats": self.number_formats})
+        facts: dict[str, Any] = {"folders": self.folders, "bad_files": bad, "number_formats": self.number_formats}
+        if self.fusion != NO_PARAMETERS:
+            facts["fusion"] = self.fusion.to_json()
+        written = json.dumps(facts)
         return base64.b85encode(zlib.compress(written.encode())).decode()
 
     @classmethod
@@ -72,6 +79,7 @@ class IndexNotes:
                 for digest, path, reason, windows in read["bad_files"]
             ]
             formats = tuple(map(str, read.get("number_formats", ())))
-            return cls(tuple(map(str, read["folders"])), tuple(bad), formats)
+            fusion = FusionParameters.from_json(read["fusion"]) if "fusion" in read else NO_PARAMETERS
+            return cls(tuple(map(str, read["folders"])), tuple(bad), formats, fusion)
         except (ValueError, TypeError, KeyError, zlib.error, RecursionError):
             return cls()

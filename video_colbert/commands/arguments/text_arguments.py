@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 
 SOURCE_NAMES = ("video", "subtitles", "speech", "screen_text", "description", "document", "keywords")
-FUSION_NAMES = ("calibrated", "reciprocal", "standardised", "max", "router")
+FUSION_NAMES = ("calibrated", "reciprocal", "standardised", "max", "learned", "router")
 
 
 def add_text_model(parser: argparse._ActionsContainer) -> None:
@@ -30,7 +30,8 @@ def add_source_arguments(parser: argparse._ActionsContainer) -> None:
         "--fusion",
         choices=FUSION_NAMES,
         default=FUSION_NAMES[0],
-        help=f"how the lists of several sources become one (default: {FUSION_NAMES[0]})",
+        help=f"how the lists of several sources become one; `tune` makes an index ready for learned (default: "
+        f"{FUSION_NAMES[0]})",
     )
 
 

@@ -11,7 +11,9 @@ from video_colbert.encoding.encoded import TEXT_MODEL
 from video_colbert.encoding.hits import Moment, MomentRange, SearchHit
 from video_colbert.encoding.media_files import is_gone
 from video_colbert.encoding.source_hits import SourceHit
+from video_colbert.errors import IndexStoreError
 from video_colbert.index.fusion.fusing import DEFAULT_METHOD, FusionMethod, fuse
+from video_colbert.index.fusion.parameters import NO_PARAMETERS, FusionParameters
 from video_colbert.index.passages.matched_words import with_times, words_by_letters, words_by_tokens
 from video_colbert.index.passages.passage_store import FoundPassage
 from video_colbert.text.passages import SOURCES, TimedWord
@@ -55,6 +57,7 @@ def search_sources(
     top_k: int,
     where: Filter | str | None = None,
     fusion: FusionMethod = DEFAULT_METHOD,
+    parameters: FusionParameters = NO_PARAMETERS,
 ) -> list[list[SearchHit]]:
     """Finds the best videos by several sources for each query.
 
@@ -65,12 +68,13 @@ def search_sources(
         top_k: hits a query, at most.
         where: a condition that hits must satisfy; texts that belong to no video satisfy none.
         fusion: how the lists are fused.
+        parameters: what is known of the sources.
 
     Returns:
         For each query its hits, best first, each with the sources that found it.
 
     Raises:
-        IndexStoreError: the index cannot be read.
+        IndexStoreError: the index cannot be read, or the fusion needs weights that are not known.
         FilterError: the condition is not understood.
     """
     length = max(_LIST_LENGTH, 2 * top_k)
@@ -90,7 +94,7 @@ def search_sources(
     named = {found.stored.content for lists in told for of_source in lists.values() for found in of_source}
     videos = index.videos_of_contents(named)
     hits = [
-        _Fusion(queries, number, seen[number], told[number], videos).hits(top_k, fusion)
+        _Fusion(queries, number, seen[number], told[number], videos).hits(top_k, fusion, parameters)
         for number in range(len(queries.texts))
     ]
     return _with_word_times(index, hits, videos)
@@ -115,7 +119,7 @@ class _Fusion:
             by_name = ((_name(each, videos), each) for each in found)
             self._told[source] = {name: each for name, each in by_name if name is not None}
 
-    def hits(self, top_k: int, fusion: FusionMethod) -> list[SearchHit]:
+    def hits(self, top_k: int, fusion: FusionMethod, parameters: FusionParameters) -> list[SearchHit]:
         """The best videos."""
         lists = {VIDEO: [(hit.video, hit.score) for hit in self._seen.values()]} if self._seen else {}
         for source, found in self._told.items():
@@ -127,6 +131,10 @@ class _Fusion:
                 self._hit(rank, name, score, {source: (rank, score)}, source)
                 for rank, (name, score) in enumerate(alone[:top_k], start=1)
             ]
+        try:
+            fused_hits = fuse(lists, method=fusion, parameters=parameters, limit=top_k)
+        except ValueError as error:
+            raise IndexStoreError(f"{error}; `video-colbert tune` learns them") from error
         return [
             self._hit(
                 rank,
@@ -135,7 +143,7 @@ class _Fusion:
                 {source: (fused.ranks[source], fused.scores[source]) for source in fused.ranks},
                 fused.source,
             )
-            for rank, fused in enumerate(fuse(lists, method=fusion, limit=top_k), start=1)
+            for rank, fused in enumerate(fused_hits, start=1)
         ]
 
     def _hit(self, rank: int, name: str, score: float, found: Mapping[str, tuple[int, float]], best: str) -> SearchHit:

@@ -30,9 +30,9 @@ from demo_checkpoint import load_demo_encoder
 
 from video_colbert import open_index
 from video_colbert.dataset_builders import SpokenShapesConfig, load_benchmark, write_spoken_shapes
-from video_colbert.evaluation.fusion_tuning import held_out_fusions
 from video_colbert.evaluation.graded_metrics import Ranking
-from video_colbert.evaluation.source_metrics import ALL_SOURCES, hit_rates_by_source, source_choice
+from video_colbert.evaluation.sources.fusion_tuning import held_out_fusions
+from video_colbert.evaluation.sources.source_metrics import ALL_SOURCES, hit_rates_by_source, source_choice
 from video_colbert.index import Index
 from video_colbert.index.fusion.fusing import DEFAULT_METHOD, FUSION_METHODS, FusedHit, FusionMethod, fuse
 from video_colbert.index.fusion.judged_query import JudgedQuery

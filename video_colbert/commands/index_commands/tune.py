@@ -13,7 +13,7 @@ from video_colbert.console import ExitCode, write_result
 from video_colbert.errors import DatasetError, IndexStoreError
 
 if TYPE_CHECKING:
-    from video_colbert.evaluation.fusion_tuning import FusionFigures, Tuning
+    from video_colbert.evaluation.sources.fusion_tuning import FusionFigures, Tuning
 
 NAME = "tune"
 HELP = "learn how the sources of an index are fused to one ranking"
@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
     if judged:
         lists = source_lists(index, [query for query, _ in judged])
         queries = [JudgedQuery(of_query, right) for of_query, (_, right) in zip(lists, judged, strict=True)]
-        from video_colbert.evaluation.fusion_tuning import tune_fusion
+        from video_colbert.evaluation.sources.fusion_tuning import tune_fusion
 
         try:
             tuning = tune_fusion(queries)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from tests.index.fusion.made_lists import made_queries
-from video_colbert.evaluation.fusion_tuning import fit_parameters, held_out_fusions, tune_fusion
+from video_colbert.evaluation.sources.fusion_tuning import fit_parameters, held_out_fusions, tune_fusion
 from video_colbert.index.fusion.fusing import fuse
 from video_colbert.index.fusion.judged_query import JudgedQuery
 

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from video_colbert.evaluation.source_metrics import hit_rates_by_source, source_choice
+from video_colbert.evaluation.sources.source_metrics import hit_rates_by_source, source_choice
 
 
 def test_hit_rates_of_each_source_are_the_mean_over_all_orders_of_ties() -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from video_colbert.evaluation.graded_metrics import Ranking, expected_ndcg
-from video_colbert.evaluation.source_metrics import ALL_SOURCES, hit_rates_by_source
+from video_colbert.evaluation.sources.source_metrics import ALL_SOURCES, hit_rates_by_source
 from video_colbert.index.fusion.calibration import fit_calibrations
 from video_colbert.index.fusion.fusing import FUSION_METHODS, FusedHit, FusionMethod, fuse
 from video_colbert.index.fusion.judged_query import JudgedQuery

@@ -12,6 +12,10 @@ from tests.tiny_tokenizers import build_clip_tokenizer, build_siglip_tokenizer
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # Several of these processes, and those that they start, share the cores. Threads of small sums would wait for each
+    # other in a loop, which takes three times as long as one thread.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     if config.option.markexpr != "gpu":
         # A GPU rounds in its own way; the tests, and the processes they start, come out alike on every machine.
         os.environ["CUDA_VISIBLE_DEVICES"] = ""

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.commands.conftest import RunCommand
 from tests.text.tiny_text_models import save_native, save_plain
 from tests.video_files import write_clip
 from video_colbert.cli import main
@@ -117,6 +118,7 @@ def test_another_text_model_encodes_all_anew(
         ("[1]", 'line 1 must be an object with "text"'),
         ('{"text": " "}', '"text" is empty'),
         ('{"id": "a", "text": "b"}\n\n{"id": "a", "text": "c"}', "line 3: there is another text with the id 'a'"),
+        ('{"id": "\\ud800", "text": "b"}', '"id" holds a letter that cannot be printed'),
         ('{"id": 1.5, "text": "b"}', '"id" must be a text or a whole number, got 1.5'),
     ],
 )
@@ -137,8 +139,10 @@ def test_what_does_not_go_together_is_refused(
     index = str(tmp_path / "index")
     assert main(["index", "--passages", str(notes), "--index", index]) == 1
     assert "--passages needs a --text-model" in capsys.readouterr().err
-    assert main(["index", str(tmp_path), "--passages", str(notes), "--index", index]) == 1
-    assert "--passages is a collection of its own" in capsys.readouterr().err
+    videos = [str(tmp_path), "--metadata", "about.csv", "--screen-text", "--windows", "20"]
+    assert main(["index", *videos, "--passages", str(notes), "--index", index]) == 1
+    told = capsys.readouterr().err
+    assert "with which VIDEO, --metadata, --windows, --screen-text has no meaning" in told
     assert main(["index", "--passages", str(notes), "--index", index, "--text-model", str(model)]) == 0
     assert main(["search", "red", "--index", index, "--only", "speech"]) == 1
     assert "holds nothing of the source speech; it holds document, keywords" in capsys.readouterr().err
@@ -170,6 +174,64 @@ def test_subtitles_are_read_encoded_and_found_with_their_times_and_encoded_again
     assert main([*command, "--text-model", str(save_plain(tmp_path / "plain"))]) == 0
     assert "2 passages encoded; " in capsys.readouterr().out
     assert len(found(capsys, "leaves make energy", "--index", index, "--only", "subtitles")) == 2
+
+
+def test_texts_without_a_text_model_are_said_to_be_kept_for_later(
+    checkpoint_folder: Path, tmp_path: Path, run_command: RunCommand
+) -> None:
+    film = write_clip(tmp_path / "a.mp4", 0)
+    film.with_suffix(".srt").write_text("1\n00:00:00,500 --> 00:00:01,500\nleaves\n")
+    index = ("index", film, "--index", tmp_path / "index", "--model", checkpoint_folder, "--subtitles")
+    code, _, told = run_command(*index)
+    assert code == 0
+    assert "1 passages are kept, and not searched until a --text-model is named." in told
+    code, _, told = run_command("search", "red", "--index", tmp_path / "index", "--only", "subtitles")
+    assert code == 1
+    assert "holds nothing of the source subtitles that is encoded; name a --text-model to `index`" in told
+
+
+def test_what_cannot_be_kept_or_found_is_refused_before_videos_are_encoded(
+    model: Path, checkpoint_folder: Path, tmp_path: Path, run_command: RunCommand
+) -> None:
+    film, index = write_clip(tmp_path / "a.mp4", 0), tmp_path / "index"
+    (tmp_path / "about.csv").write_text("video,title\na.mp4,On leaves\n")
+    command = ("index", film, "--model", checkpoint_folder, "--metadata", tmp_path / "about.csv")
+    code, _, told = run_command(*command, "--index", index, "--description", "titel")
+    assert code == 1
+    assert "--description names the column 'titel', which the metadata does not have; there are title" in told
+    code, _, told = run_command(*command, "--index", index, "--text-model", tmp_path)
+    assert code == 1
+    assert "holds no weights" in told
+    address = f"qdrant+local://{index}"
+    code, _, told = run_command(*command, "--index", address, "--subtitles")
+    assert code == 1
+    assert "an index in Qdrant keeps no texts" in told
+    assert not index.exists()
+
+
+def test_a_file_that_is_there_under_another_name_is_read_there(
+    model: Path, checkpoint_folder: Path, tmp_path: Path, run_command: RunCommand
+) -> None:
+    film = write_clip(tmp_path / "a.mp4", 0)
+    film.with_suffix(".srt").write_text("1\n00:00:00,500 --> 00:00:01,500\nleaves\n")
+    index = ("--index", tmp_path / "index", "--model", checkpoint_folder)
+    assert run_command("index", film, *index)[0] == 0
+    copy = tmp_path / "b.mp4"
+    copy.write_bytes(film.read_bytes())
+    _, out, _ = run_command("index", copy, *index, "--subtitles", "--text-model", model)
+    assert "1 of the same content as another, 1 read for subtitles" in out
+
+
+def test_ends_of_texts_and_queries_that_are_cut_are_told(model: Path, tmp_path: Path, run_command: RunCommand) -> None:
+    notes = tmp_path / "notes.jsonl"
+    # With the mark that some editors write.
+    notes.write_text(json.dumps({"text": "red leaves " * 60 + "1742"}), encoding="utf-8-sig")
+    index = ("--index", tmp_path / "index")
+    _, _, told = run_command("index", "--passages", notes, "--text-model", model, *index)
+    assert "1 of the passages are longer than the text model takes; what follows is found by keywords only" in told
+    assert run_command("search", "1742", *index, "--only", "keywords", "--paths-only")[1] == "notes.jsonl:1\n"
+    _, _, told = run_command("search", "red leaves " * 60, *index)
+    assert "The query is longer than the text model takes; its end was cut off." in told
 
 
 def test_an_index_of_texts_takes_no_videos(

@@ -17,7 +17,8 @@ def test_what_is_written_is_read_with_the_videos_and_counted(
     (videos / "a.srt").write_text("1\n00:00:00,100 --> 00:00:00,900\nLeaves make sugar.\n")
     index = ("index", videos, "--index", tmp_path / "index", "--model", checkpoint_folder)
     assert run_command(*index)[0] == 0
-    code, out, _ = run_command(*index, "--subtitles", "--description", "-")
+    code, out, told = run_command(*index, "--subtitles", "--description", "-")
+    assert ".srt" not in told
     assert (code, out.splitlines()[0]) == (
         0,
         f"0 added, 1 already there, 1 read for subtitles, 1 read for description; the index in {tmp_path / 'index'} "

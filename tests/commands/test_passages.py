@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -39,6 +40,22 @@ def test_a_file_that_cannot_be_read_is_told_and_hides_no_other(
     told = capsys.readouterr()
     assert [json.loads(line)["text"] for line in told.out.splitlines()] == ["On leaves"]
     assert f"{videos / 'notes.mp4'}: is not a video file" in told.err
+
+
+def test_a_folder_that_is_closed_is_told(
+    videos: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (videos / "closed").mkdir()
+    scan = os.scandir
+
+    def scandir(folder: str) -> object:
+        if os.fspath(folder).endswith("closed"):
+            raise PermissionError(13, "Permission denied")
+        return scan(folder)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert main(["passages", str(videos), "--description"]) == 3
+    assert f"{videos / 'closed'}: the folder cannot be looked into" in capsys.readouterr().err
 
 
 def test_nothing_to_read_and_a_language_that_is_none_are_refused(

@@ -139,3 +139,8 @@ def test_a_notebook_says_why_there_is_no_picture_and_links_what_is_at_a_url(tmp_
     assert '<a href="http://127.0.0.1:9/a.mp4">' in page
     assert "<img" not in page
     assert "No hits" in SearchHits("x", "m")._repr_html_()
+
+
+def test_a_hit_without_scores_of_levels_shows_none() -> None:
+    hit = SearchHit(1, "plants", 0.0, 0.0, 0.7, {}, ())
+    assert SearchHits("leaves", "m", [hit]).as_text(scores=True).endswith("  score 0.700")

@@ -55,6 +55,21 @@ def test_the_language_asked_for_is_read(video: Path) -> None:
     assert [passage.text for passage in read(video, "fr")] == ["untagged"]
 
 
+def test_a_file_of_another_video_whose_name_begins_alike_is_not_read(video: Path) -> None:
+    second = write_media(video.with_name("talk.part2.mp4"))
+    second.with_suffix(".en.srt").write_text(SRT)
+    assert read(video) == read(video, "en") == []
+    assert [passage.text for passage in read(second)] == ["Leaves make sugar."]
+
+
+def test_whole_subtitles_come_before_forced_ones(video: Path) -> None:
+    for name in ("talk.en.forced.srt", "talk.en.srt"):
+        (video.parent / name).write_text(f"1\n00:00:00,000 --> 00:00:01,000\n{name}\n")
+    assert [passage.text for passage in read(video)] == ["talk.en.srt"]
+    (video.parent / "talk.en.srt").unlink()
+    assert [passage.text for passage in read(video)] == ["talk.en.forced.srt"]
+
+
 def test_streams_inside_are_read_by_language(tmp_path: Path) -> None:
     cues = {"eng": [(0.5, 1.0, "Leaves make"), (1.0, 1.5, "<i>sugar</i>.")], "ger": [(0.5, 1.5, "Zucker")]}
     film = write_media(tmp_path / "film.mkv", subtitles=cues)

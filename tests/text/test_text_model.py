@@ -57,6 +57,12 @@ def test_queries_are_expanded_and_punctuation_is_skipped_as_colbert_does(tmp_pat
     assert spelled.spans == ((0, 0), (0, 0), (0, 4), (6, 9), (0, 0))
 
 
+def test_a_text_that_is_longer_than_the_model_takes_is_known_to_be_cut(folder: Path) -> None:
+    model = TextModel.from_pretrained(folder, device="cpu")
+    assert [text.is_cut for text in model.encode_passages(["red leaves", "red leaves " * 60])] == [False, True]
+    assert model.encode_queries(["red leaves", "red leaves " * 60]).truncated == [1]
+
+
 def test_words_of_a_query_know_their_tokens(folder: Path) -> None:
     model = TextModel.from_pretrained(folder, device="cpu")
     [words] = model.encode_queries(["red zebra"]).bags[TEXT_MODEL].words

@@ -35,8 +35,13 @@ def find_files(arguments: argparse.Namespace, *, may_be_empty: bool) -> tuple[li
     if not arguments.videos:
         return [], [], []
     found = find_video_files(arguments.videos, may_be_empty=may_be_empty)
-    if found.left_out:
-        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(found.left_out.items()))
+    left_out = dict(found.left_out)
+    if arguments.subtitles:
+        from video_colbert.text.subtitles import SUBTITLE_SUFFIXES
+
+        left_out = {suffix: number for suffix, number in left_out.items() if suffix not in SUBTITLE_SUFFIXES}
+    if left_out:
+        kinds = ", ".join(f"{number} {suffix}" for suffix, number in sorted(left_out.items()))
         write_notice(f"Left out, no media files: {kinds}.")
     if found.hidden:
         write_notice(f"Left out, hidden files and folders: {found.hidden}.")

@@ -20,6 +20,7 @@ from video_colbert.commands.arguments.new_index_arguments import add_making_argu
 from video_colbert.commands.arguments.numbers import positive_int
 from video_colbert.commands.arguments.reader_arguments import add_reader_arguments, make_readers
 from video_colbert.commands.arguments.text_arguments import add_text_model
+from video_colbert.commands.arguments.text_checks import check_texts
 from video_colbert.commands.files_to_index import collect_metadata, find_files
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import IndexStoreError, ModelLoadError
@@ -99,14 +100,13 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.passages is not None:
         from video_colbert.commands.text_passages import index_text_collection
 
-        if arguments.videos or arguments.manifest is not None:
-            raise IndexStoreError("--passages is a collection of its own; index videos in another call")
         return index_text_collection(arguments)
     # Checked first, since that takes no time.
     files, folders, unreadable = find_files(arguments, may_be_empty=_prunes(arguments))
     windows = asked_windows(arguments)
     readers = make_readers(arguments)
     metadata = collect_metadata(arguments, files, folders, may_be_empty=_prunes(arguments))
+    check_texts(arguments, readers, metadata)
     arguments = _with_model(arguments)
     from video_colbert.index import index_videos, prune_videos
     from video_colbert.index.passages.source_lists import note_backgrounds
@@ -128,7 +128,8 @@ def run(arguments: argparse.Namespace) -> int:
         report = _index_on_ray(arguments, index.stored, files, folders, metadata)
     report.bad += unreadable
     if readers:
-        _read_passages(arguments, index.stored, readers, files, report)
+        # Of a file whose content is there under another name, that one is read.
+        _read_passages(arguments, index.stored, readers, [*files, *report.duplicates.values()], report)
     pruned: list[str] = []
     if _prunes(arguments):
         pruned = prune_videos(index.stored, folders, prune_all=arguments.prune_all)

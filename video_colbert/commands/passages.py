@@ -38,13 +38,16 @@ def run(arguments: argparse.Namespace) -> int:
     from video_colbert.index import find_video_files
     from video_colbert.progress import RunProgress
 
-    files = find_video_files(arguments.videos).files
+    sources = find_video_files(arguments.videos)
+    files = sources.files
     readers = make_readers(arguments)
     if not readers:
         raise PassageError("nothing is to be read; name --subtitles, --speech MODEL, --screen-text or --description")
     for reader in readers:
         reader.load()
-    problems = 0
+    problems = len(sources.unreadable)
+    for folder in sources.bad_folders():
+        write_notice(f"{folder.source}: {folder.reason}")
     with RunProgress("reading", len(files), unit="video") as progress:
         for number, file in enumerate(files):
             progress.update(number, f"{number}/{len(files)} videos")

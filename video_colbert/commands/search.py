@@ -197,6 +197,8 @@ def _search(index: Index, encoder: VideoColBERTEncoder | None, text: str, argume
         sources=arguments.only,
         fusion=arguments.fusion,
     )
+    if index.text_model is not None and index.text_model.encode_queries([text]).truncated:
+        write_notice("The query is longer than the text model takes; its end was cut off.")
     if index.stored.calibration is not None:
         write_notice(_candidates(index.stored.calibration, arguments.top_k, len(index)))
     return hits

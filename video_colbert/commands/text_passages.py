@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
+from video_colbert.commands.arguments.text_checks import check_collection_alone
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import IndexStoreError
 
@@ -18,7 +19,7 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
 
     Raises:
         PassageError: the file cannot be read.
-        IndexStoreError: no text model is named, or the index cannot be used.
+        IndexStoreError: no text model is named, an argument goes with videos, or the index cannot be used.
     """
     from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
     from video_colbert.index import index_exists, open_index
@@ -26,6 +27,7 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
     from video_colbert.index.passages.source_lists import note_backgrounds
     from video_colbert.index.passages.text_collection import read_text_collection
 
+    check_collection_alone(arguments)
     readings = read_text_collection(arguments.passages)
     is_there = index_exists(arguments.index)
     if not is_there and arguments.text_model is None:
@@ -66,8 +68,12 @@ def encode_index_passages(arguments: argparse.Namespace, index: VideoIndex) -> s
     from video_colbert.progress import RunProgress
 
     made_by = index.passages.model
-    if arguments.text_model is None and (made_by is None or not count_pending(index.passages, index.readings)):
-        return None
+    if arguments.text_model is None:
+        pending = count_pending(index.passages, index.readings)
+        if pending and made_by is None:
+            write_notice(f"{pending} passages are kept, and not searched until a --text-model is named.")
+        if not pending or made_by is None:
+            return None
     model = _load_text_model(arguments, index)
     # Of another model, all are new.
     total = count_pending(index.passages, index.readings, anew=made_by != model.reference)
@@ -80,6 +86,10 @@ def encode_index_passages(arguments: argparse.Namespace, index: VideoIndex) -> s
             index.readings,
             model,
             progress=lambda number: progress.update(number, f"{number}/{total} passages"),
+        )
+    if done.cut:
+        write_notice(
+            f"{done.cut} of the passages are longer than the text model takes; what follows is found by keywords only."
         )
     removed = f", {done.removed} removed" if done.removed else ""
     return f"{done.added} passages encoded{removed}; the index in {arguments.index} holds {done.total}."

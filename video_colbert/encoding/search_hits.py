@@ -133,7 +133,7 @@ def _hit_lines(hit: SearchHit, *, scores: bool, width: int) -> Iterator[str]:
     name = f"{number} {short_name(hit.video)}"
     window = "" if hit.is_text else f"{format_seconds(hit.start)}-{format_seconds(hit.end)}  "
     facts = f"{window}score {hit.score:.3f}"
-    if scores:
+    if scores and hit.level_scores:
         facts += f" ({', '.join(f'{level} {score:.3f}' for level, score in hit.level_scores.items())})"
     if hit.is_gone:
         facts += "  file is gone"

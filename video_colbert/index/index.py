@@ -13,7 +13,7 @@ from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.inputs import as_list, as_texts
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import Filter
-from video_colbert.index.fusion.fusing import FusionMethod
+from video_colbert.index.fusion.fusing import FUSION_METHODS, FusionMethod
 from video_colbert.index.index_info import IndexInfo, describe_index
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.add_videos import add_videos
@@ -246,7 +246,8 @@ class Index:
             IndexStoreError: texts are given and the index was opened without an encoder; or it cannot be read.
             FilterError: the condition is not understood, or asks for a column that the index does not have.
             ModelMismatchError: encoded queries are of another model.
-            ValueError: `top_k` is below 1, `min_score` is not finite, or the weights do not fit the model.
+            ValueError: `top_k` is below 1, `min_score` is not finite, there is no such fusion, or the weights do not
+                fit the model.
             TypeError: the query is neither a text nor a list of texts nor encoded.
 
         Example:
@@ -261,6 +262,8 @@ class Index:
 
         if min_score is not None and not math.isfinite(min_score):
             raise ValueError(f"min_score must be a finite number, got {min_score}")
+        if fusion not in FUSION_METHODS:
+            raise ValueError(f"fusion must be one of {', '.join(FUSION_METHODS)}, got {fusion!r}")
         chosen = (VIDEO,) if sources is None and not group_windows else choose_sources(self.stored, sources)
         if not group_windows and chosen != (VIDEO,):
             raise ValueError("group_windows=False gives windows of pictures; leave other sources out")

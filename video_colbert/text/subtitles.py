@@ -6,6 +6,7 @@ import bisect
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -15,6 +16,7 @@ from av.stream import Disposition
 from av.subtitles.stream import SubtitleStream
 from av.subtitles.subtitle import AssSubtitle
 
+from video_colbert.dataset_builders.video_files import AUDIO_EXTENSIONS, VIDEO_EXTENSIONS
 from video_colbert.errors import MissingExtraError
 from video_colbert.processing.video_containers import decoding_errors, open_container
 from video_colbert.processing.video_sources import VideoDecodingError
@@ -41,9 +43,10 @@ _ASS_DRAWING = re.compile(r"\{[^}]*\\p[1-9]")
 class SubtitleReader:
     """Reads subtitles: of files beside the video if there are any, else of the streams inside it.
 
-    Beside `talk.mp4` these are `talk.srt`, `talk.en.srt` and so on, with the endings of `SUBTITLE_SUFFIXES`. One file,
-    or one stream, is read: of the language that is asked for; without one, the file without a language in its name,
-    or the stream that the container marks as the default. Cues are joined to passages of some sentences.
+    Beside `talk.mp4` these are `talk.srt`, `talk.en.srt` and so on, with the endings of `SUBTITLE_SUFFIXES`; those of
+    another video there, as `talk.part2.srt` beside `talk.part2.mp4`, are not, nor are forced ones beside whole ones.
+    One file, or one stream, is read: of the language that is asked for; without one, the file without a language in
+    its name, or the stream that the container marks as the default. Cues are joined to passages of some sentences.
 
     Args:
         language: a code such as "en" or "eng", as names of files and streams have it; None for the default ones.
@@ -66,7 +69,7 @@ class SubtitleReader:
                 "pip install 'video-colbert[text]'"
             ) from error
         self.language = None if language is None else _language_of(language)
-        self._listed: tuple[Path | None, int, list[str]] = (None, 0, [])
+        self._listed: tuple[Path | None, int, _Folder] = (None, 0, _Folder())
         if language is not None and self.language is None:
             raise ValueError(f"language is {language!r}; it must be a code such as 'en', 'ger' or 'pt-BR'")
 
@@ -108,30 +111,34 @@ class SubtitleReader:
 
     def _file_beside(self, video: Path) -> Path | None:
         """The file of subtitles beside a video that is read, if there is one."""
-        names = self._subtitle_files(video.parent)
-        found: list[tuple[int, int, str]] = []
+        folder = self._folder(video.parent)
+        names = folder.subtitles
+        found: list[tuple[int, bool, int, str]] = []
         for name in names[bisect.bisect_left(names, f"{video.stem}.") :]:
             if not name.startswith(f"{video.stem}."):
                 break
             stem, suffix = Path(name).stem, Path(name).suffix.lower()
+            # Those of talk.part2.mp4 begin as those of talk.mp4 do.
+            if any(len(other) > len(video.stem) for other in _beginnings(stem) if other in folder.videos):
+                continue
             tags = stem[len(video.stem) :].lower().split(".")[1:]
             if self.language is not None and tags and self.language not in map(_language_of, tags):
                 continue
             # Asked for a language, a file that names it comes before one that names none, and the other way round.
             is_second = bool(tags) is (self.language is None)
-            found.append((int(is_second), SUBTITLE_SUFFIXES.index(suffix), name))
-        return video.parent / min(found)[2] if found else None
+            # Forced subtitles translate only what is foreign.
+            found.append((int(is_second), "forced" in tags, SUBTITLE_SUFFIXES.index(suffix), name))
+        return video.parent / min(found)[-1] if found else None
 
-    def _subtitle_files(self, folder: Path) -> list[str]:
-        """The names of a folder's files of subtitles, sorted; read anew once the folder has changed."""
+    def _folder(self, folder: Path) -> _Folder:
+        """What a folder holds, read anew once it has changed."""
         try:
             changed = folder.stat().st_mtime_ns
             is_settled = time.time_ns() - changed > _UNSETTLED_NANOSECONDS
             if self._listed[:2] != (folder, changed) or not is_settled:
-                names = sorted(entry.name for entry in folder.iterdir() if entry.suffix.lower() in SUBTITLE_SUFFIXES)
-                self._listed = (folder, changed, names)
+                self._listed = (folder, changed, _Folder.of(folder))
         except OSError:
-            return []
+            return _Folder()
         return self._listed[2]
 
     def _cues_of_streams(self, path: str) -> tuple[list[tuple[float, float, str]], str | None]:
@@ -149,9 +156,40 @@ class SubtitleReader:
         if self.language is not None:
             streams = [stream for stream in streams if _language_of(stream.language or "und") == self.language]
         marked = [stream for stream in streams if stream.disposition & Disposition.default]
-        # Forced subtitles translate only what is foreign.
         whole = [stream for stream in marked or streams if not stream.disposition & Disposition.forced]
         return next(iter(whole or streams), None)
+
+
+@dataclass(frozen=True)
+class _Folder:
+    """What a folder holds.
+
+    Attributes:
+        subtitles: names of its files of subtitles, sorted.
+        videos: names of its media files without their endings.
+    """
+
+    subtitles: Sequence[str] = ()
+    videos: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, folder: Path) -> _Folder:
+        """Looks into a folder.
+
+        Raises:
+            OSError: it cannot be looked into.
+        """
+        files = list(folder.iterdir())
+        return cls(
+            sorted(file.name for file in files if file.suffix.lower() in SUBTITLE_SUFFIXES),
+            frozenset(file.stem for file in files if file.suffix.lower() in VIDEO_EXTENSIONS | AUDIO_EXTENSIONS),
+        )
+
+
+def _beginnings(name: str) -> Iterator[str]:
+    """A name up to each of its dots, and all of it."""
+    parts = name.split(".")
+    return (".".join(parts[:number]) for number in range(1, len(parts) + 1))
 
 
 class _SubtitleError(Exception):

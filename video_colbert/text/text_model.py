@@ -36,10 +36,12 @@ class EncodedText:
     Attributes:
         embeds: float32 [tokens, D] on the CPU, as they count in a score.
         spans: for each token from which letter to which it is of the text; (0, 0) for a marker or a special token.
+        is_cut: whether the text is longer than the model takes, so that no token is of its end.
     """
 
     embeds: Tensor
     spans: tuple[Span, ...]
+    is_cut: bool = False
 
 
 class TextModel:
@@ -125,8 +127,8 @@ class TextModel:
             batch_size: texts that go through the model together, at most.
         """
         return [
-            EncodedText(embeds, spans)
-            for embeds, spans in self._encoded(texts, task="document", batch_size=batch_size)
+            EncodedText(embeds, spans, is_cut)
+            for embeds, spans, is_cut in self._encoded(texts, task="document", batch_size=batch_size)
         ]
 
     def encode_queries(self, texts: Sequence[str], *, batch_size: int = 32) -> EncodedQueries:
@@ -143,17 +145,18 @@ class TextModel:
         from torch.nn.utils.rnn import pad_sequence
 
         found = list(self._encoded(texts, task="query", batch_size=batch_size))
-        lengths = torch.tensor([len(embeds) for embeds, _ in found])
+        lengths = torch.tensor([len(embeds) for embeds, _, _ in found])
         bags = QueryBags(
-            embeds=pad_sequence([embeds for embeds, _ in found], batch_first=True),
+            embeds=pad_sequence([embeds for embeds, _, _ in found], batch_first=True),
             mask=torch.arange(int(lengths.max())) < lengths[:, None],
-            words=[words_of_tokens(text, spans) for text, (_, spans) in zip(texts, found, strict=True)],
+            words=[words_of_tokens(text, spans) for text, (_, spans, _) in zip(texts, found, strict=True)],
         )
         return EncodedQueries(
             texts=list(texts),
             bags={TEXT_MODEL: bags},
             encoder_of_level={TEXT_LEVEL: TEXT_MODEL},
             level_weights={TEXT_LEVEL: 1.0},
+            truncated=[number for number, (_, _, is_cut) in enumerate(found) if is_cut],
         )
 
     def score_factors(self, queries: EncodedQueries) -> list[float]:
@@ -167,7 +170,7 @@ class TextModel:
 
     def _encoded(
         self, texts: Sequence[str], *, task: Literal["query", "document"], batch_size: int
-    ) -> Iterator[tuple[Tensor, tuple[Span, ...]]]:
+    ) -> Iterator[tuple[Tensor, tuple[Span, ...], bool]]:
         encode: Any = self._encoder.encode_query if task == "query" else self._encoder.encode_document
         prompt = self._prompt(task)
         for first in range(0, len(texts), _TEXTS_AT_ONCE):
@@ -175,9 +178,9 @@ class TextModel:
             outputs = encode(part, batch_size=batch_size, output_value=None, show_progress_bar=False)
             for text, output in zip(part, outputs, strict=True):
                 counts = output["attention_mask"].bool()
-                spans = token_spans(self._encoder.tokenizer, prompt, text, output["input_ids"].tolist())
+                spans, is_cut = token_spans(self._encoder.tokenizer, prompt, text, output["input_ids"].tolist())
                 chosen = tuple(span for span, is_counted in zip(spans, counts.tolist(), strict=True) if is_counted)
-                yield output["token_embeddings"][counts].float().cpu(), chosen
+                yield output["token_embeddings"][counts].float().cpu(), chosen, is_cut
 
     def _prompt(self, task: Literal["query", "document"]) -> str:
         names = ("query",) if task == "query" else ("document", "passage", "corpus")

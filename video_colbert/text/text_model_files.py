@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 from fnmatch import fnmatch
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from huggingface_hub import snapshot_download
 
 from video_colbert.encoding.stored_model.kept_digests import kept_digest
 from video_colbert.encoding.stored_model.model_files import CONFIG_FILE, ModelFiles
-from video_colbert.errors import HubError, ModelLoadError
+from video_colbert.errors import HubError, MissingExtraError, ModelLoadError
 from video_colbert.hub_errors import hub_errors
 
 MODULES_FILE = "modules.json"
@@ -24,6 +25,19 @@ _SETTINGS = ("*.json", "*.txt", "*.model", "artifact.metadata")
 _SAFE_WEIGHTS, _OLD_WEIGHTS = "*.safetensors", "*.bin"
 # The same weights for other libraries.
 _LEFT_OUT = ("onnx/*", "openvino/*")
+
+
+def check_text_extra() -> None:
+    """Checks that what loads text models is installed, without importing it.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if find_spec("sentence_transformers") is None:
+        raise MissingExtraError(
+            "text models need the package sentence-transformers 6.2 or later, which is not installed: "
+            "pip install 'video-colbert[text]'"
+        )
 
 
 def find_text_model(name_or_path: str | os.PathLike[str], revision: str | None = None) -> ModelFiles:

@@ -14,8 +14,8 @@ Span = tuple[int, int]
 _WORD = re.compile(r"\w+(?:['\-]\w+)*")
 
 
-def token_spans(tokenizer: Any, prompt: str, text: str, ids: Sequence[int]) -> list[Span]:
-    """Where each token of an encoded text comes from.
+def token_spans(tokenizer: Any, prompt: str, text: str, ids: Sequence[int]) -> tuple[list[Span], bool]:
+    """Where each token of an encoded text comes from, and whether the text is longer than its tokens.
 
     Args:
         tokenizer: what made the tokens.
@@ -25,10 +25,11 @@ def token_spans(tokenizer: Any, prompt: str, text: str, ids: Sequence[int]) -> l
 
     Returns:
         A span for each of `ids`; (0, 0) for what is not of the text, and for all where the tokenizer cannot tell.
+        And whether the text was cut; False where the tokenizer cannot tell.
     """
     none = (0, 0)
     if not getattr(tokenizer, "is_fast", False):
-        return [none] * len(ids)
+        return [none] * len(ids), False
     whole = tokenizer(prompt + text, return_offsets_mapping=True)
     spans = []
     for number, token in enumerate(ids):
@@ -36,7 +37,7 @@ def token_spans(tokenizer: Any, prompt: str, text: str, ids: Sequence[int]) -> l
             break
         start, end = whole["offset_mapping"][number]
         spans.append((start - len(prompt), end - len(prompt)) if end > start >= len(prompt) else none)
-    return spans + [none] * (len(ids) - len(spans))
+    return spans + [none] * (len(ids) - len(spans)), len(whole["input_ids"]) > len(ids)
 
 
 def words_of_tokens(text: str, spans: Sequence[Span]) -> list[QueryWord]:

@@ -125,3 +125,9 @@ def test_what_cannot_be_asked_is_one_clear_error(index: Index, tmp_path: Path) -
 def test_hits_are_shown_with_the_passage(index: Index) -> None:
     shown = index.search("1742", sources=["keywords"]).as_text()
     assert "keywords in speech 0:02.0-0:08.0  Report number *1742* of the year" in shown
+
+
+def test_a_fusion_that_there_is_not_is_refused_whatever_is_asked(index: Index) -> None:
+    for sources in (["speech"], ["speech", "keywords"]):
+        with pytest.raises(ValueError, match=r"fusion must be one of calibrated, .*, got 'reciprok'"):
+            index.search("leaves", sources=sources, fusion="reciprok")  # type: ignore[call-overload]

@@ -74,7 +74,9 @@ def add_videos(
     report.bad += found.bad_folders()
     report.left_out = found.passed_over()
     if readers:
-        report.add_read(read_passages(index, readers, files, workers=workers, retry_bad=retry_bad, timeout=timeout))
+        # Of a file whose content is there under another name, that one is read.
+        named = [*files, *report.duplicates.values()]
+        report.add_read(read_passages(index, readers, named, workers=workers, retry_bad=retry_bad, timeout=timeout))
     if index.needs_calibration:
         # Once here, rather than in every process that searches.
         index.calibrate()

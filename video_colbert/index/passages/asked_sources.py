@@ -34,6 +34,11 @@ def choose_sources(index: VideoIndex, asked: Collection[str] | None) -> tuple[st
     for source in asked:
         if source not in SEARCHED:
             raise IndexStoreError(f"there is no source {source!r}; there are {', '.join(SEARCHED)}")
+        if source not in held and source in {kind for _, kind in _kept(index)}:
+            raise IndexStoreError(
+                f"the index in {index.location} holds nothing of the source {source} that is encoded; name a "
+                "--text-model to `index`"
+            )
         if source not in held:
             raise IndexStoreError(
                 f"the index in {index.location} holds nothing of the source {source}; it holds "
@@ -75,6 +80,14 @@ def searched_model(index: VideoIndex) -> str:
     if index.model != NO_VIDEO_MODEL or (made_by := index.passages.model) is None:
         return index.model.name
     return made_by.name
+
+
+def _kept(index: VideoIndex) -> Collection[tuple[str, Source]]:
+    try:
+        return index.readings.known()
+    except IndexStoreError:
+        # This kind of index keeps none.
+        return ()
 
 
 def _held_passages(index: VideoIndex) -> tuple[Source, ...]:

@@ -26,11 +26,13 @@ class EncodedPassages:
         added: passages that were encoded.
         removed: passages that were removed, since their content was read anew or is gone.
         total: passages that the index holds.
+        cut: how many of the added ones are longer than the text model takes; their ends are in no token.
     """
 
     added: int
     removed: int
     total: int
+    cut: int = 0
 
 
 def encode_passages(
@@ -59,7 +61,7 @@ def encode_passages(
     passages.prepare(model.reference)
     known = passages.keys()
     wanted: set[str] = set()
-    added = 0
+    added = cut = 0
 
     def new() -> Iterator[StoredPassage]:
         for stored in stored_passages(readings.read()):
@@ -73,13 +75,14 @@ def encode_passages(
         encoded = model.encode_passages([stored.passage.text for stored in part], batch_size=batch_size)
         passages.add(list(zip(part, encoded, strict=True)))
         added += len(part)
+        cut += sum(text.is_cut for text in encoded)
         if progress is not None:
             progress(added)
     stale = known - wanted
     passages.remove(stale)
     if added or stale:
         passages.finish()
-    return EncodedPassages(added, len(stale), len(wanted))
+    return EncodedPassages(added, len(stale), len(wanted), cut)
 
 
 def count_pending(passages: PassageStore, readings: ReadingStore, *, anew: bool = False) -> int:

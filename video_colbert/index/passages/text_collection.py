@@ -40,6 +40,9 @@ def read_text_collection(path: Path) -> list[Reading]:
         name = record.get("id", f"{path.name}:{number}")
         if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
             raise PassageError(f'{path} line {number}: "id" must be a text or a whole number, got {name!r}')
+        # A line break would end a line of --paths-only, and half a surrogate pair cannot be stored.
+        if not str(name).isprintable():
+            raise PassageError(f'{path} line {number}: "id" holds a letter that cannot be printed, {name!r}')
         text = one_line(record["text"])
         if not text:
             raise PassageError(f'{path} line {number}: "text" is empty')
@@ -52,7 +55,7 @@ def read_text_collection(path: Path) -> list[Reading]:
 def _lines(path: Path) -> Iterator[tuple[int, str]]:
     """Lines that are not empty, with their numbers from 1."""
     try:
-        with path.open(encoding="utf-8") as file:
+        with path.open(encoding="utf-8-sig") as file:
             for number, line in enumerate(file, start=1):
                 if line.strip():
                     yield number, line

@@ -1,24 +1,22 @@
 """The Video-ColBERT processor."""
 
-from transformers import AutoProcessor
+from typing import TYPE_CHECKING, Any
 
 from .frame_sampling import FrameSampling, sampling_generator
-from .processing_video_colbert import VideoColBERTProcessor
-from .query_tokens import QueryWord
 from .video_decoding import DecodedVideo, decode_video
-from .video_processing_video_colbert import VideoColBERTVideoProcessor
-from .video_settings import DecodingSettings
+from .video_settings import DecodingSettings, FrameResizing
 from .video_sources import VideoDecodingError, VideoSource
 from .video_stream import OpenVideoFile
 
-VideoColBERTProcessor.register_for_auto_class()
-# AutoProcessor finds a processor by the class name in processor_config.json among all registered ones. The key, a
-# model's config class elsewhere, is not consulted for that, and this folder does not import the model.
-AutoProcessor.register(VideoColBERTProcessor, VideoColBERTProcessor, exist_ok=True)
+if TYPE_CHECKING:
+    from .processing_video_colbert import VideoColBERTProcessor
+    from .query_tokens import QueryWord
+    from .video_processing_video_colbert import VideoColBERTVideoProcessor
 
 __all__ = [
     "DecodedVideo",
     "DecodingSettings",
+    "FrameResizing",
     "FrameSampling",
     "OpenVideoFile",
     "QueryWord",
@@ -29,3 +27,30 @@ __all__ = [
     "decode_video",
     "sampling_generator",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What needs transformers, whose import takes longer than torch's: processes that decode never ask for it."""
+    if name == "VideoColBERTProcessor":
+        return _registered_processor()
+    if name == "VideoColBERTVideoProcessor":
+        from .video_processing_video_colbert import VideoColBERTVideoProcessor
+
+        return VideoColBERTVideoProcessor
+    if name == "QueryWord":
+        from .query_tokens import QueryWord
+
+        return QueryWord
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _registered_processor() -> "type[VideoColBERTProcessor]":
+    from transformers import AutoProcessor
+
+    from .processing_video_colbert import VideoColBERTProcessor
+
+    VideoColBERTProcessor.register_for_auto_class()
+    # AutoProcessor finds a processor by the class name in processor_config.json among all registered ones. The key, a
+    # model's config class elsewhere, is not consulted for that, and this folder does not import the model.
+    AutoProcessor.register(VideoColBERTProcessor, VideoColBERTProcessor, exist_ok=True)
+    return VideoColBERTProcessor

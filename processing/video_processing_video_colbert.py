@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
@@ -17,9 +16,9 @@ from .video_batches import Video, VideoMetadata, described, for_each, padded, vi
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodingBackend
 from .video_settings import (
-    INTERPOLATION_MODES,
     SETTINGS_ADVICE,
     DecodingSettings,
+    FrameResizing,
     VideoColBERTVideosKwargs,
     check_pixel_settings,
     is_whole,
@@ -126,6 +125,11 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         return DecodingSettings(
             self.num_frames, self.sampling, self.fps, self.source_fps, self.backend, self.tone_map, self.max_pixels
         )
+
+    @property
+    def resizing(self) -> FrameResizing:
+        """How decoded frames become those that a model takes."""
+        return FrameResizing(self.do_resize, self.size, self.resample, self.do_center_crop, self.crop_size)
 
     @classmethod
     def from_dict(cls, video_processor_dict: dict[str, Any], **kwargs: Any) -> "VideoColBERTVideoProcessor":
@@ -284,23 +288,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         Raises:
             ValueError: The frames are smaller than the crop.
         """
-        # A view [T, 3, H, W] that still lies in memory as [T, H, W, 3], torch's fast path for uint8.
-        pixels = torch.as_tensor(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-        if self.do_resize:
-            target = self._resized(pixels.shape[2], pixels.shape[3])
-            if target != tuple(pixels.shape[2:]):
-                mode = INTERPOLATION_MODES[self.resample]
-                pixels = F.interpolate(pixels, size=target, mode=mode, antialias=mode != "nearest-exact")
-        if self.do_center_crop:
-            height, width = self.crop_size["height"], self.crop_size["width"]
-            if pixels.shape[2] < height or pixels.shape[3] < width:
-                raise ValueError(
-                    f"frames of {pixels.shape[3]}x{pixels.shape[2]} are smaller than the crop, {width}x{height}: "
-                    "set size to at least crop_size"
-                )
-            top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
-            pixels = pixels[:, :, top : top + height, left : left + width]
-        return pixels
+        return self.resizing.resize_and_crop(frames)
 
     def resize_and_crop_frame(self, frame: np.ndarray) -> np.ndarray:
         """Resizes and crops one frame, such as `decode_video` gives to `prepare`.
@@ -314,8 +302,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         Raises:
             ValueError: The frame is smaller than the crop.
         """
-        resized: np.ndarray = self.resize_and_crop(frame[None])[0].numpy()
-        return resized
+        return self.resizing.resize_and_crop_frame(frame)
 
     def normalize(self, pixels: torch.Tensor) -> torch.Tensor:
         """Rescales and normalises resized frames, on whatever device they are.
@@ -333,14 +320,6 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             pixels -= torch.tensor(self.image_mean, device=pixels.device).view(3, 1, 1)
             pixels /= torch.tensor(self.image_std, device=pixels.device).view(3, 1, 1)
         return pixels
-
-    def _resized(self, height: int, width: int) -> tuple[int, int]:
-        if "shortest_edge" not in self.size:
-            return self.size["height"], self.size["width"]
-        short = self.size["shortest_edge"]
-        if height <= width:
-            return short, int(short * width / height)
-        return int(short * height / width), short
 
 
 _FIELDS = tuple(

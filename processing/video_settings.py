@@ -9,6 +9,8 @@ from dataclasses import dataclass, fields
 from typing import Any, TypedDict, get_args
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 from .frame_sampling import FRAME_SAMPLINGS, FrameSampling
 from .video_containers import DEFAULT_MAX_PIXELS
@@ -263,3 +265,81 @@ class DecodingSettings:
             prepare=prepare,
             **{field.name: getattr(self, field.name) for field in fields(self)},
         )
+
+
+@dataclass(frozen=True)
+class FrameResizing:
+    """How decoded frames are resized and cropped, as uint8; needs no transformers, so that decoding processes do not.
+
+    Attributes:
+        do_resize: Whether to resize.
+        size: `{"shortest_edge": n}` or `{"height": h, "width": w}`.
+        resample: PIL's number of the filter.
+        do_center_crop: Whether to cut out the centre.
+        crop_size: `{"height": h, "width": w}` of the centre.
+    """
+
+    do_resize: bool
+    size: Mapping[str, int]
+    resample: int
+    do_center_crop: bool
+    crop_size: Mapping[str, int]
+
+    @property
+    def frame_size(self) -> tuple[int, int] | None:
+        """Height and width of every frame that comes out; None where they depend on the video."""
+        size = self.crop_size if self.do_center_crop else self.size if self.do_resize else {}
+        return (size["height"], size["width"]) if size.keys() >= {"height", "width"} else None
+
+    def resize_and_crop(self, frames: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Resizes and crops frames without leaving uint8.
+
+        Args:
+            frames: uint8 `[T, H, W, 3]`.
+
+        Returns:
+            uint8 `[T, 3, height, width]`.
+
+        Raises:
+            ValueError: The frames are smaller than the crop.
+        """
+        # A view [T, 3, H, W] that still lies in memory as [T, H, W, 3], torch's fast path for uint8.
+        pixels = torch.as_tensor(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+        if self.do_resize:
+            target = self._resized(pixels.shape[2], pixels.shape[3])
+            if target != tuple(pixels.shape[2:]):
+                mode = INTERPOLATION_MODES[self.resample]
+                pixels = F.interpolate(pixels, size=target, mode=mode, antialias=mode != "nearest-exact")
+        if self.do_center_crop:
+            height, width = self.crop_size["height"], self.crop_size["width"]
+            if pixels.shape[2] < height or pixels.shape[3] < width:
+                raise ValueError(
+                    f"frames of {pixels.shape[3]}x{pixels.shape[2]} are smaller than the crop, {width}x{height}: "
+                    "set size to at least crop_size"
+                )
+            top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
+            pixels = pixels[:, :, top : top + height, left : left + width]
+        return pixels
+
+    def resize_and_crop_frame(self, frame: np.ndarray) -> np.ndarray:
+        """Resizes and crops one frame, such as `decode_video` gives to `prepare`.
+
+        Args:
+            frame: uint8 `[H, W, 3]`.
+
+        Returns:
+            uint8 `[3, height, width]`.
+
+        Raises:
+            ValueError: The frame is smaller than the crop.
+        """
+        resized: np.ndarray = self.resize_and_crop(frame[None])[0].numpy()
+        return resized
+
+    def _resized(self, height: int, width: int) -> tuple[int, int]:
+        if "shortest_edge" not in self.size:
+            return self.size["height"], self.size["width"]
+        short = self.size["shortest_edge"]
+        if height <= width:
+            return short, int(short * width / height)
+        return int(short * height / width), short

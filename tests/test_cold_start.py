@@ -89,3 +89,8 @@ def test_a_model_in_the_cache_is_used_without_a_request(tmp_path: Path, videos: 
             code, _, _, err = run(*arguments, environment=environment)
             assert code == 0, err
         assert len(hub.log) == asked
+
+
+def test_a_decoding_process_starts_without_transformers() -> None:
+    code = "import sys, video_colbert.encoding.decoding_process; print('transformers' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

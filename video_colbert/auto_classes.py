@@ -14,7 +14,11 @@ from types import ModuleType
 
 # Every Auto class needs it. It loads torch itself, so that the registration behind it costs little more.
 _AUTO_CLASSES = "transformers.models.auto.configuration_auto"
-_REGISTERED_ON_IMPORT = ("video_colbert.modeling_video_colbert", "video_colbert.processing")
+# By module, the class that is registered when it is first asked for.
+_REGISTERED = {
+    "video_colbert.modeling_video_colbert": "VideoColBERTModel",
+    "video_colbert.processing": "VideoColBERTProcessor",
+}
 
 
 def register_auto_classes() -> None:
@@ -26,8 +30,8 @@ def register_auto_classes() -> None:
 
 
 def _register() -> None:
-    for name in _REGISTERED_ON_IMPORT:
-        import_module(name)
+    for module, name in _REGISTERED.items():
+        getattr(import_module(module), name)
 
 
 class _TransformersFinder(MetaPathFinder):

@@ -42,4 +42,4 @@ class TroubledEncoder(VideoColBERTEncoder):
 
     def clip_decoder(self, num_frames: int | None = None) -> ClipDecoder:
         decoder = super().clip_decoder(num_frames)
-        return TroubledDecoder(decoder.video_processor, decoder.num_frames, decoder.max_frames)
+        return TroubledDecoder(decoder.decoding, decoder.resizing, decoder.max_frames)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoding.encoded import BadVideo, VideoClip
-from video_colbert.processing import OpenVideoFile, VideoColBERTVideoProcessor, VideoDecodingError
+from video_colbert.processing import DecodingSettings, FrameResizing, OpenVideoFile, VideoDecodingError
 from video_colbert.processing.video_sources import may_pass, source_name
 
 logger = logging.getLogger(__name__)
@@ -44,23 +44,22 @@ class ClipDecoder:
     """Decodes clips for one model; travels to other processes.
 
     Attributes:
-        video_processor: how frames are sampled and resized.
-        num_frames: frames sampled from each clip; None for as many as there are.
+        decoding: how frames are sampled and decoded.
+        resizing: what is made of each.
         max_frames: the most frames that the model takes; None for no limit.
     """
 
-    video_processor: VideoColBERTVideoProcessor
-    num_frames: int | None
+    decoding: DecodingSettings
+    resizing: FrameResizing
     max_frames: int | None
 
     @property
     def clip_bytes(self) -> int:
         """The most bytes that the pixels of a clip take, or 0 where that depends on the clip."""
-        settings = self.video_processor
-        size = settings.crop_size if settings.do_center_crop else settings.size if settings.do_resize else {}
-        if self.num_frames is None or not size.keys() >= {"height", "width"}:
+        size = self.resizing.frame_size
+        if self.decoding.num_frames is None or size is None:
             return 0
-        return int(self.num_frames * 3 * size["height"] * size["width"])
+        return int(self.decoding.num_frames * 3 * size[0] * size[1])
 
     def decode(self, clip: VideoClip, opened: OpenVideoFile | str | BinaryIO | None = None) -> DecodedClip | BadVideo:
         """Decodes a clip; whatever is wrong with it becomes a `BadVideo`.
@@ -74,11 +73,10 @@ class ClipDecoder:
 
         def prepare(frame: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
             sizes.add((frame.shape[1], frame.shape[0]))
-            return self.video_processor.resize_and_crop_frame(frame)
+            return self.resizing.resize_and_crop_frame(frame)
 
         try:
-            decoding = replace(self.video_processor.decoding, num_frames=self.num_frames)
-            video = decoding.decode(
+            video = self.decoding.decode(
                 clip.source if opened is None else opened,
                 start=clip.start,
                 end=clip.end,
@@ -95,7 +93,7 @@ class ClipDecoder:
             return BadVideo(
                 name, f"{len(pixels)} frames were sampled, but the model has positions for {self.max_frames}"
             )
-        stored_range = None if decoding.tone_map else video.transfer
+        stored_range = None if self.decoding.tone_map else video.transfer
         # All frames of a video have one size.
         return DecodedClip(clip, pixels, video.timestamps, video.duration, stored_range, next(iter(sizes), None))
 

@@ -83,7 +83,7 @@ def start_decoding(decoder: ClipDecoder, slots: SharedSlots) -> Callable[[Questi
     """
     # The other cores belong to the other decoders.
     torch.set_num_threads(1)
-    return functools.partial(_answer, decoder, slots, _OpenFiles(decoder.video_processor.max_pixels))
+    return functools.partial(_answer, decoder, slots, _OpenFiles(decoder.decoding.max_pixels))
 
 
 def decoded_clip(question: DecodeInto, answer: ClipInSlot, slots: SharedSlots) -> DecodedClip:
@@ -104,7 +104,7 @@ def _answer(decoder: ClipDecoder, slots: SharedSlots, files: _OpenFiles, questio
             return replace(state, frame_size=_frame_size(files, source)) if question.with_frame_size else state
         if isinstance(question, ReadScenes):
             return _scenes(files.video(source), question.longer_than)
-        reads_open_videos = decoder.video_processor.backend == "pyav"
+        reads_open_videos = decoder.decoding.backend == "pyav"
         decoded = decoder.decode(question.clip, (files.video if reads_open_videos else files.file)(source))
     except VideoDecodingError as error:
         return BadVideo(source, error.reason, is_lasting=not may_pass(error))

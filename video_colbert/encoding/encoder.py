@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from video_colbert.errors import EncodingError
@@ -188,7 +189,8 @@ class VideoColBERTEncoder:
             )
         num_frames = self.num_frames if num_frames is None else num_frames
         self.check_num_frames(num_frames)
-        return ClipDecoder(self.processor.video_processor, num_frames, self._max_frames)
+        settings = self.processor.video_processor
+        return ClipDecoder(replace(settings.decoding, num_frames=num_frames), settings.resizing, self._max_frames)
 
     def encode_decoded(self, batch: Sequence[DecodedClip]) -> list[EncodedVideo | BadVideo]:
         """Encodes decoded clips together, on the model's device.

@@ -81,7 +81,7 @@ def _over_backbone(files: ModelFiles, arguments: TrainingArguments) -> Pretraine
 @contextmanager
 def _without_advice_to_train() -> Iterator[None]:
     """Keeps back the warning that untrained parts need training, which is what is about to happen."""
-    model_logger = logging.getLogger(VideoColBERTModel.__module__)
+    model_logger = logging.getLogger(VideoColBERTModel.from_backbone.__module__)
     level = model_logger.level
     model_logger.setLevel(logging.ERROR)
     try:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 NAME = "tune"
 HELP = "learn how the sources of an index are fused to one ranking"
 EXAMPLES = (
-    "video-colbert tune --index my_index",
+    "video-colbert tune --index my_notes",
     "video-colbert tune --index my_index --judged judged.jsonl",
 )
 

@@ -19,6 +19,7 @@ _REGISTERED = {
     "video_colbert.modeling_video_colbert": "VideoColBERTModel",
     "video_colbert.processing": "VideoColBERTProcessor",
 }
+_COUNTED = ("transformers.", *(f"{module}." for module in _REGISTERED))
 
 
 def register_auto_classes() -> None:
@@ -37,7 +38,8 @@ def _register() -> None:
 class _TransformersFinder(MetaPathFinder):
     """Finds transformers' modules where Python does, and registers behind the import that brought the Auto classes.
 
-    Behind the outermost one: their modules import each other, and within an import some are there in part only.
+    Behind the outermost one: their modules import each other, as those that are registered import them, and within an
+    import some are there in part only.
     """
 
     def __init__(self) -> None:
@@ -46,7 +48,7 @@ class _TransformersFinder(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.partition(".")[0] != "transformers":
+        if not f"{fullname}.".startswith(_COUNTED):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
         if spec is not None and spec.loader is not None:

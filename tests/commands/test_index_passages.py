@@ -98,6 +98,11 @@ def test_a_changed_collection_is_brought_up_to_date(
     assert main([*command, "--prune"]) == 0
     assert "1 passages encoded, 2 removed; " in capsys.readouterr().out
     assert found(capsys, "1742 night", "--index", index, "--only", "keywords") == []
+    for name in ("remove", "forget"):
+        assert main([name, "plants", "--index", index]) == 1
+        assert (
+            "plants: a text of a collection, not a video; `index --passages FILE --prune`" in capsys.readouterr().err
+        )
 
 
 def test_another_text_model_encodes_all_anew(
@@ -229,7 +234,9 @@ def test_ends_of_texts_and_queries_that_are_cut_are_told(model: Path, tmp_path: 
     index = ("--index", tmp_path / "index")
     _, _, told = run_command("index", "--passages", notes, "--text-model", model, *index)
     assert "1 of the passages are longer than the text model takes; what follows is found by keywords only" in told
-    assert run_command("search", "1742", *index, "--only", "keywords", "--paths-only")[1] == "notes.jsonl:1\n"
+    code, out, told = run_command("search", "1742", *index, "--only", "keywords", "--paths-only")
+    assert (code, out) == (0, "notes.jsonl:1\n")
+    assert "is empty" not in told
     _, _, told = run_command("search", "red leaves " * 60, *index)
     assert "The query is longer than the text model takes; its end was cut off." in told
 

@@ -101,11 +101,13 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: the model, the index, the condition or the weights of levels cannot be used.
         FileNotFoundError: a folder of --in is not there, or there is no video in any.
     """
+    from video_colbert.index.passages.asked_sources import choose_sources
+
     text = " ".join(arguments.words).strip()
     if arguments.words and not text:
         raise EncodingError("TEXT is empty; say what to look for, or leave it out for a prompt")
     index, encoder, code = _open(arguments)
-    if len(index) == 0:
+    if len(index) == 0 and choose_sources(index.stored, None) in ((), ("video",)):
         write_notice(f"The index in {index.location} is empty.")
     if text:
         hits = _search(index, encoder, text, arguments)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -23,6 +24,7 @@ from video_colbert.index.passages.asked_sources import choose_sources, searched_
 from video_colbert.index.passages.encode_passages import encode_passages
 from video_colbert.index.passages.source_lists import note_backgrounds
 from video_colbert.index.passages.source_search import VIDEO, SourceQueries, search_sources
+from video_colbert.index.passages.text_collection import names_of_texts
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.text.passages import SOURCES
@@ -164,7 +166,7 @@ class Index:
             TypeError: a name is no text and no path.
         """
         names = as_list(videos, (str, os.PathLike), "videos", "a path, URL or id")
-        return self.stored.remove(find_named(self.stored.videos, map(os.fspath, names), self.stored.location))
+        return self.stored.remove(self._named(names))
 
     def forget(self, videos: str | os.PathLike[str] | Iterable[str | os.PathLike[str]]) -> Sequence[str]:
         """Removes videos with all their windows, and what the index keeps of them beside: earlier versions and files.
@@ -183,7 +185,7 @@ class Index:
             TypeError: likewise.
         """
         names = as_list(videos, (str, os.PathLike), "videos", "a path, URL or id")
-        return self.stored.forget(find_named(self.stored.videos, map(os.fspath, names), self.stored.location))
+        return self.stored.forget(self._named(names))
 
     @overload
     def search(  # type: ignore[overload-overlap] # a text is a sequence of texts to the checker
@@ -326,6 +328,10 @@ class Index:
         self.text_model = text_model_of(self.stored, self.text_model)
         of_passages = self.text_model.encode_queries(texts)
         return SourceQueries(texts, of_pictures, of_passages, self.text_model.score_factors(of_passages))
+
+    def _named(self, names: Iterable[str | os.PathLike[str]]) -> list[str]:
+        texts = functools.partial(names_of_texts, self.stored)
+        return find_named(self.stored.videos, map(os.fspath, names), self.stored.location, texts=texts)
 
     def _needed_encoder(self, purpose: str) -> VideoColBERTEncoder:
         if self.encoder is None:

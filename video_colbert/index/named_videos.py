@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path, PurePath
 
 from video_colbert.encoding.media_files import is_remote
@@ -12,7 +12,13 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo
 
 
-def find_named(videos: Sequence[IndexedVideo], names: Iterable[str], location: str) -> list[str]:
+def find_named(
+    videos: Sequence[IndexedVideo],
+    names: Iterable[str],
+    location: str,
+    *,
+    texts: Callable[[], Collection[str]] = tuple,
+) -> list[str]:
     """Finds the ids of videos, with all their windows.
 
     Args:
@@ -20,6 +26,7 @@ def find_named(videos: Sequence[IndexedVideo], names: Iterable[str], location: s
         names: ids, contents' digests, paths (absolute, from the working directory, or the end of just one stored
             path) or URLs.
         location: where the index is, for messages.
+        texts: gives the names of texts of a plain collection, which are no videos; asked for messages.
 
     Raises:
         IndexStoreError: names that nothing stored has, all of which are named, or a name that fits several videos.
@@ -46,6 +53,11 @@ def find_named(videos: Sequence[IndexedVideo], names: Iterable[str], location: s
             found.update(dict.fromkeys(ids[key]))
         else:
             absent.append(name)
+    if texts_named := sorted(set(absent) & set(texts() if absent else ())):
+        raise IndexStoreError(
+            f"{', '.join(texts_named)}: a text of a collection, not a video; `index --passages FILE --prune` removes "
+            "texts that are no longer in FILE; nothing was removed"
+        )
     if absent:
         raise IndexStoreError(f"not in the index in {location}: {', '.join(absent)}; nothing was removed")
     return list(found)

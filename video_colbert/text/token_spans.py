@@ -30,7 +30,7 @@ def token_spans(tokenizer: Any, prompt: str, text: str, ids: Sequence[int]) -> t
     none = (0, 0)
     if not getattr(tokenizer, "is_fast", False):
         return [none] * len(ids), False
-    whole = tokenizer(prompt + text, return_offsets_mapping=True)
+    whole = tokenizer(prompt + text, return_offsets_mapping=True, verbose=False)
     spans = []
     for number, token in enumerate(ids):
         if number >= len(whole["input_ids"]) or whole["input_ids"][number] != token:

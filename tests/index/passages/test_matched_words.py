@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import pytest
 import torch
 
 from video_colbert.encoding.encoded import QueryBags
@@ -56,3 +57,21 @@ def test_times_are_those_of_the_words_at_the_same_letters() -> None:
     assert [word.time for word in with_times(matched, TEXT, words)] == [4.0, 6.0]
     assert [word.time for word in with_times(matched, TEXT, words[:5])] == [4.0, None]
     assert with_times(matched, TEXT, []) == tuple(matched)
+
+
+@pytest.mark.parametrize(
+    ("query", "text", "words"),
+    [
+        ("光合作用 能量", "植物通过光合作用制造能量", ["光合作用", "能量"]),
+        ("葉の光合作用", "図1: 光合作用、東京 2026", ["光合作用"]),
+        ("水", "水車と水", ["水", "水"]),
+        ("ร้อน", "ประเทศไทยมีอากาศร้อน", ["ร้อน"]),
+        ("光 red", "光 and Red", ["光", "Red"]),
+    ],
+)
+def test_words_of_scripts_without_spaces_are_found_within_their_sentences(
+    query: str, text: str, words: list[str]
+) -> None:
+    found = words_by_letters(query, text)
+    assert [word.word for word in found] == words
+    assert [text[word.start : word.end] for word in found] == words

@@ -7,6 +7,7 @@ meanwhile.
 from __future__ import annotations
 
 import argparse
+import functools
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -47,12 +48,14 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: there is no such cache, or a file of it cannot be deleted.
     """
     from video_colbert.index.named_videos import find_named
+    from video_colbert.index.passages.text_collection import names_of_texts
 
     with open_existing(arguments.index) as index:
         if not arguments.videos:
             return _forget_what_was_removed(index)
         try:
-            wanted = frozenset(find_named(index.videos, arguments.videos, index.location))
+            texts = functools.partial(names_of_texts, index.stored)
+            wanted = frozenset(find_named(index.videos, arguments.videos, index.location, texts=texts))
         except IndexStoreError as error:
             raise IndexStoreError(
                 f"{error}; `video-colbert forget --index {arguments.index}` without VIDEO deletes what videos that "

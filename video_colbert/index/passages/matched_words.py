@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from video_colbert.encoding.passes.phrases import is_function_word
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoded import QueryBags
 
 _WORD = re.compile(r"\w+(?:['\-]\w+)*")
+# Letters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese and Chinese.
+_UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+)
 
 
 def words_by_tokens(
@@ -57,6 +61,9 @@ def words_by_tokens(
 def words_by_letters(query: str, text: str) -> list[MatchedWord]:
     """The words of a text that stand in a query too, whatever their case and accents.
 
+    Where a script puts no spaces between words, these are the longest stretches of two letters or more, or of all that
+    is asked.
+
     Args:
         query: the query.
         text: the passage.
@@ -65,12 +72,12 @@ def words_by_letters(query: str, text: str) -> list[MatchedWord]:
         >>> [word.word for word in words_by_letters("zurich 1742", "Zürich, in 1742")]
         ['Zürich', '1742']
     """
-    asked = {_plain(match.group()) for match in _WORD.finditer(query)}
-    return [
-        MatchedWord(match.group(), match.start(), match.end())
-        for match in _WORD.finditer(text)
-        if _plain(match.group()) in asked
-    ]
+    asked = {_plain(match.group()) for match in _WORD.finditer(_UNSPACED.sub(" ", query))}
+    spaced = _UNSPACED.sub(lambda match: " " * len(match.group()), text)
+    found = [match.span() for match in _WORD.finditer(spaced) if _plain(match.group()) in asked]
+    runs = [match.group() for match in _UNSPACED.finditer(query)]
+    found += [span for match in _UNSPACED.finditer(text) for span in _shared_stretches(match, runs)]
+    return [MatchedWord(text[start:end], start, end) for start, end in sorted(found)]
 
 
 def with_times(matched: Sequence[MatchedWord], text: str, words: Sequence[TimedWord]) -> tuple[MatchedWord, ...]:
@@ -95,6 +102,25 @@ def with_times(matched: Sequence[MatchedWord], text: str, words: Sequence[TimedW
         )
         for each in matched
     )
+
+
+def _shared_stretches(match: re.Match[str], runs: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """From which letter to which a stretch of a text stands in one of some runs of letters too, the longest first."""
+    place = match.start()
+    while place < match.end():
+        end = max((_shared_end(match.string, place, match.end(), run) for run in runs), default=place)
+        if end > place:
+            yield place, end
+        place = max(end, place + 1)
+
+
+def _shared_end(text: str, start: int, end: int, run: str) -> int:
+    """Where the longest stretch of a text from `start` on that stands in a run ends; `start` where it is too short."""
+    least = min(2, len(run))
+    longest = start
+    while longest < end and text[start : longest + 1] in run:
+        longest += 1
+    return longest if longest - start >= least else start
 
 
 def _plain(word: str) -> str:

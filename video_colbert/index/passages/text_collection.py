@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from video_colbert.errors import PassageError
+from video_colbert.errors import IndexStoreError, PassageError
 from video_colbert.index.passages.reading_store import Reading
 from video_colbert.text.passages import Passage, one_line
+
+if TYPE_CHECKING:
+    from video_colbert.index.video_index import VideoIndex
 
 SETTINGS = "document 1"
 """Of what reads a collection."""
@@ -50,6 +54,20 @@ def read_text_collection(path: Path) -> list[Reading]:
             raise PassageError(f"{path} line {number}: there is another text with the id {name!r}")
         readings[str(name)] = Reading(str(name), "document", SETTINGS, (Passage("document", text),))
     return list(readings.values())
+
+
+def names_of_texts(index: VideoIndex) -> set[str]:
+    """The names of the texts of plain collections that an index holds.
+
+    Raises:
+        IndexStoreError: it cannot be read.
+    """
+    try:
+        readings = index.readings
+    except IndexStoreError:
+        # This kind of index keeps none.
+        return set()
+    return {name for name, source in readings.known() if source == "document"}
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -93,6 +93,23 @@ def test_names_numbers_and_quotes_are_found_by_their_letters(index: LanceIndex) 
     assert hit.stored.passage.source == "screen_text"
 
 
+@pytest.mark.parametrize(
+    ("text", "query"),
+    [
+        ("植物通过光合作用制造能量", "光合作用"),
+        ("東京の天気", '"天気"'),
+        ("ประเทศไทยมีอากาศร้อน", "อากาศ"),
+        ("u" * 60, "u" * 60),
+    ],
+)
+def test_words_are_found_in_scripts_without_spaces_and_at_any_length(
+    index: LanceIndex, model: TextModel, text: str, query: str
+) -> None:
+    index.readings.keep([spoken("d", text)])
+    encode(index, model)
+    assert [hit.stored.content for hit in index.passages.search_keywords(query, count=3)] == ["d"]
+
+
 def test_only_what_is_new_is_encoded_and_what_was_read_anew_is_replaced(index: LanceIndex, model: TextModel) -> None:
     assert encode(index, model) == EncodedPassages(0, 0, 6)
     index.readings.keep([spoken("d", "music plays"), spoken("c", "Report number 1742 of the year.", settings="big")])

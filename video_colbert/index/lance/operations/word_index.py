@@ -9,8 +9,16 @@ from lancedb.index import FTS
 from lancedb.query import BooleanQuery, FullTextQuery, MatchQuery, Occur, PhraseQuery
 from lancedb.table import Table
 
-WORD_INDEX = FTS(with_position=True, stem=False, remove_stop_words=False, ascii_folding=True)
-"""Of any language: words as they are written, in lower case and without accents, with their places for phrases."""
+WORD_INDEX = FTS(
+    base_tokenizer="icu/split",
+    with_position=True,
+    stem=False,
+    remove_stop_words=False,
+    ascii_folding=True,
+    max_token_length=1000,
+)
+"""Of any language, also of those that put no spaces between words, by the dictionaries of ICU: words as they are
+written, in lower case and without accents, with their places for phrases."""
 
 
 def word_indexes(table: Table, column: str) -> list[str]:

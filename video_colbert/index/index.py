@@ -331,7 +331,8 @@ class Index:
 
     def _named(self, names: Iterable[str | os.PathLike[str]]) -> list[str]:
         texts = functools.partial(names_of_texts, self.stored)
-        return find_named(self.stored.videos, map(os.fspath, names), self.stored.location, texts=texts)
+        paths = [os.fspath(name) for name in names]
+        return find_named(self.stored.videos, paths, self.stored.location, texts=texts)
 
     def _needed_encoder(self, purpose: str) -> VideoColBERTEncoder:
         if self.encoder is None:

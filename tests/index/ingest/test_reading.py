@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from tqdm import tqdm
 
 from tests.index.ingest.made_readers import MadeReader
 from tests.index.made_videos import MODEL, make_video
@@ -19,6 +21,7 @@ from video_colbert.errors import ModelLoadError
 from video_colbert.index import LanceIndex
 from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.ingest.reading import read_passages
+from video_colbert.index.ingest.reading_process import start_reading
 from video_colbert.text.description import DescriptionReader
 from video_colbert.text.subtitles import SubtitleReader
 
@@ -161,3 +164,9 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     assert log.read_text().split()[:4] == [*names, "3long.mp4"]
     assert sorted(log.read_text().split()[4:]) == ["4.mp4", "short.mp4"]
     assert len(list(index.readings.read())) == 5
+
+
+def test_bars_of_recognisers_make_no_lock_that_an_ended_process_would_leave(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(tqdm, "_lock", raising=False)
+    start_reading([], 1, [0.0])
+    assert isinstance(tqdm.get_lock(), type(threading.RLock()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass
@@ -86,6 +87,10 @@ def start_reading(
         threads: processor threads for each.
         clocks: where tasks say how many seconds of the video they have read.
     """
+    from tqdm import tqdm
+
+    # Recognisers' bars make a lock of several processes otherwise, which a process that is ended leaves behind.
+    tqdm.set_lock(threading.RLock())
     return functools.partial(_answer, {reader.source: reader for reader in readers}, threads, clocks, set())
 
 

@@ -14,6 +14,7 @@ from video_colbert.cli import main
 from video_colbert.commands.arguments.text_arguments import FUSION_NAMES, SOURCE_NAMES
 from video_colbert.index.fusion.fusing import FUSION_METHODS
 from video_colbert.index.passages.source_search import SEARCHED
+from video_colbert.text.text_model import TextModel
 
 NOTES = [
     {"id": "plants", "text": "The teacher explains how leaves make energy."},
@@ -239,6 +240,24 @@ def test_ends_of_texts_and_queries_that_are_cut_are_told(model: Path, tmp_path: 
     assert "is empty" not in told
     _, _, told = run_command("search", "red leaves " * 60, *index)
     assert "The query is longer than the text model takes; its end was cut off." in told
+
+
+def test_a_search_loads_the_text_model_on_the_device_that_is_named(
+    notes: Path, model: Path, tmp_path: Path, run_command: RunCommand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = ("--index", tmp_path / "index")
+    # Of several devices, on which videos would be encoded, the first.
+    command = ("index", "--passages", notes, "--text-model", model, *index, "--device", "cpu,cpu")
+    assert run_command(*command)[0] == 0
+    load, devices = TextModel.from_pretrained, []
+
+    def loaded(name: str, *, revision: str | None = None, device: str | None = None) -> TextModel:
+        devices.append(device)
+        return load(name, revision=revision, device=device)
+
+    monkeypatch.setattr(TextModel, "from_pretrained", loaded)
+    assert run_command("search", "leaves", *index, "--device", "cpu")[0] == 0
+    assert devices == ["cpu"]
 
 
 def test_an_index_of_texts_takes_no_videos(

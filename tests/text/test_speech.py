@@ -5,6 +5,7 @@ import pytest
 
 from tests.text.made_media import RATE, tone, write_media
 from tests.text.real_models import speak, whisper_folder
+from video_colbert.encoding.stored_model.model_files import ModelFiles
 from video_colbert.errors import ModelLoadError, PassageError
 from video_colbert.text.speech import SpeechReader
 
@@ -33,6 +34,23 @@ def test_what_is_said_is_found_with_the_second_of_each_word(reader: SpeechReader
         assert passage.start == passage.words[0].start
         assert passage.end == passage.words[-1].end
     assert len(found.passages) == 2
+
+
+def test_a_numbered_device_is_the_one_that_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whisper = pytest.importorskip("faster_whisper")
+    asked: dict[str, object] = {}
+
+    class Model:
+        supported_languages = ("en",)
+
+        def __init__(self, folder: str, **options: object) -> None:
+            asked.update(options)
+
+    monkeypatch.setattr(whisper, "WhisperModel", Model)
+    files = ModelFiles("tiny", "1", tmp_path)
+    monkeypatch.setattr("video_colbert.text.speech.find_speech_model", lambda *_: files)
+    SpeechReader("tiny", device="cuda:1").load()
+    assert (asked["device"], asked["device_index"], asked["compute_type"]) == ("cuda", 1, "float16")
 
 
 @pytest.mark.models

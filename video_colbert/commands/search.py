@@ -109,6 +109,7 @@ def run(arguments: argparse.Namespace) -> int:
     index, encoder, code = _open(arguments)
     if len(index) == 0 and choose_sources(index.stored, None) in ((), ("video",)):
         write_notice(f"The index in {index.location} is empty.")
+    _load_text_model(index, arguments)
     if text:
         hits = _search(index, encoder, text, arguments)
         _write(hits, arguments)
@@ -158,6 +159,17 @@ def _asks_pictures(index: Index, arguments: argparse.Namespace) -> bool:
     if arguments.level_weights and not asks:
         raise IndexStoreError("--level-weights are of pictures, which are not asked; leave them out")
     return asks
+
+
+def _load_text_model(index: Index, arguments: argparse.Namespace) -> None:
+    """Loads the text model on the device that is named; without one, a search loads it where it needs it."""
+    from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
+    from video_colbert.text.passages import SOURCES
+
+    if arguments.device is None or (arguments.all_windows and arguments.only is None):
+        return
+    if set(SOURCES) & set(choose_sources(index.stored, arguments.only)):
+        index.text_model = text_model_of(index.stored, None, device=arguments.device)
 
 
 def _answer_typed_queries(

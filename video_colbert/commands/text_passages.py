@@ -99,6 +99,7 @@ def _load_text_model(arguments: argparse.Namespace, index: VideoIndex) -> TextMo
     from video_colbert.index.passages.asked_sources import text_model_of
     from video_colbert.text.text_model import TextModel
 
+    device = None if arguments.device is None else arguments.device.split(",")[0]
     if arguments.text_model is None:
-        return text_model_of(index, None)
-    return TextModel.from_pretrained(arguments.text_model, device=arguments.device)
+        return text_model_of(index, None, device=device)
+    return TextModel.from_pretrained(arguments.text_model, device=device)

@@ -29,7 +29,7 @@ class SpeechReader:
         model: Hub id of a Whisper model for CTranslate2, such as "Systran/faster-whisper-small", or its local folder.
         revision: branch, tag or commit on the Hub; the main branch by default.
         language: code of the language that is spoken, such as "en"; None to recognise it in each video.
-        device: "cpu", "cuda" or "auto", which takes a GPU where there is one.
+        device: "cpu", "cuda", a numbered one such as "cuda:1", or "auto", which takes a GPU where there is one.
 
     Raises:
         MissingExtraError: faster-whisper is not installed.
@@ -76,10 +76,12 @@ class SpeechReader:
         from faster_whisper import WhisperModel
 
         files = self._files
+        device, _, number = self._device.partition(":")
         try:
             model = WhisperModel(
                 str(files.folder),
-                device=self._device,
+                device=device,
+                device_index=int(number or 0),
                 compute_type=_number_format(self._device),
                 cpu_threads=threads,
                 local_files_only=True,

@@ -80,7 +80,8 @@ def make_readers(arguments: argparse.Namespace) -> list[PassageReader]:
     if arguments.speech is not None:
         from video_colbert.text.speech import SpeechReader
 
-        device = "auto" if arguments.device is None else arguments.device
+        # Of several devices, on which videos are encoded, one listens.
+        device = "auto" if arguments.device is None else arguments.device.split(",")[0]
         readers.append(SpeechReader(arguments.speech, language=arguments.language, device=device))
     if arguments.screen_text:
         from video_colbert.text.screen_text import ScreenTextReader

@@ -49,12 +49,13 @@ def choose_sources(index: VideoIndex, asked: Collection[str] | None) -> tuple[st
     return tuple(source for source in held if source in asked)
 
 
-def text_model_of(index: VideoIndex, given: TextModel | None) -> TextModel:
+def text_model_of(index: VideoIndex, given: TextModel | None, *, device: str | None = None) -> TextModel:
     """The text model that made an index's passages, loaded if need be.
 
     Args:
         index: an index with passages.
         given: a text model that is loaded; None to load the index's.
+        device: a torch device to load it on; by default the best one there is.
 
     Raises:
         ModelMismatchError: the passages were made by another model than is given, or than is there now.
@@ -66,7 +67,8 @@ def text_model_of(index: VideoIndex, given: TextModel | None) -> TextModel:
         from video_colbert.text.text_model import TextModel
 
         is_folder = made_by.name.startswith(("/", "\\")) or ":" in made_by.name
-        given = TextModel.from_pretrained(made_by.name, revision=None if is_folder else made_by.revision)
+        revision = None if is_folder else made_by.revision
+        given = TextModel.from_pretrained(made_by.name, revision=revision, device=device)
     if given.reference.revision != made_by.revision:
         raise ModelMismatchError(
             f"the passages of the index in {index.location} were made with {made_by}, not with {given.reference}; use "

@@ -69,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--videos", type=int, default=VIDEOS, help=f"a multiple of 8 (default: {VIDEOS})")
     parser.add_argument("--checkpoint", type=Path, default=CHECKPOINT, help="model of moving shapes")
     parser.add_argument("--speech-model", type=Path, default=MODELS / "whisper-tiny")
-    parser.add_argument("--text-model", type=Path, default=MODELS / "all-minilm-l6-v2")
+    parser.add_argument("--text-model", type=Path, default=MODELS / "minilm")
     parser.add_argument(
         "--every", type=float, default=1.0, help="seconds between pictures in which text is looked for"
     )

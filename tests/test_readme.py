@@ -7,6 +7,7 @@ are run likewise.
 
 import contextlib
 import io
+import json
 import os
 import re
 import shlex
@@ -74,9 +75,10 @@ def workplace(
     """A folder with everything that the README names."""
     for number, name in enumerate(("a.mp4", "b.mp4", "my_videos/c.mp4", "my_videos/d.mp4", "lectures/one.mp4")):
         write_clip(tmp_path / name, number)
-    (tmp_path / "notes.jsonl").write_text(
-        '{"id": "a", "text": "Leaves make energy, 1742"}\n{"text": "A ball at night"}\n'
-    )
+    notes = ("Leaves make energy, 1742", "A ball at night", "Rain in Iceland", "Two nails", "Red bread", "A train")
+    (tmp_path / "notes.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in notes))
+    asked = ({"query": text, "videos": [f"notes.jsonl:{line}"]} for line, text in enumerate(notes, start=1))
+    (tmp_path / "judged.jsonl").write_text("\n".join(map(json.dumps, asked)))
     (tmp_path / "about.csv").write_text("video,year,genre\nc.mp4,2021,news\nd.mp4,2019,sport\n")
     write_clip(tmp_path / "runs/demo/clips/test/test_000000.mp4", 0)
     shutil.copytree(checkpoint_folder, tmp_path / "runs/demo/training/best")

@@ -19,7 +19,7 @@ NAME = "tune"
 HELP = "learn how the sources of an index are fused to one ranking"
 EXAMPLES = (
     "video-colbert tune --index my_notes",
-    "video-colbert tune --index my_index --judged judged.jsonl",
+    "video-colbert tune --index my_notes --judged judged.jsonl",
 )
 
 

@@ -13,7 +13,8 @@ out=${1:-runs/gpu_check}
 python=${PYTHON:-python3}
 mkdir -p "$out"
 : >"$out/failed.txt"
-export PYTHONPATH=$PWD PYTHONUNBUFFERED=1
+: >"$out/tests.log"
+export PYTHONPATH=$PWD${PYTHONPATH:+:$PYTHONPATH} PYTHONUNBUFFERED=1
 code=0
 
 "$python" - <<'END' || exit 2

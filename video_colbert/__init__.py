@@ -29,7 +29,11 @@ if TYPE_CHECKING:
 
 register_auto_classes()
 
-__version__ = metadata.version("video-colbert")
+try:
+    __version__ = metadata.version("video-colbert")
+except metadata.PackageNotFoundError:
+    # A checkout on the import path, which was not installed.
+    __version__ = "0+unknown"
 
 _MODULES = {
     "BadVideo": "video_colbert.encoding.encoded",

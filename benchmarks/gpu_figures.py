@@ -32,7 +32,7 @@ from video_colbert.dataset_builders.shapes.moving_shapes_folder import write_mov
 from video_colbert.index.search.scoring import BoundedScorer
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
-CLIPS, FRAMES, TOGETHER = 256, 12, 32
+CLIPS, FRAMES, TOGETHER = 1024, 12, 32
 VIDEOS_OF_PART, PARTS = 50_000, 20
 ROUNDS = 5
 

@@ -9,6 +9,7 @@ from video_colbert.console import printable
 from video_colbert.encoding.display import short_name
 from video_colbert.encoding.encoded import BadVideo
 from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, IngestEvent, KnownBad, Moved, Present
+from video_colbert.text.passages import SOURCES
 
 # Bad files that are shown before the rest is only counted.
 _SHOWN = 10
@@ -80,7 +81,7 @@ class IndexingReport:
             "of the same content as another": len(self.duplicates),
             "with other metadata": len(self.described),
             "left out of folders": sum(self.left_out.values()),
-            **{f"read for {source.replace('_', ' ')}": number for source, number in self.read.items()},
+            **{f"read for {source.replace('_', ' ')}": self.read[source] for source in SOURCES if source in self.read},
             "of high dynamic range, taken as stored": len(self.high_range),
             "bad": len(self.bad),
             "known bad": len(self.known_bad),

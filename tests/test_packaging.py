@@ -91,6 +91,10 @@ def test_the_wheel_holds_one_package(wheel: Path) -> None:
         files = {str(path.relative_to(REPOSITORY)) for path in (REPOSITORY / folder).rglob("*.py")}
         inside = {name.removeprefix("video_colbert/") for name in names if name.startswith(f"video_colbert/{folder}/")}
         assert inside == files
+    of_page = REPOSITORY / "video_colbert" / "app" / "page" / "static"
+    files = {f"video_colbert/app/page/static/{path.name}" for path in of_page.iterdir()}
+    assert len(files) > 10
+    assert {name for name in names if name.startswith("video_colbert/app/page/static/")} == files
 
 
 def test_a_script_beside_files_of_our_folders_names_uses_the_library(python: Path, tmp_path: Path) -> None:

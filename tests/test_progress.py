@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from video_colbert.progress import RunProgress, progress_bar
+from video_colbert.progress import RunProgress, followed_by, progress_bar
 
 
 class Terminal(io.StringIO):
@@ -70,3 +70,15 @@ def test_in_a_notebook_a_run_is_drawn_by_its_own_thread_alone(monkeypatch: pytes
         assert "progress" not in {thread.name for thread in threading.enumerate()}
         progress.update(2, "2/2 files")
     assert "indexing 2/2 files: 100%" in file.getvalue()
+
+
+def test_a_run_that_is_followed_tells_its_follower_and_nobody_else() -> None:
+    terminal, told = Terminal(), []
+    with followed_by(lambda *progress: told.append(progress)), RunProgress("indexing", 2, file=terminal) as progress:
+        progress.update(0.5, "half a file")
+        progress.update(2, "all")
+    assert told == [(0.5, 2, "half a file"), (2, 2, "all")]
+    assert terminal.getvalue() == ""
+    with RunProgress("indexing", 2, file=terminal) as progress:
+        progress.update(1, "one")
+    assert len(told) == 2

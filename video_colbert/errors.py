@@ -61,5 +61,17 @@ class MissingExtraError(VideoColBERTError):
     """A command needs a package of one of the extras, which is not installed."""
 
 
+class QueryError(VideoColBERTError):
+    """What a server is asked is empty, too long, too large or contradicts itself."""
+
+
+class NotServedError(VideoColBERTError):
+    """A server is asked for an index, a video or a file that it does not serve."""
+
+
+class BusyError(VideoColBERTError):
+    """A server has as much to do as it takes on; the same may be asked again in a moment."""
+
+
 class OutputError(VideoColBERTError):
     """Standard output cannot be written."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeAlias
 
 from tqdm.auto import tqdm
 
@@ -13,6 +15,11 @@ from video_colbert.console import write_notice
 
 # A notebook's bar is no text, so whether standard error is a terminal does not matter there.
 _IN_NOTEBOOK = any(base.__module__ == "tqdm.notebook" for base in tqdm.__mro__)
+
+Follower: TypeAlias = Callable[[float, int, str], None]
+"""Is told of a run how many pieces are done, of how many, and the same in words."""
+
+_FOLLOWER: ContextVar[Follower | None] = ContextVar("follower", default=None)
 
 _BAR_FORMAT = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
 
@@ -31,6 +38,26 @@ def progress_bar(iterable: Iterable[Any] | None = None, *, is_shown: bool = True
     """
     hidden_off_terminals = False if _IN_NOTEBOOK else None
     return tqdm(iterable, disable=hidden_off_terminals if is_shown else True, **options)
+
+
+@contextmanager
+def followed_by(follower: Follower) -> Iterator[None]:
+    """Has a function told of the progress of the runs of this context, which then draw no bar and write no line.
+
+    Args:
+        follower: is called in the thread of the run, each time that something is done.
+
+    Example:
+        >>> with followed_by(lambda done, total, text: print(f"{done:g} of {total}: {text}")):
+        ...     with RunProgress("indexing", total=2) as progress:
+        ...         progress.update(1, "1/2 files")
+        1 of 2: 1/2 files
+    """
+    earlier = _FOLLOWER.set(follower)
+    try:
+        yield
+    finally:
+        _FOLLOWER.reset(earlier)
 
 
 class RunProgress:
@@ -52,15 +79,20 @@ class RunProgress:
     def __init__(self, name: str, total: int, *, seconds_between_lines: float = 10.0, **options: Any) -> None:
         self._name = name
         self._text = ""
+        self._total = total
+        self._follower = _FOLLOWER.get()
         self._start = time.monotonic()
         self._seconds_between_lines = seconds_between_lines
-        self._bar = progress_bar(total=total, desc=name, bar_format=_BAR_FORMAT, miniters=0, **options)
+        is_shown = self._follower is None
+        self._bar = progress_bar(
+            total=total, is_shown=is_shown, desc=name, bar_format=_BAR_FORMAT, miniters=0, **options
+        )
         self._has_ended = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="progress", daemon=True)
 
     def __enter__(self) -> RunProgress:
         # Drawn from another thread, a notebook's bar would go to the output of whichever cell runs by then.
-        if not (_IN_NOTEBOOK and not self._bar.disable):
+        if self._follower is None and not (_IN_NOTEBOOK and not self._bar.disable):
             self._ticker.start()
         return self
 
@@ -78,6 +110,8 @@ class RunProgress:
             text: the same in words.
         """
         self._text = text
+        if self._follower is not None:
+            self._follower(done, self._total, text)
         if not self._bar.disable:
             self._bar.set_description_str(f"{self._name} {text}", refresh=False)
             self._bar.update(done - self._bar.n)

@@ -82,11 +82,15 @@ class SourceHit:
 
     def as_html(self) -> str:
         """The source, its passage's times and the passage, its matched words marked."""
-        parts = self._parts(0, len(self.text or ""))
         marked = "".join(
-            f"<mark>{html.escape(part)}</mark>" if is_matched else html.escape(part) for part, is_matched in parts
+            f"<mark>{html.escape(part)}</mark>" if is_matched else html.escape(part)
+            for part, is_matched in self.parts()
         )
         return f"{html.escape(self._head())}: {marked}"
+
+    def parts(self) -> list[tuple[str, bool]]:
+        """The passage in parts, and of each whether it is a matched word; none of pictures."""
+        return [(part, is_matched) for part, is_matched in self._parts(0, len(self.text or "")) if part]
 
     def _parts(self, first: int, last: int) -> Iterator[tuple[str, bool]]:
         """A stretch of the text in parts, and whether each is a matched word."""

@@ -1,0 +1,147 @@
+"""One index as it is served: open, with its models, and what goes on in it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from video_colbert.app.background import BackgroundWork
+from video_colbert.app.index_state import GoneFiles, IndexState, describe_state
+from video_colbert.encoding.encoded import EncodedQueries
+from video_colbert.encoding.encoder import VideoColBERTEncoder
+from video_colbert.encoding.hits import SearchHit
+from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
+from video_colbert.index.filters import Membership
+from video_colbert.index.index import Index
+from video_colbert.index.indexed_video import IndexedVideo
+from video_colbert.index.opening import open_index
+from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
+from video_colbert.index.passages.source_search import VIDEO
+from video_colbert.index.video_index import VideoIndex
+from video_colbert.text.passages import SOURCES
+
+LoadEncoder = Callable[[VideoIndex], VideoColBERTEncoder]
+"""Loads the encoder of the model that made an index, or gives the one that is loaded."""
+
+# Windows beside the best of a video that are looked for, for each hit.
+_WINDOWS_A_HIT = 4
+# A state that is asked for again within this time is the same.
+_SECONDS_KEPT = 1.0
+
+
+class ServedIndex:
+    """An index that is open for searches, with the models that they take.
+
+    Args:
+        name: by which it is asked.
+        location: its folder or address.
+        load_encoder: gives the encoder of its model; not called for an index that holds texts only.
+        device: a torch device for its text model; by default the best one there is.
+
+    Attributes:
+        name: as given.
+        index: the index.
+        work: what goes on in it beside searches.
+
+    Raises:
+        IndexStoreError: there is no index, or it cannot be read or reached.
+        ModelLoadError: a model cannot be loaded.
+    """
+
+    def __init__(self, name: str, location: str, load_encoder: LoadEncoder, *, device: str | None = None) -> None:
+        self.name = name
+        self.work = BackgroundWork()
+        stored = open_index(location).stored
+        encoder = None if stored.model == NO_VIDEO_MODEL else load_encoder(stored)
+        self.index = Index(stored, encoder)
+        if set(SOURCES) & set(choose_sources(stored, None)):
+            # Here, so that the first search does not wait for it.
+            self.index.text_model = text_model_of(stored, None, device=device)
+        self._gone = GoneFiles(stored)
+        self._state_lock = threading.Lock()
+        self._state: tuple[float, IndexState] | None = None
+
+    @property
+    def zero_shot(self) -> bool:
+        """Whether its model was never trained on clips, so that words are not told apart."""
+        return self.index.encoder is not None and self.index.encoder.is_zero_shot
+
+    def sources_of(self, asked: Sequence[str]) -> tuple[str, ...]:
+        """The sources that a search asks.
+
+        Args:
+            asked: names of sources; none for all that the index holds.
+
+        Raises:
+            IndexStoreError: there is no such source, or the index holds nothing of it.
+        """
+        return choose_sources(self.index.stored, tuple(asked) or None)
+
+    def encode(self, text: str, sources: Sequence[str]) -> EncodedQueries | None:
+        """A text as it is compared with pictures; None where these are not asked.
+
+        Args:
+            text: the query.
+            sources: of `sources_of`.
+        """
+        if VIDEO not in sources or self.index.encoder is None:
+            return None
+        return self.index.encoder.encode_queries([text])
+
+    def videos_at(self, paths: Sequence[str]) -> Mapping[str, IndexedVideo]:
+        """What the index knows of some videos, by path.
+
+        Args:
+            paths: of files, or URLs; names of texts have no video and are left out.
+        """
+        if not paths:
+            return {}
+        found = self.index.stored.videos_where(Membership("path", tuple(paths)))
+        # The condition holds of copies too, which are stored under another path.
+        return {video.path: video for video in reversed(found) if video.path in paths}
+
+    def further_windows(self, encoded: EncodedQueries, hits: Sequence[SearchHit]) -> Mapping[str, list[SearchHit]]:
+        """The windows beside the best one of each hit's video that match best, by path, best first.
+
+        Args:
+            encoded: one query.
+            hits: of it.
+        """
+        if self.index.stored.windows is None or not hits:
+            return {}
+        paths = {hit.video: hit.start for hit in hits}
+        [windows] = self.index.stored.search(
+            encoded,
+            top_k=_WINDOWS_A_HIT * len(hits),
+            where=Membership("path", tuple(paths)),
+            group_windows=False,
+        )
+        found: dict[str, list[SearchHit]] = {}
+        for window in windows:
+            if paths.get(window.video, window.start) != window.start:
+                found.setdefault(window.video, []).append(window)
+        return found
+
+    def state(self) -> IndexState:
+        """What the index is at the moment, as of a second ago at most.
+
+        Raises:
+            IndexStoreError: it cannot be read or reached.
+        """
+        with self._state_lock:
+            now = time.monotonic()
+            if self._state is None or now - self._state[0] > _SECONDS_KEPT:
+                stored = self.index.stored
+                state = describe_state(
+                    self.name,
+                    stored,
+                    sources=choose_sources(stored, None),
+                    zero_shot=self.zero_shot,
+                    gone=self._gone.find(),
+                    bad=self.work.bad,
+                    progress=self.work.progress,
+                    notices=self.work.notices,
+                )
+                self._state = (now, state)
+            return self._state[1]

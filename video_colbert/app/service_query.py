@@ -1,0 +1,97 @@
+"""A question to the service, checked before any work is done on it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from video_colbert.errors import QueryError
+
+MOST_LETTERS = 2000
+"""Letters of a query, at most; models read fewer, and say so."""
+MOST_HITS = 200
+"""Hits of one search, at most."""
+
+
+@dataclass(frozen=True)
+class ServiceQuery:
+    """What is looked for, and where.
+
+    Attributes:
+        text: what to look for, in words.
+        index: the name of the index; empty for the first.
+        where: a condition that hits must satisfy, as of `search --where`; empty for none.
+        sources: what is asked, such as "video" and "speech"; empty for all that the index holds.
+        top_k: hits, at most.
+        min_score: the score that a hit has at least; by default any.
+        with_windows: whether the other windows of a hit's video that match are given too.
+    """
+
+    text: str = ""
+    index: str = ""
+    where: str = ""
+    sources: Sequence[str] = ()
+    top_k: int = 10
+    min_score: float | None = None
+    with_windows: bool = True
+
+    def check(self) -> None:
+        """Checks what can be checked without an index.
+
+        Raises:
+            QueryError: nothing is asked, or more than is taken on.
+        """
+        check_text(self.text)
+        check_number("top_k", self.top_k)
+        if len(self.where) > MOST_LETTERS:
+            raise QueryError(f"the condition has {len(self.where)} letters; at most {MOST_LETTERS} are taken")
+        if self.min_score is not None and not math.isfinite(self.min_score):
+            raise QueryError(f"min_score must be a finite number, got {self.min_score}")
+        if not self.text.strip():
+            raise QueryError("nothing is asked; say what to look for")
+
+
+def check_text(text: str) -> None:
+    """Checks the words of a question.
+
+    Raises:
+        QueryError: they are too long, or hold what is no character.
+    """
+    if len(text) > MOST_LETTERS:
+        raise QueryError(f"the query has {len(text)} letters; at most {MOST_LETTERS} are taken")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise QueryError("the query holds halves of characters, which are no text") from error
+
+
+def check_number(name: str, number: int) -> None:
+    """Checks how many hits are asked for.
+
+    Args:
+        name: of the argument.
+        number: its value.
+
+    Raises:
+        QueryError: it is no whole number from 1 to `MOST_HITS`.
+    """
+    if isinstance(number, bool) or not isinstance(number, int) or not 1 <= number <= MOST_HITS:
+        raise QueryError(f"{name} must be a whole number from 1 to {MOST_HITS}, got {number!r}")
+
+
+def check_range(start: float | None, end: float | None) -> None:
+    """Checks a stretch of a video.
+
+    Args:
+        start: in seconds; None for the beginning of the video.
+        end: in seconds; None for its end.
+
+    Raises:
+        QueryError: it is no stretch of time.
+    """
+    for name, value in (("start", start), ("end", end)):
+        if value is not None and (not math.isfinite(value) or value < 0.0):
+            raise QueryError(f"{name} must be a number of seconds from 0 on, got {value}")
+    if end is not None and (start or 0.0) >= end:
+        raise QueryError(f"the start, {start or 0.0:g} s, must be before the end, {end:g} s")

@@ -4,8 +4,12 @@ A clip has four contents: a sentence that is spoken, one that is written below i
 tells, and a scene of moving shapes. The two clips of a pair differ in one of the four; each is asked for by its own,
 which no other clip of the split has. So each query is answered by one source, and every other source has at least one
 clip that says as much for itself as the right one.
+
+Every other sentence that is asked for is of somebody with a name, and asked for by it; the others are asked for in
+other words.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -13,7 +17,7 @@ import numpy as np
 
 from .moving_shapes import MovingShapesConfig, draw_scenes
 from .moving_shapes_scenes import Partition, Scene
-from .spoken_sentences import Sentence, draw_sentences
+from .spoken_sentences import MOST_NAMES, Sentence, draw_named_sentences, draw_sentences
 
 Content = Literal["spoken", "written", "told", "visible"]
 """Where a clip has a content."""
@@ -101,37 +105,49 @@ def plan_spoken_clips(config: SpokenShapesConfig, split: str) -> list[SpokenClip
     Args:
         config: The configuration.
         split: "train", "validation" or "test". Scenes of the latter two are not among those of training, as in moving
-            shapes.
+            shapes, whatever the seed.
 
     Returns:
         The clips, the two of a pair one after the other, the contents in turn.
 
     Raises:
-        ValueError: An unknown split, or more clips than there are scenes.
+        ValueError: An unknown split, or more clips than there are scenes or names.
     """
     partition = next((known for known in SPLITS if known == split), None)
     if partition is None:
         raise ValueError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
     pairs = getattr(config, f"num_{split}") // 2
     stream = SPLITS.index(partition)
-    # Two generators: the number of sentences must not change the scenes.
-    words, order = (np.random.default_rng([config.seed, stream, number]) for number in range(2))
-    # Each pair has a content of each kind, and one more of the kind in which its clips differ.
-    sentences = iter(draw_sentences(4 * pairs, words))
-    shapes = MovingShapesConfig(seed=config.seed)
+    # Several generators: the number of sentences must not change the scenes, nor that of names the other sentences.
+    words, order, names = (np.random.default_rng([config.seed, stream, number]) for number in range(3))
+    nameless, named = draw_sentences(words), draw_named_sentences(names)
+    # Of moving shapes' own seed: what a model of theirs was trained on is in no test split, whatever the seed here.
+    shapes = MovingShapesConfig()
     scenes = iter(draw_scenes(shapes, partition, pairs + pairs // len(CONTENTS), order, repeat=False))
     clips = []
     for number in range(pairs):
         asked = CONTENTS[number % len(CONTENTS)]
-        names = [f"{split}_{number:06d}_{letter}" for letter in "ab"]
-        contents = {content: next(sentences) for content in CONTENTS[:3]}
+        ids = [f"{split}_{number:06d}_{letter}" for letter in "ab"]
+        # In turn, so that of what is asked of each content, and of what is not, half has a name.
+        sentences = {
+            content: named if (number // len(CONTENTS) + place) % 2 else nameless
+            for place, content in enumerate(CONTENTS[:3])
+        }
+        contents = {content: _next(each) for content, each in sentences.items()}
         scene, seed = next(scenes), (config.seed, stream, number)
         drawn = (*seed, 0)
-        first = SpokenClip(names[0], **contents, scene=scene, asked=asked, partner_id=names[1], seed=drawn)
+        first = SpokenClip(ids[0], **contents, scene=scene, asked=asked, partner_id=ids[1], seed=drawn)
         if asked == "visible":
             scene, drawn = next(scenes), (*seed, 1)
         else:
-            contents[asked] = next(sentences)
-        second = SpokenClip(names[1], **contents, scene=scene, asked=asked, partner_id=names[0], seed=drawn)
+            contents[asked] = _next(sentences[asked])
+        second = SpokenClip(ids[1], **contents, scene=scene, asked=asked, partner_id=ids[0], seed=drawn)
         clips += [first, second]
     return clips
+
+
+def _next(sentences: Iterator[Sentence]) -> Sentence:
+    found = next(sentences, None)
+    if found is None:
+        raise ValueError(f"a split of spoken shapes has {MOST_NAMES} different names, and more are needed")
+    return found

@@ -2,8 +2,18 @@ from __future__ import annotations
 
 from collections import Counter
 
+import numpy as np
 import pytest
 
+from video_colbert.dataset_builders.shapes.moving_shapes_scenes import COLOURS
+from video_colbert.dataset_builders.shapes.spoken_sentences import (
+    PEOPLE,
+    PLACES,
+    THINGS,
+    VERBS,
+    Sentence,
+    draw_sentences,
+)
 from video_colbert.dataset_builders.shapes.spoken_shapes_plan import (
     CONTENTS,
     SpokenClip,
@@ -36,12 +46,29 @@ def test_every_query_asks_for_what_one_clip_alone_has_and_each_content_is_asked_
         assert everything.count(contents_of(clip)[clip.asked]) == 1
 
 
-def test_a_query_has_the_words_that_matter_and_not_the_sentence() -> None:
-    clips = [clip for clip in plan_spoken_clips(CONFIG, "test") if clip.asked == "written"]
-    for clip in clips:
-        words = set(clip.query.split())
-        assert {clip.written.person, clip.written.verb, clip.written.thing, clip.written.place} < words
-        assert clip.query not in clip.written.text
+def test_half_of_the_sentences_asked_for_are_asked_for_by_the_exact_name_that_no_other_clip_has() -> None:
+    clips = plan_spoken_clips(CONFIG, "test")
+    asked = [(clip, contents_of(clip)[clip.asked]) for clip in clips if clip.asked != "visible"]
+    kinds = Counter((clip.asked, sentence.has_name) for clip, sentence in asked if isinstance(sentence, Sentence))
+    assert kinds == dict.fromkeys(((content, has_name) for content in CONTENTS[:3] for has_name in (0, 1)), 10)
+    said = {content for clip in clips for content in contents_of(clip).values() if isinstance(content, Sentence)}
+    for _, sentence in asked:
+        if isinstance(sentence, Sentence) and sentence.has_name:
+            assert [each for each in said if sentence.query in each.text] == [sentence]
+
+
+def test_the_other_half_is_asked_for_in_words_that_no_sentence_has_but_the_colour() -> None:
+    little = {"a", "an", "the", "in", "of", "for", "on", *COLOURS}
+    said = {word for words in (PEOPLE, VERBS, THINGS, PLACES) for word in words}
+    sentences = [next(nameless) for nameless in [draw_sentences(np.random.default_rng(0))] for _ in range(500)]
+    asked = {word for sentence in sentences for word in sentence.query.replace(",", "").split()} - little
+    assert len(asked) > 100
+    for sentence in sentences:
+        assert not sentence.has_name
+        assert sentence.colour in sentence.query.split()
+    assert not {word.lower() for word in asked} & {word.lower() for word in said}
+    # Nor another form of one: "sells" and "seller".
+    assert not {word.lower()[:5] for word in asked if len(word) > 4} & {word.lower()[:5] for word in said}
 
 
 def test_more_clips_leave_those_before_them_as_they_are() -> None:
@@ -53,7 +80,8 @@ def test_a_seed_decides_everything_and_scenes_of_the_test_are_not_trained_on() -
     other = SpokenShapesConfig(seed=1, num_test=80)
     assert plan_spoken_clips(other, "test") != plan_spoken_clips(CONFIG, "test")
     trained = {clip.scene.family for clip in plan_spoken_clips(CONFIG, "train")}
-    assert not trained & {clip.scene.family for clip in plan_spoken_clips(CONFIG, "test")}
+    for config in (CONFIG, other):
+        assert not trained & {clip.scene.family for clip in plan_spoken_clips(config, "test")}
 
 
 @pytest.mark.parametrize(
@@ -69,6 +97,11 @@ def test_a_seed_decides_everything_and_scenes_of_the_test_are_not_trained_on() -
 def test_a_field_out_of_range_is_named(arguments: dict[str, int], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         SpokenShapesConfig(**arguments)
+
+
+def test_more_clips_than_there_are_names_are_refused() -> None:
+    with pytest.raises(ValueError, match="has 1600 different names, and more are needed"):
+        plan_spoken_clips(SpokenShapesConfig(num_train=1920), "train")
 
 
 def test_an_unknown_split_is_named() -> None:

@@ -21,6 +21,7 @@ from pathlib import Path
 import boto3
 import pytest
 from moto.server import ThreadedMotoServer
+from PIL import Image
 
 from tests.dataset_builders.small_benchmarks import write_msrvtt
 from tests.hub.clients import HubClient
@@ -75,6 +76,7 @@ def workplace(
     """A folder with everything that the README names."""
     for number, name in enumerate(("a.mp4", "b.mp4", "my_videos/c.mp4", "my_videos/d.mp4", "lectures/one.mp4")):
         write_clip(tmp_path / name, number)
+    Image.new("RGB", (64, 48), "teal").save(tmp_path / "photo.jpg")
     notes = ("Leaves make energy, 1742", "A ball at night", "Rain in Iceland", "Two nails", "Red bread", "A train")
     (tmp_path / "notes.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in notes))
     asked = ({"query": text, "videos": [f"notes.jsonl:{line}"]} for line, text in enumerate(notes, start=1))

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.encoding.hits import Moment, MomentRange, SearchHit
     from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.encoding.visual_query import VisualQuery
     from video_colbert.errors import VideoColBERTError
     from video_colbert.evaluation.evaluate import evaluate
     from video_colbert.index import (
@@ -52,6 +53,7 @@ _MODULES = {
     "VideoColBERTModel": "video_colbert.modeling_video_colbert",
     "VideoColBERTProcessor": "video_colbert.processing",
     "VideoDecodingError": "video_colbert.processing",
+    "VisualQuery": "video_colbert.encoding.visual_query",
     "WindowSettings": "video_colbert.index",
     "evaluate": "video_colbert.evaluation.evaluate",
     "find_video_files": "video_colbert.index",
@@ -76,6 +78,7 @@ __all__ = [
     "VideoColBERTModel",
     "VideoColBERTProcessor",
     "VideoDecodingError",
+    "VisualQuery",
     "WindowSettings",
     "__version__",
     "evaluate",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from video_colbert.commands.arguments.flag_names import name_flags
 from video_colbert.commands.arguments.model_arguments import DEFAULT_MODEL, load_encoder, with_model_of
+from video_colbert.commands.arguments.visual_arguments import asks_by_picture
 from video_colbert.commands.user_cache import CachedIndex, FileState, file_states
 from video_colbert.console import write_notice
 from video_colbert.errors import FolderLostError
@@ -44,7 +45,7 @@ def open_folder_index(arguments: argparse.Namespace) -> FolderIndex:
     """Opens the index of the folders of --in, or makes it, and brings it up to date; says in a line what changed.
 
     Args:
-        arguments: of `add_model_arguments`, with the folders as `folders` and `prune_all`.
+        arguments: of `add_model_arguments` and `add_visual_arguments`, with the folders as `folders` and `prune_all`.
 
     Raises:
         FileNotFoundError: a folder is not there, or there is no video in any.
@@ -76,7 +77,7 @@ def open_folder_index(arguments: argparse.Namespace) -> FolderIndex:
         stored = None if is_new else open_index(cached.location).stored
         if stored is not None:
             arguments = argparse.Namespace(**{**vars(arguments), "model": None})
-        encoder = load_encoder(with_model_of(arguments, stored), for_videos=is_changed)
+        encoder = load_encoder(with_model_of(arguments, stored), for_videos=is_changed or asks_by_picture(arguments))
     with _locked(cached):
         # Another process may have made it meanwhile.
         if not index_exists(cached.location):

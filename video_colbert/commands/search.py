@@ -1,8 +1,8 @@
-"""Finds videos by text, in an index or in folders, and says when each word or phrase is seen.
+"""Finds videos by text, picture or clip, in an index or in folders, and says when each word or phrase is seen.
 
-Without TEXT, a prompt takes a query a line and loads the model once; queries may be piped in too. With --in, an index
-in the cache folder (VIDEO_COLBERT_CACHE, else XDG_CACHE_HOME/video-colbert, else ~/.cache/video-colbert) is made of
-the folders or brought up to date before the search: files that are new, changed, moved or gone.
+Without any of them, a prompt takes a query a line and loads the model once; queries may be piped in too. With --in, an
+index in the cache folder (VIDEO_COLBERT_CACHE, else XDG_CACHE_HOME/video-colbert, else ~/.cache/video-colbert) is made
+of the folders or brought up to date before the search: files that are new, changed, moved or gone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,11 @@ from video_colbert.commands.arguments.model_arguments import add_model_arguments
 from video_colbert.commands.arguments.numbers import finite_number, positive_int
 from video_colbert.commands.arguments.text_arguments import add_source_arguments
 from video_colbert.commands.arguments.typed_text import typed_text
+from video_colbert.commands.arguments.visual_arguments import (
+    add_visual_arguments,
+    asks_by_picture,
+    read_visual_query,
+)
 from video_colbert.commands.typed_queries import typed_queries
 from video_colbert.console import ExitCode, write_notice, write_paths, write_result
 from video_colbert.errors import EncodingError, IndexStoreError, VideoColBERTError
@@ -34,13 +39,16 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoded import EncodedQueries
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.encoding.visual_query import VisualQuery
     from video_colbert.index import Calibration, Index
 
 NAME = "search"
-HELP = "find videos by text, in an index or in folders"
+HELP = "find videos by text, picture or clip, in an index or in folders"
 EXAMPLES = (
     "video-colbert search a dog catches a ball --in my_videos",
     "video-colbert search a dog catches a ball --index my_index --where 'duration > 1' --top-k 3",
+    "video-colbert search --image photo.jpg --index my_index",
+    "video-colbert search at night --clip a.mp4@1-2.5 --index my_index --text-weight 0.3",
     "video-colbert search --index my_index",
 )
 NOTES = where_grammar()
@@ -53,8 +61,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="*",
         type=typed_text,
         metavar="TEXT",
-        help="what to look for, in as many words as it takes; without any, a prompt",
+        help="what to look for, in as many words as it takes; without any, and without --image and --clip, a prompt",
     )
+    add_visual_arguments(parser)
     where = parser.add_argument_group("where to search")
     place = where.add_mutually_exclusive_group()
     add_index_argument(place, is_required=False)
@@ -106,12 +115,13 @@ def run(arguments: argparse.Namespace) -> int:
     text = " ".join(arguments.words).strip()
     if arguments.words and not text:
         raise EncodingError("TEXT is empty; say what to look for, or leave it out for a prompt")
+    visual = read_visual_query(arguments, text)
     index, encoder, code = _open(arguments)
     if len(index) == 0 and choose_sources(index.stored, None) in ((), ("video",)):
         write_notice(f"The index in {index.location} is empty.")
     _load_text_model(index, arguments)
-    if text:
-        hits = _search(index, encoder, text, arguments)
+    if text or visual is not None:
+        hits = _search(index, encoder, visual or text, arguments)
         _write(hits, arguments)
         _write_page([hits], encoder, arguments)
         return code
@@ -138,8 +148,9 @@ def _open(arguments: argparse.Namespace) -> tuple[Index, VideoColBERTEncoder | N
     index = open_existing(arguments.index)
     if not _asks_pictures(index, arguments):
         return index, None, ExitCode.OK
-    encoder = load_encoder(with_model_of(arguments, index.stored), for_videos=False)
+    encoder = load_encoder(with_model_of(arguments, index.stored), for_videos=asks_by_picture(arguments))
     check_model(index.stored, encoder.reference)
+    index.encoder = encoder
     return index, encoder, ExitCode.OK
 
 
@@ -154,6 +165,8 @@ def _asks_pictures(index: Index, arguments: argparse.Namespace) -> bool:
     if arguments.all_windows and arguments.only in (None, ("video",)):
         return True
     asks = "video" in choose_sources(index.stored, arguments.only)
+    if asks_by_picture(arguments) and not asks:
+        raise IndexStoreError("--image and --clip ask the source video; add it to --only, or leave them out")
     if arguments.all_windows:
         raise IndexStoreError("--all-windows gives windows of pictures; leave it out, or say --only video")
     if arguments.level_weights and not asks:
@@ -192,26 +205,35 @@ def _answer_typed_queries(
     return code
 
 
-def _search(index: Index, encoder: VideoColBERTEncoder | None, text: str, arguments: argparse.Namespace) -> SearchHits:
-    query: str | EncodedQueries = text
-    if encoder is not None:
-        query = encoder.encode_queries([text], batch_size=arguments.batch_size)
-        try:
-            query = query.with_level_weights(arguments.level_weights)
-        except ValueError as error:
-            raise EncodingError(str(error)) from error
-        if query.truncated:
+def _search(
+    index: Index, encoder: VideoColBERTEncoder | None, asked: str | VisualQuery, arguments: argparse.Namespace
+) -> SearchHits:
+    from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.processing import VideoDecodingError
+
+    query: str | EncodedQueries | VisualQuery = asked
+    text = asked if isinstance(asked, str) else asked.text
+    if encoder is not None and text is not None:
+        words = encoder.encode_queries([text], batch_size=arguments.batch_size)
+        if words.truncated:
             write_notice("The query is longer than the model's text tower holds; its end was cut off.")
-    [hits] = index.search(
-        [text] if isinstance(query, str) else query,
-        top_k=arguments.top_k,
-        where=arguments.where,
-        min_score=arguments.min_score,
-        group_windows=not arguments.all_windows,
-        sources=arguments.only,
-        fusion=arguments.fusion,
-    )
-    if index.text_model is not None and index.text_model.encode_queries([text]).truncated:
+        if isinstance(asked, str):
+            query = words
+    try:
+        found = index.search(
+            [query] if isinstance(query, str) else query,
+            top_k=arguments.top_k,
+            where=arguments.where,
+            level_weights=arguments.level_weights or None,
+            min_score=arguments.min_score,
+            group_windows=not arguments.all_windows,
+            sources=arguments.only,
+            fusion=arguments.fusion,
+        )
+    except (ValueError, VideoDecodingError) as error:
+        raise EncodingError(str(error)) from error
+    hits = found if isinstance(found, SearchHits) else found[0]
+    if text is not None and index.text_model is not None and index.text_model.encode_queries([text]).truncated:
         write_notice("The query is longer than the text model takes; its end was cut off.")
     if index.stored.calibration is not None:
         write_notice(_candidates(index.stored.calibration, arguments.top_k, len(index)))

@@ -96,10 +96,12 @@ class QueryBags:
     """The token bags of queries, as one encoder makes them.
 
     Attributes:
-        embeds: float32 [Nq, Lq, D] query tokens on the encoder's device, each of unit length.
+        embeds: float32 [Nq, Lq, D] query tokens on the encoder's device, each of unit length, but for queries of words
+            and a picture or clip, whose weights are in the lengths (`visual_query/combination.py`).
         mask: bool [Nq, Lq], true on the tokens that count.
         words: for each query its words and where their tokens stand among the Lq; of an encoder that makes one
-            pooled vector of a query, the query as one word, or its phrases and where they stand among the P.
+            pooled vector of a query, the query as one word, or its phrases and where they stand among the P. The word
+            of a picture or clip is empty.
         token_weights: float32 [Nq, Lq] weights of the query tokens, for a model that scores by them.
         phrase_embeds: float32 [Nq, P, D] vectors of the phrases, where `words` are phrases that were encoded apart.
             Moments are found by them; they count in no score.

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from video_colbert.encoding.pretrained import PretrainedPair
     from video_colbert.encoding.search_hits import SearchHits
     from video_colbert.encoding.stored_model.model_reference import ModelReference
+    from video_colbert.encoding.visual_query import VisualQuery
     from video_colbert.processing import VideoSource
 
     Videos: TypeAlias = VideoSource | VideoClip | Iterable[VideoSource | VideoClip]
@@ -229,6 +230,21 @@ class VideoColBERTEncoder:
         if not queries or batch_size < 1:
             raise ValueError(f"needs a query and a batch size of at least 1, got {len(queries)} and {batch_size}")
         return encode_queries(self.model, self.processor, self._loaded_from.name, queries, batch_size, phrases=phrases)
+
+    def encode_visual_queries(self, queries: Sequence[VisualQuery]) -> EncodedQueries:
+        """Encodes queries by picture or clip; the words of a query beside them count by its `text_weight`.
+
+        Words and what is shown are summed as they are; `Index.search` brings both to one scale first.
+
+        Raises:
+            ValueError: no query, or some with words and some without.
+            VideoDecodingError: a clip cannot be decoded; it is named.
+            EncodingError: the encoder was loaded for queries alone, its model does not sum over query tokens and there
+                are words, or it gives vectors that are not finite.
+        """
+        from video_colbert.encoding.visual_query.encode import encode_visual_queries
+
+        return encode_visual_queries(self, queries)
 
     def similarity(self, queries: str | Sequence[str] | EncodedQueries, videos: EncodedOrNot) -> Tensor:
         """Scores queries against videos.

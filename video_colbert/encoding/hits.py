@@ -32,7 +32,8 @@ class Moment:
     """Where in a video one word of the query matched best, or one phrase.
 
     Attributes:
-        word: the word; a phrase of the query for a model that makes one pooled vector of a text.
+        word: the word; a phrase of the query for a model that makes one pooled vector of a text; empty for what a
+            query by picture or clip shows.
         time: when the frame appears, in seconds from the start of the video.
         similarity: similarity of the word to that frame, summed over the tokens of the word.
     """
@@ -49,7 +50,8 @@ class MomentRange:
     Attributes:
         start: start in seconds from the start of the video.
         end: end in seconds.
-        words: the words that match best here, in the order of the query.
+        words: the words that match best here, in the order of the query; none where only what a query by picture or
+            clip shows does.
     """
 
     start: float
@@ -93,7 +95,10 @@ class SearchHit:
     sources: tuple[SourceHit, ...] = ()
 
     def __repr__(self) -> str:
-        moments = "".join(f' "{printable(each.word)}" {format_seconds(each.time)}' for each in self.telling_moments)
+        moments = "".join(
+            f' "{printable(each.word)}" {format_seconds(each.time)}' if each.word else f" {format_seconds(each.time)}"
+            for each in self.telling_moments
+        )
         window = f"{format_seconds(self.start)}-{format_seconds(self.end)}"
         return f"{self.score:.3f} {short_name(self.video)} {window}{moments}"
 
@@ -209,7 +214,11 @@ def find_ranges(
         else:
             ranges.append((first, last, [place]))
     return tuple(
-        MomentRange(borders[first], borders[last + 1], tuple(frames_of_words[place][2] for place in sorted(places)))
+        MomentRange(
+            borders[first],
+            borders[last + 1],
+            tuple(word for place in sorted(places) if (word := frames_of_words[place][2])),
+        )
         for first, last, places in ranges
     )
 

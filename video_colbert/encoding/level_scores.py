@@ -63,12 +63,14 @@ def level_scores(
         columns: which videos.
 
     Returns:
-        [queries, videos] scores by level, minus infinity where a video has no tokens on it, and under "sum" the
-        model's: the sum over the levels that count, times their weights, or the best of them where the queries'
-        `level_scoring` says so. On the device that holds the queries, which is the encoder's.
+        [queries, videos] scores by level that queries are compared with, minus infinity where a video has no tokens on
+        it, and under "sum" the model's: the sum over the levels that count, times their weights, or the best of them
+        where the queries' `level_scoring` says so. On the device that holds the queries, which is the encoder's.
     """
     scores = {}
     for level, videos in levels.items():
+        if level not in queries.encoder_of_level:
+            continue
         bags = queries.bags_of(level)
         device = bags.embeds.device
         scores[level] = interaction_scores(

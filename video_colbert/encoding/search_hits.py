@@ -151,6 +151,8 @@ def _hit_lines(hit: SearchHit, *, scores: bool, width: int) -> Iterator[str]:
     moments = {moment.word: moment for moment in hit.telling_moments}
     for part in hit.ranges:
         shown = [moments[word] for word in dict.fromkeys(part.words) if word in moments]
+        if (shows := moments.get("")) is not None and part.start <= shows.time <= part.end:
+            shown.append(shows)
         if shown:
             yield from _range_lines(part, shown, width)
 
@@ -160,7 +162,7 @@ def _range_lines(part: MomentRange, moments: Sequence[Moment], width: int) -> It
     head = f"{'':{_INDENT}}{format_seconds(part.start)}-{format_seconds(part.end)}"
     line = head
     for number, moment in enumerate(moments):
-        text = f"{printable(moment.word)} {format_seconds(moment.time)}"
+        text = f"{printable(moment.word)} {format_seconds(moment.time)}".strip()
         if number == 0:
             line += f"  {text}"
         elif len(line) + 2 + len(text) <= width - 1:
@@ -194,7 +196,7 @@ def _pictures_html(hit: SearchHit) -> str:
         words.setdefault(moment.time, []).append(moment.word)
     figures = []
     for time, of_frame in sorted(words.items()):
-        caption = html.escape(" ".join([format_seconds(time), *of_frame]))
+        caption = html.escape(" ".join([format_seconds(time), *filter(None, of_frame)]))
         try:
             # A page of hits at URLs would fetch each video whole.
             picture = "" if is_remote(hit.video) else f'<img src="{frame_picture(hit.video, time)}"><br>'

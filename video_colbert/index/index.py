@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import TracebackType
@@ -12,26 +11,26 @@ from typing import TYPE_CHECKING, overload
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.inputs import as_list, as_texts
-from video_colbert.errors import IndexStoreError
 from video_colbert.index.filters import Filter
-from video_colbert.index.fusion.fusing import FUSION_METHODS, FusionMethod
+from video_colbert.index.fusion.fusing import FusionMethod
 from video_colbert.index.index_info import IndexInfo, describe_index
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.add_videos import add_videos
 from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.named_videos import find_named
-from video_colbert.index.passages.asked_sources import choose_sources, searched_model, text_model_of
+from video_colbert.index.passages.asked_sources import text_model_of
 from video_colbert.index.passages.encode_passages import encode_passages
 from video_colbert.index.passages.source_lists import note_backgrounds
-from video_colbert.index.passages.source_search import VIDEO, SourceQueries, search_sources
 from video_colbert.index.passages.text_collection import names_of_texts
 from video_colbert.index.search.calibration import Calibration
+from video_colbert.index.searching import needed_encoder, search_index
+from video_colbert.index.similar_videos import similar_videos
 from video_colbert.index.video_index import VideoIndex
-from video_colbert.text.passages import SOURCES
 
 if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.index.searching import OneQuery
     from video_colbert.text.passages import PassageReader
     from video_colbert.text.text_model import TextModel
 
@@ -135,7 +134,7 @@ class Index:
         """
         report = add_videos(
             self.stored,
-            self._needed_encoder("add videos"),
+            needed_encoder(self, "add videos"),
             videos,
             metadata=metadata,
             readers=readers,
@@ -190,7 +189,7 @@ class Index:
     @overload
     def search(  # type: ignore[overload-overlap] # a text is a sequence of texts to the checker
         self,
-        query: str,
+        query: OneQuery,
         *,
         top_k: int = 10,
         where: Filter | str | None = None,
@@ -217,7 +216,7 @@ class Index:
 
     def search(
         self,
-        query: str | Sequence[str] | EncodedQueries,
+        query: OneQuery | Sequence[str] | EncodedQueries,
         *,
         top_k: int = 10,
         where: Filter | str | None = None,
@@ -227,10 +226,12 @@ class Index:
         sources: Collection[str] | None = None,
         fusion: FusionMethod = "calibrated",
     ) -> SearchHits | list[SearchHits]:
-        """Finds the videos that fit a text best.
+        """Finds the videos that fit a text, a picture or a clip best.
 
         Args:
-            query: a text, a list of texts, or what `encoder.encode_queries` made of them.
+            query: a text, a list of texts, or what `encoder.encode_queries` made of them; or a picture (an image of
+                Pillow, or uint8 [H, W, 3]), a `VideoClip`, or a `VisualQuery` of one of both and perhaps words. What
+                is shown asks pictures alone, and words beside it all `sources`.
             top_k: hits a query, at most.
             where: a condition that hits must satisfy, such as "year >= 2020 and genre = 'news'".
             level_weights: weight of each level in the score, such as `{"video": 0.5}`; 1 where none is given.
@@ -242,15 +243,18 @@ class Index:
             fusion: how, one of `fusion.fusing.FUSION_METHODS`; a single source ranks by its own scores.
 
         Returns:
-            The hits, best first; for a list of texts or encoded queries, a list of them for each.
+            The hits, best first; for a list of texts or encoded queries, a list of them for each. What a picture or
+            clip matches best has a moment without a word.
 
         Raises:
-            IndexStoreError: texts are given and the index was opened without an encoder; or it cannot be read.
+            IndexStoreError: the index was opened without an encoder, and the query is not encoded; or it cannot be
+                read.
+            VideoDecodingError: a clip cannot be decoded.
             FilterError: the condition is not understood, or asks for a column that the index does not have.
             ModelMismatchError: encoded queries are of another model.
             ValueError: `top_k` is below 1, `min_score` is not finite, there is no such fusion, or the weights do not
                 fit the model.
-            TypeError: the query is neither a text nor a list of texts nor encoded.
+            TypeError: the query is nothing of these.
 
         Example:
             >>> from video_colbert import open_index
@@ -260,43 +264,55 @@ class Index:
             >>> len(dogs), len(cats)
             (1, 1)
         """
-        from video_colbert.encoding.search_hits import SearchHits
+        return search_index(
+            self,
+            query,
+            top_k=top_k,
+            where=where,
+            level_weights=level_weights,
+            min_score=min_score,
+            group_windows=group_windows,
+            sources=sources,
+            fusion=fusion,
+        )
 
-        if min_score is not None and not math.isfinite(min_score):
-            raise ValueError(f"min_score must be a finite number, got {min_score}")
-        if fusion not in FUSION_METHODS:
-            raise ValueError(f"fusion must be one of {', '.join(FUSION_METHODS)}, got {fusion!r}")
-        chosen = (VIDEO,) if sources is None and not group_windows else choose_sources(self.stored, sources)
-        if not group_windows and chosen != (VIDEO,):
-            raise ValueError("group_windows=False gives windows of pictures; leave other sources out")
-        texts = query.texts if isinstance(query, EncodedQueries) else as_texts(query, "query")
-        if not texts:
-            return []
-        queries: EncodedQueries | None = None
-        if VIDEO in chosen:
-            if isinstance(query, EncodedQueries):
-                queries = query
-            else:
-                queries = self._needed_encoder("search for texts").encode_queries(texts)
-            if level_weights is not None:
-                queries = queries.with_level_weights(level_weights)
-        if queries is not None and chosen == (VIDEO,):
-            found = self.stored.search(queries, top_k=top_k, where=where, group_windows=group_windows)
-        else:
-            asked = self._source_queries(texts, queries, chosen)
-            known = self.stored.notes.fusion
-            found = search_sources(
-                self.stored, asked, chosen, top_k=top_k, where=where, fusion=fusion, parameters=known
-            )
-        hits = [
-            SearchHits(
-                text,
-                searched_model(self.stored),
-                [hit for hit in of_text if min_score is None or hit.score >= min_score],
-            )
-            for text, of_text in zip(texts, found, strict=True)
-        ]
-        return hits[0] if isinstance(query, str) else hits
+    def similar(
+        self,
+        video: str | os.PathLike[str],
+        start: float | None = None,
+        end: float | None = None,
+        *,
+        top_k: int = 10,
+        where: Filter | str | None = None,
+        min_score: float | None = None,
+    ) -> SearchHits:
+        """Finds videos that are like a stored one, or like a moment of it, by its stored tokens.
+
+        Args:
+            video: path, URL or id, as of `remove`; its file may be gone.
+            start: where the moment starts, in seconds; by default where the video, or the window of the id, does.
+            end: where it ends.
+            top_k: hits, at most; the video itself is none.
+            where: as of `search`.
+            min_score: likewise.
+
+        Returns:
+            The hits, best first. A moment is compared by the frame level alone, whose tokens have times; a video or
+            window as a whole by all of its levels.
+
+        Raises:
+            IndexStoreError: the video is not in the index, or its name fits several; or the index cannot be read.
+            FilterError: as `search`.
+            ValueError: `top_k` is below 1, or the moment ends before it starts or lies outside the video.
+
+        Example:
+            >>> from video_colbert import open_index
+            >>> index = open_index("memory://", encoder)
+            >>> report = index.add(["a.mp4", "b.mp4"])
+            >>> [hit.rank for hit in index.similar("a.mp4", start=1.0, end=2.0)]
+            [1]
+        """
+        return similar_videos(self, os.fspath(video), start, end, top_k=top_k, where=where, min_score=min_score)
 
     def calibrate(self, queries: str | Sequence[str] | EncodedQueries | None = None) -> Calibration:
         """Measures how many candidates a search of this index takes to find what an exact one would, and stores it.
@@ -312,7 +328,7 @@ class Index:
                 texts are given.
         """
         if queries is not None and not isinstance(queries, EncodedQueries):
-            encoder = self._needed_encoder("calibrate with texts")
+            encoder = needed_encoder(self, "calibrate with texts")
             queries = encoder.encode_queries(as_texts(queries, "queries"))
         return self.stored.calibrate(queries)
 
@@ -320,24 +336,7 @@ class Index:
         """Lets go of connections and memory; the index cannot be used any more."""
         self.stored.close()
 
-    def _source_queries(
-        self, texts: Sequence[str], of_pictures: EncodedQueries | None, sources: Collection[str]
-    ) -> SourceQueries:
-        if not set(SOURCES) & set(sources):
-            return SourceQueries(texts, of_pictures, None, [1.0] * len(texts))
-        self.text_model = text_model_of(self.stored, self.text_model)
-        of_passages = self.text_model.encode_queries(texts)
-        return SourceQueries(texts, of_pictures, of_passages, self.text_model.score_factors(of_passages))
-
     def _named(self, names: Iterable[str | os.PathLike[str]]) -> list[str]:
         texts = functools.partial(names_of_texts, self.stored)
         paths = [os.fspath(name) for name in names]
         return find_named(self.stored.videos, paths, self.stored.location, texts=texts)
-
-    def _needed_encoder(self, purpose: str) -> VideoColBERTEncoder:
-        if self.encoder is None:
-            raise IndexStoreError(
-                f"the index in {self.location} was opened without an encoder, which it takes to {purpose}; pass "
-                f"VideoColBERTEncoder.from_pretrained({self.stored.model.name!r}) to open_index"
-            )
-        return self.encoder

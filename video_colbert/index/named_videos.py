@@ -18,6 +18,7 @@ def find_named(
     location: str,
     *,
     texts: Callable[[], Collection[str]] = tuple,
+    outcome: str = "nothing was removed",
 ) -> list[str]:
     """Finds the ids of videos, with all their windows.
 
@@ -27,6 +28,7 @@ def find_named(
             path) or URLs.
         location: where the index is, for messages.
         texts: gives the names of texts of a plain collection, which are no videos; asked for messages.
+        outcome: what it means that a name fits nothing, as messages end.
 
     Raises:
         IndexStoreError: names that nothing stored has, all of which are named, or a name that fits several videos.
@@ -45,7 +47,7 @@ def find_named(
             ends = [path for path in paths if _ends_with(path, name)]
             if len(ends) > 1:
                 raise IndexStoreError(
-                    f"{name} may be {' or '.join(sorted(ends))} in the index in {location}; nothing was removed, give "
+                    f"{name} may be {' or '.join(sorted(ends))} in the index in {location}; {outcome}, give "
                     "more of the path"
                 )
             key = ends[0] if ends else name
@@ -56,10 +58,10 @@ def find_named(
     if texts_named := sorted(set(absent) & set(texts() if absent else ())):
         raise IndexStoreError(
             f"{', '.join(texts_named)}: a text of a collection, not a video; `index --passages FILE --prune` removes "
-            "texts that are no longer in FILE; nothing was removed"
+            f"texts that are no longer in FILE; {outcome}"
         )
     if absent:
-        raise IndexStoreError(f"not in the index in {location}: {', '.join(absent)}; nothing was removed")
+        raise IndexStoreError(f"not in the index in {location}: {', '.join(absent)}; {outcome}")
     return list(found)
 
 

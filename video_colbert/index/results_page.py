@@ -91,7 +91,7 @@ def _hit(hit: SearchHit, folder: Path) -> str:
     window = f"{format_seconds(hit.start)} to {format_seconds(hit.end)}"
     moments = "\n".join(
         f'<button type="button" data-time="{moment.time:.3f}" title="similarity {moment.similarity:.3f}">'
-        f"{html.escape(moment.word)} {format_seconds(moment.time)}</button>"
+        f"{html.escape(f'{moment.word} {format_seconds(moment.time)}'.strip())}</button>"
         for moment in hit.telling_moments
     )
     # A score of several sources is none of a sum of levels.

@@ -19,6 +19,7 @@ from video_colbert.index.windows import WindowSettings
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
     from video_colbert.encoding.hits import SearchHit
+    from video_colbert.index.search.level_bags import LevelBags
 
 
 class VideoIndex(Protocol):
@@ -81,6 +82,22 @@ class VideoIndex(Protocol):
             IndexStoreError: as `search`.
         """
         return {video.digest: video for video in reversed(self.videos) if video.digest in contents}
+
+    def tokens_of(self, ids: Sequence[str]) -> LevelBags:
+        """The tokens of some stored videos or windows, float16, in the order of their ids.
+
+        Raises:
+            IndexStoreError: one is not stored, or as `search`.
+        """
+        ...
+
+    def sampled_tokens(self, count: int) -> LevelBags | None:
+        """The tokens of at most `count` videos or windows, the same ones each time; None of an empty index.
+
+        Raises:
+            IndexStoreError: as `search`.
+        """
+        ...
 
     @property
     def columns(self) -> Mapping[str, str]:

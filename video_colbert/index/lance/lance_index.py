@@ -27,7 +27,7 @@ from video_colbert.index.indexed_video import (
     is_fact,
     values_to_arrow,
 )
-from video_colbert.index.lance.latest_snapshot import LatestSnapshot, is_searched_exactly
+from video_colbert.index.lance.latest_snapshot import LatestSnapshot, is_calibration_due
 from video_colbert.index.lance.passages.passage_table import LancePassages
 from video_colbert.index.lance.passages.reading_table import LanceReadings
 from video_colbert.index.lance.schema import (
@@ -35,10 +35,10 @@ from video_colbert.index.lance.schema import (
     calibration_metadata,
     empty_schema,
     notes_metadata,
-    read_calibration,
     read_header,
     read_notes,
 )
+from video_colbert.index.lance.snapshot_tokens import sampled_tokens, tokens_of
 from video_colbert.index.lance.storage import has_table, is_of_earlier_format
 from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
     from video_colbert.encoding.hits import SearchHit
     from video_colbert.index.lance.snapshot import IndexSnapshot
+    from video_colbert.index.search.level_bags import LevelBags
 
 
 class LanceIndex(VideoIndex):
@@ -108,6 +109,14 @@ class LanceIndex(VideoIndex):
     @override
     def videos_of_contents(self, contents: Collection[str]) -> Mapping[str, IndexedVideo]:
         return self._latest.read(lambda snapshot: snapshot.videos_of_contents(contents))
+
+    @override
+    def tokens_of(self, ids: Sequence[str]) -> LevelBags:
+        return self._latest.read(lambda snapshot: tokens_of(snapshot, ids))
+
+    @override
+    def sampled_tokens(self, count: int) -> LevelBags | None:
+        return self._latest.read(lambda snapshot: sampled_tokens(snapshot, count))
 
     @property
     @override
@@ -334,10 +343,4 @@ class LanceIndex(VideoIndex):
     @property
     @override
     def needs_calibration(self) -> bool:
-        def is_due(snapshot: IndexSnapshot) -> bool:
-            if not len(snapshot) or is_searched_exactly(snapshot):
-                return False
-            calibration = read_calibration(snapshot.table.schema)
-            return calibration is None or calibration.is_outgrown(len(snapshot))
-
-        return self._latest.read(is_due)
+        return self._latest.read(is_calibration_due)

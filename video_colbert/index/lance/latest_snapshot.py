@@ -118,6 +118,14 @@ def is_searched_exactly(snapshot: IndexSnapshot) -> bool:
     return bool(snapshot.weighted_levels) or len(snapshot) <= _exact_limit(snapshot)
 
 
+def is_calibration_due(snapshot: IndexSnapshot) -> bool:
+    """Whether a calibration would make searches of a version faster: there is none, or one of far fewer videos."""
+    if not len(snapshot) or is_searched_exactly(snapshot):
+        return False
+    calibration = read_calibration(snapshot.table.schema)
+    return calibration is None or calibration.is_outgrown(len(snapshot))
+
+
 def _exact_limit(snapshot: IndexSnapshot) -> int:
     """The number of videos up to which all are scored."""
     # What does not fit is searched by candidates, and their tokens are read when wanted.

@@ -27,8 +27,10 @@ from video_colbert.index.qdrant.filters import to_qdrant_filter
 from video_colbert.index.qdrant.location import parse_qdrant_uri
 from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
+from video_colbert.index.qdrant.stored_tokens import sampled_tokens, tokens_of
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.search.interaction import check_interaction, check_level_scoring
+from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.scoring import check_queries, levels_text
 from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
 from video_colbert.index.windows import WindowSettings
@@ -154,6 +156,16 @@ class QdrantIndex(VideoIndex):
         with self._collection.operation():
             where = self._to_qdrant(parsed, self._collection.describe())
             return tuple(from_payload(found.payload, self.location) for found in self._collection.scroll(where, True))
+
+    @override
+    def tokens_of(self, ids: Sequence[str]) -> LevelBags:
+        with self._collection.operation():
+            return tokens_of(self._collection, self._described(), ids)
+
+    @override
+    def sampled_tokens(self, count: int) -> LevelBags | None:
+        with self._collection.operation():
+            return sampled_tokens(self._collection, self._described(), count)
 
     @property
     @override
@@ -304,6 +316,12 @@ class QdrantIndex(VideoIndex):
     @override
     def close(self) -> None:
         self._collection.close()
+
+    def _described(self) -> CollectionDescription:
+        """What the collection holds; its levels never change once they are there."""
+        if not self._description.dimensions:
+            self._description = self._collection.describe()
+        return self._description
 
     def _to_qdrant(self, condition: Filter, description: CollectionDescription) -> models.Filter:
         fields = filter_fields(description.columns)

@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from qdrant_client import models
@@ -25,16 +24,13 @@ from video_colbert.encoding.media_files import is_gone
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
 from video_colbert.index.qdrant.layout import POOLED, level_vector
-from video_colbert.index.qdrant.points import from_payload
+from video_colbert.index.qdrant.stored_tokens import fetch_points, level_bags
 from video_colbert.index.search.candidates import pool_queries
-from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.rescoring import single_query
 from video_colbert.index.search.scoring import counted_levels, score_bags
-from video_colbert.index.search.token_bags import TokenBags
 
-# Queries in one request, and points whose tokens one request brings back, some 100 KB each as text.
+# Queries in one request.
 _QUERY_BATCH = 16
-_POINT_BATCH = 200
 # Where the server scores compressed tokens, so many hits for each one wanted are scored again here.
 _RESCORED_HITS = 4
 # Where it scores float16, it rounds the query to float16 too: two hits more, or a quarter, see to the last place.
@@ -92,7 +88,8 @@ class CollectionSearcher:
         for first in range(0, len(queries.texts), _QUERY_BATCH):
             rows = range(first, min(first + _QUERY_BATCH, len(queries.texts)))
             points = self._best_points(queries, rows, request)
-            stored = self._fetch(list(dict.fromkeys(point for best in points for point in best)))
+            wanted = list(dict.fromkeys(point for best in points for point in best))
+            stored = fetch_points(self._collection, self._description, wanted)
             for row, best in zip(rows, points, strict=True):
                 # A video that was removed between the two requests is gone.
                 found = [stored[point] for point in best if point in stored]
@@ -135,23 +132,6 @@ class CollectionSearcher:
             pending, limit = short, candidates
         return [best[row] for row in rows]
 
-    def _fetch(self, points: Sequence[str]) -> dict[str, tuple[IndexedVideo, dict[str, Tensor]]]:
-        """What is stored of points: the video and its tokens, float16 [tokens, D] by level."""
-        names = [level_vector(level) for level in self._description.dimensions]
-        stored = {}
-        for first in range(0, len(points), _POINT_BATCH):
-            page = points[first : first + _POINT_BATCH]
-            for record in self._collection.client.retrieve(self._collection.name, page, with_vectors=names):
-                vectors: Any = record.vector
-                stored[str(record.id)] = (
-                    from_payload(record.payload, str(self._collection.location)),
-                    {
-                        level: torch.tensor(vectors.get(level_vector(level), [])).half().view(-1, dimension)
-                        for level, dimension in self._description.dimensions.items()
-                    },
-                )
-        return stored
-
     def _hits(
         self,
         queries: EncodedQueries,
@@ -162,8 +142,7 @@ class CollectionSearcher:
         if not stored:
             return []
         query = single_query(queries, row)
-        levels = self._description.dimensions
-        bags = LevelBags({level: TokenBags.from_bags([tokens[level] for _, tokens in stored]) for level in levels})
+        bags = level_bags((tokens for _, tokens in stored), self._description)
         scores = score_bags(query, bags, dtype=torch.float64)
         hits = [
             SearchHit(

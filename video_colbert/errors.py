@@ -57,6 +57,10 @@ class PassageError(VideoColBERTError):
     """What is said, written and told of in videos cannot be read as it was asked for."""
 
 
+class ExcerptError(VideoColBERTError):
+    """A stretch of a video cannot be cut, or a picture of it be made."""
+
+
 class MissingExtraError(VideoColBERTError):
     """A command needs a package of one of the extras, which is not installed."""
 

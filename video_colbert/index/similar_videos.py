@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -37,8 +38,6 @@ def similar_videos(
     min_score: float | None,
 ) -> SearchHits:
     """Finds videos that are like a stored one; arguments, result and errors are those of `Index.similar`."""
-    import dataclasses
-
     from video_colbert.encoding.search_hits import SearchHits
 
     if top_k < 1:

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import tempfile
+import threading
 import types
 from collections.abc import Iterator
 from multiprocessing import resource_tracker
@@ -19,6 +20,8 @@ from video_colbert.errors import WorkerError
 # A socket's path may have 107 bytes, and `multiprocessing` adds two names to that of the folder for temporary files.
 _LONGEST_FOLDER = 70
 _SHORT_FOLDER = "/tmp"  # noqa: S108 # a folder of random name, for this user only, is made in it
+# Each start changes what all threads of the process see, and puts it back.
+_starting = threading.RLock()
 
 
 def worker_context(module: str) -> BaseContext:
@@ -58,7 +61,7 @@ def starting_processes() -> Iterator[None]:
         WorkerError: the system refuses a process; the message says why.
     """
     try:
-        with _without_main_module(), _without_interrupts(), _short_temporary_folder():
+        with _starting, _without_main_module(), _without_interrupts(), _short_temporary_folder():
             yield
     except (ConnectionError, EOFError):
         # The server died meanwhile; the next attempt starts another.

@@ -21,6 +21,7 @@ from typing_extensions import override
 from video_colbert import __version__
 from video_colbert.commands import (
     completion,
+    cut,
     evaluate,
     index,
     passages,
@@ -46,6 +47,7 @@ from video_colbert.errors import VideoColBERTError
 COMMANDS = (
     index,
     search,
+    cut,
     info,
     list_videos,
     remove,

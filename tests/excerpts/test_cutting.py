@@ -31,6 +31,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "odd.mkv": {"size": (65, 47), "codec": "ffv1", "pixel_format": "bgr0", "sound": "flac"},
     "silent.mp4": {"sound": None},
 }
+# The 256 colours of a GIF are dithered, which is noise to an encoder; sides that are odd become even.
+LOSSES = {"animated.gif": 12.0, "odd.mkv": 8.0}
 
 
 @pytest.fixture(scope="module")
@@ -79,8 +81,7 @@ def test_an_exact_cut_has_the_frames_and_the_length_of_the_stretch(folder: Path,
     assert (report.is_copy, report.problem, report.stretches) == (False, None, (stretch,))
     chosen = [number for number, time in enumerate(times) if 1.2 - 1e-4 <= time < 2.0 - 1e-4]
     frames, shown = frames_of(target)
-    # The 256 colours of a GIF are dithered, which is noise to an encoder.
-    assert_like(frames, [of_source[number] for number in chosen], most=12.0 if name == "animated.gif" else 4.0)
+    assert_like(frames, [of_source[number] for number in chosen], most=LOSSES.get(name, 4.0))
     assert shown == pytest.approx([times[number] - times[chosen[0]] for number in chosen], abs=0.005)
     with av.open(str(target)) as container:
         assert container.duration is not None

@@ -95,6 +95,16 @@ def test_a_clip_is_compared_on_both_levels(index: Index, encoder: VideoColBERTEn
     assert scores_of(only_frames) == pytest.approx({hit.video: hit.level_scores["frame"] for hit in hits}, abs=1e-5)
 
 
+def test_a_clip_is_sampled_as_the_videos_of_the_index_are(
+    tmp_path: Path, encoder: VideoColBERTEncoder, files: list[Path]
+) -> None:
+    index = open_index(tmp_path / "index", encoder, num_frames=7)
+    index.add(files[:3])
+    best = index.search(VideoClip(str(files[1])), top_k=1)[0]
+    # All of its own tokens are there, each with itself.
+    assert (best.video, best.score) == (str(files[1]), pytest.approx(2.0, abs=2e-3))
+
+
 def test_words_and_a_picture_are_summed_on_the_scale_of_the_words(
     index: Index, encoder: VideoColBERTEncoder, files: list[Path]
 ) -> None:

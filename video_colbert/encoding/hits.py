@@ -108,6 +108,30 @@ class SearchHit:
         return tuple(moment for moment in self.moments if not is_function_word(moment.word))
 
     @property
+    def matched_range(self) -> tuple[float, float]:
+        """Start and end in seconds of what matched best.
+
+        That of the passage that brings most, or of the range of frames that most telling words share, of several the
+        likeliest; all of the hit where no part of it stands out.
+        """
+        if self.sources and self.sources[0].start is not None and self.sources[0].end is not None:
+            return self.sources[0].start, self.sources[0].end
+        telling = {moment.word: moment for moment in self.telling_moments}
+
+        def weight(part: MomentRange) -> tuple[int, float]:
+            inside = [telling[word] for word in part.words if word in telling]
+            shows = telling.get("")
+            if shows is not None and part.start <= shows.time <= part.end:
+                inside.append(shows)
+            return len(inside), sum(moment.similarity for moment in inside)
+
+        long = [part for part in self.ranges if part.start < part.end]
+        if not long:
+            return self.start, self.end
+        best = max(long, key=weight)
+        return best.start, best.end
+
+    @property
     def is_text(self) -> bool:
         """Whether it is a text of a plain collection, and no video."""
         return any(source.kind == "document" for source in self.sources)

@@ -108,7 +108,8 @@ def encode_visual(index: Index, query: VisualQuery) -> EncodedQueries:
     from video_colbert.encoding.visual_query.encode import encode_shown
 
     encoder = needed_encoder(index, "search by picture")
-    visual = encode_shown(encoder, [query])
+    # A clip that is sampled otherwise than those it is compared with is less like itself.
+    visual = encode_shown(encoder, [query], num_frames=index.stored.num_frames)
     if query.text is None:
         return visual
     words = encoder.encode_queries([query.text])

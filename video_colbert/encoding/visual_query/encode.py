@@ -22,14 +22,21 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
 
 
-def encode_shown(encoder: VideoColBERTEncoder, queries: Sequence[VisualQuery]) -> EncodedQueries:
+def encode_shown(
+    encoder: VideoColBERTEncoder, queries: Sequence[VisualQuery], *, num_frames: int | None = None
+) -> EncodedQueries:
     """Encodes what visual queries show, without their words.
+
+    Args:
+        encoder: of videos.
+        queries: what is asked.
+        num_frames: frames sampled from a clip; the processor's own number by default.
 
     Raises:
         VideoDecodingError: a clip cannot be decoded.
         EncodingError: the encoder was loaded for queries alone, or gives vectors that are not finite.
     """
-    videos = [_encoded(encoder, query) for query in queries]
+    videos = [_encoded(encoder, query, num_frames) for query in queries]
     titles = [query.shown for query in queries]
     return queries_of_videos(videos, titles, [query.clip is None for query in queries], encoder.model.config)
 
@@ -54,8 +61,8 @@ def encode_visual_queries(encoder: VideoColBERTEncoder, queries: Sequence[Visual
     return replace(combined, texts=[query.title for query in queries])
 
 
-def _encoded(encoder: VideoColBERTEncoder, query: VisualQuery) -> EncodedVideo:
-    decoder = encoder.clip_decoder()
+def _encoded(encoder: VideoColBERTEncoder, query: VisualQuery, num_frames: int | None) -> EncodedVideo:
+    decoder = encoder.clip_decoder(num_frames)
     if query.clip is not None:
         decoded = decoder.decode(query.clip)
     else:

@@ -29,6 +29,7 @@ from video_colbert.commands import (
     publish,
     publish_dataset,
     search,
+    serve,
     train,
     verify,
 )
@@ -48,6 +49,7 @@ COMMANDS = (
     index,
     search,
     cut,
+    serve,
     info,
     list_videos,
     remove,

@@ -1,4 +1,4 @@
-"""A small index with a service over it, made once for the tests of a file."""
+"""A small index with a service over it, made once for all tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
     return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory, encoder: VideoColBERTEncoder) -> Iterator[Served]:
     folder = tmp_path_factory.mktemp("served")
     videos = folder / "videos"

@@ -97,9 +97,9 @@ def test_a_long_query_says_that_its_end_did_not_count(served: Served) -> None:
 def test_info_tells_what_is_bad(served: Served) -> None:
     [state] = served.service.info()
     assert (state.name, state.videos, state.windows, state.num_bad) == ("clips", 4, 5, 1)
-    assert state.bad[0]["path"] == str(served.videos / "bad.mp4")
+    assert state.bad[0]["video"] == str(served.videos / "bad.mp4")
     assert state.folders == (str(served.videos),)
-    assert set(state.columns) >= {"path", "duration", "year"}
+    assert {column["name"] for column in state.columns} >= {"path", "duration", "year"}
     assert json.loads(json.dumps(state.as_json()))["sources"] == ["video"]
 
 

@@ -52,7 +52,7 @@ class FoundVideo:
         Each source has its passage in `parts`, of which those that matched are marked.
         """
         return {
-            **_hit_json(self.hit),
+            **hit_json(self.hit),
             "id": self.id,
             "name": self.name,
             "folder": self.folder,
@@ -61,7 +61,7 @@ class FoundVideo:
             "playable": self.playable,
             "relevance": round(self.relevance, _SCORE_DECIMALS),
             "metadata": dict(self.metadata),
-            "windows": [_hit_json(window) for window in self.windows],
+            "windows": [hit_json(window) for window in self.windows],
         }
 
 
@@ -152,6 +152,20 @@ def relevance(score: float, best: float) -> float:
     return 1.0 if score >= best else best / score
 
 
+def hit_json(hit: SearchHit) -> dict[str, Any]:
+    """A hit or window as `search --json` writes it, with which words are muted, and with passages in parts.
+
+    Args:
+        hit: what was found.
+    """
+    written = hit.as_dict()
+    for moment in written["moments"]:
+        moment["muted"] = is_function_word(moment["word"])
+    for source, of_json in zip(hit.sources, written["sources"], strict=True):
+        of_json["parts"] = [{"text": text, "matched": matched} for text, matched in source.parts()]
+    return written
+
+
 def _folder_and_name(path: str) -> tuple[str, str]:
     if is_remote(path):
         address = urlsplit(path)
@@ -159,12 +173,3 @@ def _folder_and_name(path: str) -> tuple[str, str]:
         return f"{address.scheme}://{address.netloc}{folder}", name or path
     pure = PurePath(path)
     return str(pure.parent), pure.name
-
-
-def _hit_json(hit: SearchHit) -> dict[str, Any]:
-    written = hit.as_dict()
-    for moment in written["moments"]:
-        moment["muted"] = is_function_word(moment["word"])
-    for source, of_json in zip(hit.sources, written["sources"], strict=True):
-        of_json["parts"] = [{"text": text, "matched": matched} for text, matched in source.parts()]
-    return written

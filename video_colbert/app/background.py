@@ -25,6 +25,7 @@ class BackgroundWork:
         self._notices: list[str] = []
         self._bad: dict[str, str] = {}
         self._thread: threading.Thread | None = None
+        self._is_stopped = False
 
     @property
     def progress(self) -> Progress | None:
@@ -49,9 +50,11 @@ class BackgroundWork:
             work: does it.
 
         Raises:
-            BusyError: an earlier piece is not done yet.
+            BusyError: an earlier piece is not done yet, or the work was stopped.
         """
         with self._lock:
+            if self._is_stopped:
+                raise BusyError("the server is closing and takes no more work")
             if self._progress is not None:
                 raise BusyError("files are being added to this index already; wait until they are in")
             self._progress = Progress(text=name)
@@ -71,10 +74,22 @@ class BackgroundWork:
             self._thread.join(seconds)
         return self._progress is None
 
+    def stop(self, seconds: float) -> None:
+        """Ends the work at its next step, which keeps what is done.
+
+        Args:
+            seconds: how long to wait for that, at most.
+        """
+        with self._lock:
+            self._is_stopped = True
+        self.wait(seconds)
+
     def _run(self, name: str, work: IndexWork) -> None:
         try:
             with followed_by(self._follow):
                 report = work()
+        except _StoppedError:
+            self._note(f"{name} was stopped; what was done is kept")
         except (VideoColBERTError, OSError, ValueError) as error:
             self._note(f"{name}: {error}")
         except BaseException as error:
@@ -89,6 +104,12 @@ class BackgroundWork:
 
     def _follow(self, done: float, total: int, text: str) -> None:
         self._progress = Progress(done, total, text)
+        if self._is_stopped:
+            raise _StoppedError
 
     def _note(self, text: str) -> None:
         self._notices = [*self._notices, text][-_NOTICES_KEPT:]
+
+
+class _StoppedError(Exception):
+    """The work is to end."""

@@ -8,11 +8,14 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from video_colbert.index.index_info import describe_index
+from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.ingest.pruning import find_gone
 from video_colbert.index.video_index import VideoIndex
 
 # Files that are named; of more, only the number is given.
 _NAMED = 100
+# Values of a column that are listed; one with more is searched by typing.
+_LISTED = 50
 # How long what takes a look at every file is kept.
 _SECONDS_KEPT = 30.0
 
@@ -36,6 +39,8 @@ class Progress:
 class IndexState:
     """What an index is at the moment.
 
+    Nothing in it has the key `path`: clients of Gradio take an object with one for a file to be fetched.
+
     Attributes:
         name: by which it is asked.
         model: the model that made it, and its revision.
@@ -45,7 +50,8 @@ class IndexState:
         seconds: what the videos last together.
         passages: passages of what is said and written.
         sources: what can be asked, such as "video" and "speech".
-        columns: what a search can filter by: by column, in words what it holds.
+        columns: what a search can filter by: the name of each column, and in words what it holds.
+        values: what text columns of metadata hold, by column, where that is little.
         folders: what was indexed, where it was given as folders.
         bad: files that could not be read with the reason, the first of them.
         num_bad: how many there are.
@@ -63,7 +69,8 @@ class IndexState:
     seconds: float
     passages: int
     sources: tuple[str, ...]
-    columns: dict[str, str] = field(hash=False)
+    columns: tuple[dict[str, str], ...] = field(hash=False)
+    values: dict[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
     folders: tuple[str, ...] = ()
     bad: tuple[dict[str, str], ...] = ()
     num_bad: int = 0
@@ -139,12 +146,23 @@ def describe_state(
         seconds=info.seconds,
         passages=info.num_passages,
         sources=tuple(sources),
-        columns=dict(info.columns),
+        columns=tuple({"name": column, "holds": holds} for column, holds in info.columns.items()),
+        values=_values(stored.videos),
         folders=info.folders,
-        bad=tuple({"path": path, "reason": reason} for path, reason in sorted(reasons.items())[:_NAMED]),
+        bad=tuple({"video": path, "reason": reason} for path, reason in sorted(reasons.items())[:_NAMED]),
         num_bad=len(reasons),
         gone=tuple(gone[:_NAMED]),
         num_gone=len(gone),
         progress=progress,
         notices=tuple(notices),
     )
+
+
+def _values(videos: Sequence[IndexedVideo]) -> dict[str, tuple[str, ...]]:
+    """The values of each text column that holds few."""
+    found: dict[str, set[str]] = {}
+    for video in videos:
+        for column, value in video.metadata.items():
+            if isinstance(value, str) and len(values := found.setdefault(column, set())) <= _LISTED:
+                values.add(value)
+    return {column: tuple(sorted(values)) for column, values in found.items() if len(values) <= _LISTED}

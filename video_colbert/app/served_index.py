@@ -8,17 +8,24 @@ from collections.abc import Callable, Mapping, Sequence
 
 from video_colbert.app.background import BackgroundWork
 from video_colbert.app.index_state import GoneFiles, IndexState, describe_state
+from video_colbert.app.service_query import StoredMoment
+from video_colbert.app.stored_files import find_stored_video
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.hits import SearchHit
+from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
+from video_colbert.encoding.visual_query import VisualQuery
+from video_colbert.errors import EncodingError, QueryError
 from video_colbert.index.filters import Membership
 from video_colbert.index.index import Index
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.opening import open_index
 from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
 from video_colbert.index.passages.source_search import VIDEO
+from video_colbert.index.searching import encode_visual
 from video_colbert.index.video_index import VideoIndex
+from video_colbert.processing import VideoDecodingError
 from video_colbert.text.passages import SOURCES
 
 LoadEncoder = Callable[[VideoIndex], VideoColBERTEncoder]
@@ -58,6 +65,9 @@ class ServedIndex:
         if set(SOURCES) & set(choose_sources(stored, None)):
             # Here, so that the first search does not wait for it.
             self.index.text_model = text_model_of(stored, None, device=device)
+        if len(stored):
+            # Here too: what a search reads and compiles once.
+            self.index.search("a", top_k=1)
         self._gone = GoneFiles(stored)
         self._state_lock = threading.Lock()
         self._state: tuple[float, IndexState] | None = None
@@ -78,16 +88,47 @@ class ServedIndex:
         """
         return choose_sources(self.index.stored, tuple(asked) or None)
 
-    def encode(self, text: str, sources: Sequence[str]) -> EncodedQueries | None:
-        """A text as it is compared with pictures; None where these are not asked.
+    def encode(self, query: str | VisualQuery, sources: Sequence[str]) -> EncodedQueries | None:
+        """A query as it is compared with pictures; None where these are not asked.
 
         Args:
-            text: the query.
+            query: a text, or what is shown, perhaps with words.
             sources: of `sources_of`.
+
+        Raises:
+            QueryError: a clip cannot be decoded, or the model takes no such query.
         """
         if VIDEO not in sources or self.index.encoder is None:
+            if isinstance(query, VisualQuery):
+                raise QueryError(f"the index {self.name} holds no pictures, or these are not asked; look for words")
             return None
-        return self.index.encoder.encode_queries([text])
+        if isinstance(query, str):
+            return self.index.encoder.encode_queries([query])
+        try:
+            return encode_visual(self.index, query)
+        except (VideoDecodingError, EncodingError) as error:
+            raise QueryError(str(error)) from error
+
+    def similar(self, moment: StoredMoment, top_k: int, where: str, min_score: float | None) -> SearchHits:
+        """The videos that are like a moment of a stored one, by its stored tokens.
+
+        Args:
+            moment: the moment.
+            top_k: hits, at most; the video itself is none.
+            where: a condition that hits must satisfy; empty for none.
+            min_score: the score that a hit has at least; None for any.
+
+        Raises:
+            NotServedError: the index holds no such video.
+            QueryError: the moment lies outside the video, or the index holds texts only.
+        """
+        path = find_stored_video(self.index.stored, moment.video).path
+        try:
+            return self.index.similar(
+                path, moment.start, moment.end, top_k=top_k, where=where.strip() or None, min_score=min_score
+            )
+        except ValueError as error:
+            raise QueryError(str(error)) from error
 
     def videos_at(self, paths: Sequence[str]) -> Mapping[str, IndexedVideo]:
         """What the index knows of some videos, by path.

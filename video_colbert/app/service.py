@@ -7,18 +7,21 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from video_colbert.app.answers import SearchAnswer, describe_hits
+from video_colbert.app.asked import visual_query_of
 from video_colbert.app.background import IndexWork
 from video_colbert.app.fair_queue import FairQueue
 from video_colbert.app.index_state import IndexState
 from video_colbert.app.playable import plays_as_it_is
+from video_colbert.app.reveal import can_reveal, reveal_file
 from video_colbert.app.served_index import LoadEncoder, ServedIndex
-from video_colbert.app.service_query import MOST_HITS, ServiceQuery, check_text
+from video_colbert.app.service_query import MOST_HITS, ServiceQuery, StoredMoment, check_text
 from video_colbert.app.stored_files import StoredFile, find_stored_file, find_stored_video
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.hits import SearchHit
+from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import NotServedError, QueryError
 from video_colbert.index.filters import Membership
@@ -27,6 +30,9 @@ from video_colbert.index.passages.source_search import VIDEO
 from video_colbert.index.video_index import VideoIndex
 
 _Result = TypeVar("_Result")
+
+# How long what is being added may take to write what is done of it.
+_SECONDS_TO_STOP = 10.0
 
 
 class SearchService:
@@ -40,9 +46,11 @@ class SearchService:
             `VideoColBERTEncoder.from_pretrained`.
         device: torch device for models; by default the best there is.
         may_add: whether folders may be added while it runs.
+        may_reveal: whether files may be shown in their folders on this machine's screen, where it has one.
 
     Attributes:
         may_add: as given.
+        may_reveal: whether files can be shown in their folders.
 
     Raises:
         IndexStoreError: there is no index at a location, or it cannot be read or reached.
@@ -65,10 +73,12 @@ class SearchService:
         load_encoder: LoadEncoder | None = None,
         device: str | None = None,
         may_add: bool = False,
+        may_reveal: bool = False,
     ) -> None:
         if not indexes:
             raise QueryError("a server needs an index to serve")
         self.may_add = may_add
+        self.may_reveal = may_reveal and can_reveal()
         encoders: dict[ModelReference, VideoColBERTEncoder] = {}
 
         def load_once(stored: VideoIndex) -> VideoColBERTEncoder:
@@ -102,7 +112,7 @@ class SearchService:
         """Finds the videos that fit best.
 
         Raises:
-            QueryError: the query is none, or too long.
+            QueryError: the query is none, or too long; or the picture or clip cannot be read.
             NotServedError: there is no index of that name.
             FilterError: the condition is not understood, or asks for a column that the index does not have.
             IndexStoreError: the index holds nothing of a source, or cannot be read or reached.
@@ -111,20 +121,66 @@ class SearchService:
         served = self._served(query.index)
         begin = time.monotonic()
         sources = served.sources_of(query.sources)
-        encoded = served.encode(query.text, sources)
-        [hits] = served.index.search(
-            [query.text] if encoded is None else encoded,
+        if query.moment is not None and not query.text.strip():
+            hits = served.similar(query.moment, query.top_k, query.where, query.min_score)
+            answer = self._describe(served, hits.query, hits, {})
+            return dataclasses.replace(answer, seconds=time.monotonic() - begin)
+        visual = visual_query_of(query, served.index.stored)
+        if visual is not None and visual.text is None and VIDEO in sources:
+            # What is shown is compared with pictures alone.
+            sources = (VIDEO,)
+        encoded = served.encode(query.text if visual is None else visual, sources)
+        asked: Any = encoded
+        if encoded is None:
+            asked = [query.text]
+        elif visual is not None and sources != (VIDEO,):
+            asked = visual
+        found = served.index.search(
+            asked,
             top_k=query.top_k,
             where=query.where.strip() or None,
             sources=sources,
             min_score=query.min_score,
         )
+        hits = found if isinstance(found, SearchHits) else found[0]
+        if query.moment is not None:
+            path = find_stored_video(served.index.stored, query.moment.video).path
+            hits = SearchHits(hits.query, hits.model, [hit for hit in hits if hit.video != path])
         windows: Mapping[str, list[SearchHit]] = {}
         if encoded is not None and query.with_windows:
             windows = served.further_windows(encoded, [hit for hit in hits if not hit.is_text])
-        answer = self._describe(served, query.text, hits, windows)
+        answer = self._describe(served, hits.query, hits, windows)
         truncated = encoded is not None and bool(encoded.truncated)
         return dataclasses.replace(answer, truncated=truncated, seconds=time.monotonic() - begin)
+
+    def similar(
+        self,
+        index: str,
+        video_id: str,
+        start: float | None = None,
+        end: float | None = None,
+        *,
+        top_k: int = 10,
+        where: str = "",
+    ) -> SearchAnswer:
+        """Finds videos that are like a stored one, or like a moment of it, by its stored tokens.
+
+        Args:
+            index: name of the index; empty for the first.
+            video_id: of a hit; its file may be gone.
+            start: where the moment starts, in seconds; None for the beginning of the video.
+            end: where it ends; None for its end.
+            top_k: hits, at most; the video itself is none.
+            where: a condition that hits must satisfy; empty for none.
+
+        Raises:
+            QueryError: the moment is no stretch of the video, or a number is out of range.
+            NotServedError: there is no such index, or no such video in it.
+            FilterError: as `search`.
+            IndexStoreError: likewise.
+        """
+        moment = StoredMoment(video_id, start, end)
+        return self.search(ServiceQuery(index=index, moment=moment, top_k=top_k, where=where))
 
     def moments(self, index: str, video_id: str, text: str) -> list[SearchHit]:
         """Where in one video a text matches: its windows, best first, each with its moments and ranges.
@@ -220,9 +276,25 @@ class SearchService:
         """
         return find_stored_file(self._served(index).index.stored, video_id)
 
+    def reveal(self, index: str, video_id: str) -> None:
+        """Shows the file of a video in its folder, on the screen of this machine.
+
+        Args:
+            index: name of the index.
+            video_id: of a hit.
+
+        Raises:
+            NotServedError: as `media`; or files cannot be shown, or may not.
+        """
+        if not self.may_reveal:
+            raise NotServedError("this server shows no files in their folders; copy the path instead")
+        reveal_file(self.media(index, video_id).path)
+
     def close(self) -> None:
-        """Ends the queue and lets go of the indexes; what is being added in the background is not waited for."""
+        """Ends the queue and what is being added, of which what is done is kept, and lets go of the indexes."""
         self._queue.close()
+        for served in self._indexes.values():
+            served.work.stop(_SECONDS_TO_STOP)
         for served in self._indexes.values():
             served.index.close()
 
@@ -234,7 +306,7 @@ class SearchService:
         return self._indexes[name]
 
     def _describe(
-        self, served: ServedIndex, asked: str, hits: list[SearchHit], windows: Mapping[str, list[SearchHit]]
+        self, served: ServedIndex, asked: str, hits: SearchHits, windows: Mapping[str, list[SearchHit]]
     ) -> SearchAnswer:
         videos = served.videos_at([hit.video for hit in hits if not hit.is_text])
         playable = {path: plays_as_it_is(path) for path in videos}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from video_colbert.errors import QueryError
 
@@ -15,11 +15,30 @@ MOST_HITS = 200
 
 
 @dataclass(frozen=True)
+class StoredMoment:
+    """A stretch of a video of the index, as what is looked for.
+
+    Attributes:
+        video: id of the video, as hits name it.
+        start: in seconds; None for the beginning of the video.
+        end: in seconds; None for its end.
+    """
+
+    video: str
+    start: float | None = None
+    end: float | None = None
+
+
+@dataclass(frozen=True)
 class ServiceQuery:
     """What is looked for, and where.
 
     Attributes:
-        text: what to look for, in words.
+        text: what to look for, in words; empty where a picture or clip alone is looked for.
+        image: a picture that is looked for: the bytes of a file of it.
+        moment: a moment of the index that is looked for, which itself is no hit.
+        clip: a clip that is looked for: the bytes of a file of it. At most one of these three is given.
+        text_weight: the share of the words in the score, where they stand beside a picture or clip: from 0 to 1.
         index: the name of the index; empty for the first.
         where: a condition that hits must satisfy, as of `search --where`; empty for none.
         sources: what is asked, such as "video" and "speech"; empty for all that the index holds.
@@ -29,6 +48,10 @@ class ServiceQuery:
     """
 
     text: str = ""
+    image: bytes | None = field(default=None, repr=False)
+    moment: StoredMoment | None = None
+    clip: bytes | None = field(default=None, repr=False)
+    text_weight: float = 0.5
     index: str = ""
     where: str = ""
     sources: Sequence[str] = ()
@@ -48,8 +71,15 @@ class ServiceQuery:
             raise QueryError(f"the condition has {len(self.where)} letters; at most {MOST_LETTERS} are taken")
         if self.min_score is not None and not math.isfinite(self.min_score):
             raise QueryError(f"min_score must be a finite number, got {self.min_score}")
-        if not self.text.strip():
+        shown = [each for each in (self.image, self.moment, self.clip) if each is not None]
+        if len(shown) > 1:
+            raise QueryError("a picture, a moment and a clip are looked for one at a time; give one of them")
+        if not shown and not self.text.strip():
             raise QueryError("nothing is asked; say what to look for")
+        if not 0.0 <= self.text_weight <= 1.0:
+            raise QueryError(f"text_weight must be from 0 to 1, got {self.text_weight}")
+        if self.moment is not None:
+            check_range(self.moment.start, self.moment.end)
 
 
 def check_text(text: str) -> None:

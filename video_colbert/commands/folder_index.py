@@ -41,6 +41,36 @@ class FolderIndex:
     bad: Sequence[BadVideo]
 
 
+@dataclass(frozen=True)
+class OutdatedIndex:
+    """An index of folders that may lack what is new in them.
+
+    Attributes:
+        index: the index.
+        encoder: of the model that made it.
+        cached: where it is kept.
+        found: the files of the folders.
+        states: the state of each.
+        arguments: of the command.
+    """
+
+    index: Index
+    encoder: VideoColBERTEncoder
+    cached: CachedIndex
+    found: FoundFiles
+    states: dict[str, FileState]
+    arguments: argparse.Namespace
+
+    def bring_up_to_date(self) -> IndexingReport:
+        """Adds what is new or changed, removes what is gone, and says so in a line.
+
+        Raises:
+            VideoColBERTError: the index cannot be written, or no decoding process can be started.
+        """
+        with _locked(self.cached):
+            return _bring_up_to_date(self.index, self.encoder, self.cached, self.found, self.states, self.arguments)
+
+
 def open_folder_index(arguments: argparse.Namespace) -> FolderIndex:
     """Opens the index of the folders of --in, or makes it, and brings it up to date; says in a line what changed.
 
@@ -50,6 +80,21 @@ def open_folder_index(arguments: argparse.Namespace) -> FolderIndex:
     Raises:
         FileNotFoundError: a folder is not there, or there is no video in any.
         VideoColBERTError: the model or the index cannot be used.
+    """
+    opened = open_outdated_index(arguments, for_videos=asks_by_picture(arguments))
+    return FolderIndex(opened.index, opened.encoder, opened.bring_up_to_date().bad)
+
+
+def open_outdated_index(arguments: argparse.Namespace, *, for_videos: bool = False) -> OutdatedIndex:
+    """Opens the index of some folders as it was left, or makes an empty one.
+
+    Args:
+        arguments: as of `open_folder_index`.
+        for_videos: whether the encoder is to encode videos even where none of the folders' files is new.
+
+    Raises:
+        FileNotFoundError: as `open_folder_index`.
+        VideoColBERTError: likewise.
     """
     from video_colbert.index import find_video_files, index_exists, open_index
 
@@ -77,14 +122,13 @@ def open_folder_index(arguments: argparse.Namespace) -> FolderIndex:
         stored = None if is_new else open_index(cached.location).stored
         if stored is not None:
             arguments = argparse.Namespace(**{**vars(arguments), "model": None})
-        encoder = load_encoder(with_model_of(arguments, stored), for_videos=is_changed or asks_by_picture(arguments))
+        encoder = load_encoder(with_model_of(arguments, stored), for_videos=is_changed or for_videos)
     with _locked(cached):
         # Another process may have made it meanwhile.
         if not index_exists(cached.location):
             write_notice(f"Making an index of {_names(folders)} in {cached.location}.")
         index = open_index(cached.location, encoder)
-        bad = _bring_up_to_date(index, encoder, cached, found, states, arguments)
-    return FolderIndex(index, encoder, bad)
+    return OutdatedIndex(index, encoder, cached, found, states, arguments)
 
 
 def _folders(names: Sequence[str]) -> list[Path]:
@@ -127,8 +171,8 @@ def _bring_up_to_date(
     found: FoundFiles,
     states: dict[str, FileState],
     arguments: argparse.Namespace,
-) -> list[BadVideo]:
-    """Adds what is new or changed, removes what is gone, and says so in a line; returns what is bad."""
+) -> IndexingReport:
+    """Adds what is new or changed, removes what is gone, and says so in a line."""
     from video_colbert.index import IndexingReport, index_videos, prune_videos
 
     # Read again: another process may just have brought it up to date.
@@ -154,7 +198,7 @@ def _bring_up_to_date(
         write_notice(line)
     if len(report.bad) > _NAMED:
         write_notice(f"  and {len(report.bad) - _NAMED} more bad files")
-    return report.bad
+    return report
 
 
 def _remove_replaced(index: Index) -> list[str]:

@@ -12,7 +12,7 @@ export function readInfo(answer) {
 }
 
 function readIndex(state) {
-  const columns = Object.entries(state.columns ?? {}).map(([name, words]) => ({ name, kind: KINDS[words] ?? "text", values: state.values?.[name] }));
+  const columns = (state.columns ?? []).map(({ name, holds }) => ({ name, kind: KINDS[holds] ?? "text", values: state.values?.[name] }));
   return { bad: [], gone: [], notices: [], folders: [], sources: [], examples: [], progress: null, ...state, columns };
 }
 

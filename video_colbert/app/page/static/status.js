@@ -80,7 +80,7 @@ export class StatusCorner {
       state.zero_shot && element("p", { class: "fine" }, "zero-shot: words are not told apart"),
       state.progress && progress(state.progress),
       ...state.notices.map((notice) => element("p", { class: "fine" }, notice)),
-      fileList(state.num_bad, "could not be read", state.bad.map(({ path, reason }) => [path, reason])),
+      fileList(state.num_bad, "could not be read", state.bad.map(({ video, reason }) => [video, reason])),
       fileList(state.num_gone, "gone", state.gone.map((path) => [path, null])),
       info.mayAdd && this.#adding(state),
     );

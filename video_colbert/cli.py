@@ -28,6 +28,7 @@ from video_colbert.commands import (
     prepare,
     publish,
     publish_dataset,
+    publish_space,
     search,
     serve,
     train,
@@ -63,6 +64,7 @@ COMMANDS = (
     prepare,
     publish,
     publish_dataset,
+    publish_space,
     verify,
     completion,
 )

@@ -83,8 +83,9 @@ class Access:
         origin = headers.get("origin")
         if origin is not None and origin.partition("://")[2].lower() != host.lower():
             return Refusal(403, "Pages of other origins may not ask this server.")
+        shown_in = ("document", "iframe") if self.framed_by else ("document",)
         if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not (
-            headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document" and path == "/"
+            headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") in shown_in and path == "/"
         ):
             return Refusal(403, "Pages of other sites may not ask this server.")
         if not self._has_token(headers, host):

@@ -115,6 +115,7 @@ function parametersOf(state) {
 
 function show(answer, state, seconds, isQuiet) {
   const shape = JSON.stringify(answer.hits);
+  at("results").dataset.query = answer.query;
   hits = answer.hits.map((hit) => ({ ...hit, index: state.name }));
   const found = hits.length < state.videos ? `The best ${hits.length.toLocaleString()} of ${counted(state.videos, "video")}` : counted(hits.length, "video");
   const took = `${found} in ${seconds.toFixed(seconds < 10 ? 2 : 0)} s`;

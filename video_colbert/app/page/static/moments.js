@@ -49,11 +49,19 @@ export function steps(hit) {
   return sorted.filter((second, place) => place === 0 || second - sorted[place - 1] > 0.05);
 }
 
-/** The words of the query in its order, with where each is on show in this video. */
+/**
+ * The words of the query in its order, each with from when to when it is lit: within the range that it is in, as long as
+ * its moment is the nearest.
+ */
 export function wordsOf(hit) {
-  return (hit.moments ?? []).map((moment) => {
+  const moments = hit.moments ?? [];
+  const times = [...new Set(moments.map(({ time }) => time))].sort((one, other) => one - other);
+  return moments.map((moment) => {
+    const { time } = moment;
     const ranges = (hit.ranges ?? []).filter((range) => range.words?.includes(moment.word));
-    const own = ranges.find((range) => range.start <= moment.time && moment.time <= range.end);
-    return { ...moment, start: own?.start ?? moment.time - 0.5, end: own?.end ?? moment.time + 0.5 };
+    const own = ranges.find((range) => range.start <= time && time <= range.end) ?? { start: time - 0.5, end: time + 0.5 };
+    const before = times[times.indexOf(time) - 1] ?? -Infinity;
+    const after = times[times.indexOf(time) + 1] ?? Infinity;
+    return { ...moment, start: Math.max(own.start, (before + time) / 2), end: Math.min(own.end, (time + after) / 2) };
   });
 }

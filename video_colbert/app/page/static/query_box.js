@@ -4,7 +4,7 @@ import { element, icon, iconButton } from "./elements.js";
 import { pictureOf } from "./picture_query.js";
 
 // How long typing must pause before the search runs.
-const PAUSE = 300;
+const PAUSE = 200;
 const MOST_LETTERS = 2000;
 
 /** The form; `onAsk` is called when there is something new to answer, `onProblem` with a sentence. */

@@ -10,6 +10,8 @@ import { clock, exactClock, span } from "./times.js";
 
 // A step counts as passed when the player is this near to it.
 const NEAR = 0.25;
+// A player stands a little beside the second that it was sent to.
+const SLACK = 0.05;
 const WIDE_LETTER = 1.0;
 
 /** The dialog; its keys are n and p for the next and previous moment, j and k for the next and previous video. */
@@ -34,7 +36,7 @@ export class Viewer {
       onTime: (second) => this.#light(second),
       onState: (state, sentence) => this.#tell(state, sentence),
     });
-    dialog.addEventListener("close", () => this.#player.stop());
+    dialog.addEventListener("close", () => this.#closed());
     dialog.addEventListener("keydown", (event) => this.#key(event));
     dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   }
@@ -103,6 +105,14 @@ export class Viewer {
     return element("section", { class: "windows" }, element("h3", {}, "Moments of this video"), element("ol", {}, ...items));
   }
 
+  #closed() {
+    this.#player.stop();
+    // The browser gives the focus back, unless a newer answer has replaced the card that had it.
+    if (document.activeElement !== document.body) return;
+    const cards = [...document.querySelectorAll(".card")];
+    cards.find((card) => card.dataset.video === this.#hit.id)?.querySelector(".picture").focus();
+  }
+
   #go(second) {
     if (!this.#hit.gone) this.#player.seek(second);
   }
@@ -136,7 +146,7 @@ export class Viewer {
 
   #light(second) {
     for (const { button, start, end } of this.#parts.words ?? []) {
-      const isLit = start - NEAR <= second && second <= end + NEAR;
+      const isLit = start - SLACK <= second && second <= end + SLACK;
       button.classList.toggle("lit", isLit);
       button.toggleAttribute("data-lit", isLit);
     }

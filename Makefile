@@ -1,12 +1,13 @@
 # The targets are the documentation of how to work on this project.
 #
-#   make demo                      the main job from nothing: data, training, reload, index, search
+#   make demo                      the main job from nothing: data, training, reload, index, search, and the page over it
 #   make demo PYTHON=/path/python  the same beside the torch that this Python has
 #   make demo TORCH='torch==2.9.0' the same with another torch
 #   make test                      the tests
 #   make test-slow                 the tests that take minutes; adds the extra `ray`, 240 MB
 #   make test-gpu                  the tests that need a GPU, which the others do not see
 #   make test-models               the tests with real speech and screen text models; adds their extras and 150 MB of weights
+#   make test-app                  the tests that drive a browser over the page of `serve`; adds Chromium
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format, types and layers
 #   make bench                     every figure the README quotes
@@ -22,7 +23,7 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu test-models test-datasets36 check format bench study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text clean
+.PHONY: demo test test-slow test-gpu test-models test-app test-datasets36 check format bench study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -30,6 +31,8 @@ setup-bench: $(VENV)/.installed-bench
 setup-ray: $(VENV)/.installed-ray
 setup-speech: $(VENV)/.installed-speech
 setup-screen-text: $(VENV)/.installed-screen-text
+setup-app: $(VENV)/.installed-app
+setup-browser-test: $(VENV)/.installed-browser-test
 
 # A torch that PYTHON already has is seen through a .pth file and left as it is.
 $(VENV)/.torch:
@@ -52,7 +55,7 @@ $(DATASETS36)/.installed:
 	$(DATASETS36)/bin/python -m pip install --quiet --disable-pip-version-check 'datasets==3.6.0' av numpy tqdm
 	touch $@
 
-demo: setup
+demo: setup setup-app
 	$(BIN)/python benchmarks/demo.py $(DEMO_ARGS)
 
 # A file's tests stay in one process, since they share what is made once a file. Each process holds a torch.
@@ -70,6 +73,12 @@ test-models: setup-dev setup-speech setup-screen-text
 	$(BIN)/python tests/text/fetch_models.py $(TEST_MODELS)
 	command -v espeak-ng >/dev/null || (apt-get update -qq && apt-get install -y -qq espeak-ng) >/dev/null 2>&1 || true
 	VIDEO_COLBERT_TEST_MODELS=$(TEST_MODELS) $(BIN)/python -m pytest -m models
+
+# Debian's Chromium where apt can install it, else the one that Playwright brings.
+test-app: setup-dev setup-browser-test
+	command -v chromium >/dev/null || (apt-get update -qq && apt-get install -y -qq chromium) >/dev/null 2>&1 \
+	    || $(BIN)/python -m playwright install chromium
+	$(BIN)/python -m pytest -m browser
 
 test-datasets36: setup-dev $(DATASETS36)/.installed
 	VIDEO_COLBERT_DATASETS36_PYTHON=$(CURDIR)/$(DATASETS36)/bin/python $(BIN)/python -m pytest tests/datasets36

@@ -5,11 +5,16 @@
 
 Without arguments, R@1 on unseen clips must reach 50 % and the video level must tell temporal twins (clips of the
 same frames in another order) apart in 85 % of the cases, or the exit code is 1. The report is
-`runs/demo/report.json`, the page `runs/demo/search.html`.
+`runs/demo/report.json`. At the end stands how to open the page over the index, `video-colbert serve`; on a terminal,
+or with --serve, it is served at once.
 """
 
+import argparse
+import contextlib
+import importlib.util
 import json
 import logging
+import shlex
 import shutil
 import subprocess
 import sys
@@ -44,6 +49,11 @@ def main() -> int:
     parser.add_argument("--model", help="Hub id or folder of a checkpoint to search your own videos with")
     parser.add_argument("--videos", type=Path, help="folder of your own videos")
     parser.add_argument("--query", nargs="+", help="what to search for in your own videos")
+    parser.add_argument(
+        "--serve",
+        action=argparse.BooleanOptionalAction,
+        help="serve the page over the index at the end, until Ctrl-C (default: on a terminal)",
+    )
     arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s", level=logging.WARNING)
     if (arguments.model is None) != (arguments.videos is None):
@@ -51,8 +61,11 @@ def main() -> int:
     if arguments.model is not None:
         encoder = VideoColBERTEncoder.from_pretrained(arguments.model)
         queries = arguments.query or ["a person", "an animal", "something that moves"]
-        return search_folder(encoder, arguments.videos, queries, arguments.output)
-    return run_from_nothing(arguments.output)
+        code = search_folder(encoder, arguments.videos, queries, arguments.output)
+    else:
+        code = run_from_nothing(arguments.output)
+    show_page(arguments.output / "index", serves=sys.stdout.isatty() if arguments.serve is None else arguments.serve)
+    return code
 
 
 def run_from_nothing(output: Path) -> int:
@@ -75,7 +88,8 @@ def run_from_nothing(output: Path) -> int:
 
     step("Indexing the test clips and searching them")
     queries = [row["caption"] for row in read_captions(data / "test")[:3]]
-    search_folder(encoder, data / "test", queries, output)
+    # As every command loads it, so that the index is one that `video-colbert serve` and `search` open.
+    search_folder(VideoColBERTEncoder.from_pretrained(run / "best"), data / "test", queries, output)
     report["seconds"] = round(time.perf_counter() - start, 1)
     (output / "report.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(report, indent=2))
@@ -143,6 +157,19 @@ def search_folder(encoder: VideoColBERTEncoder, videos: Path, queries: Sequence[
     for bad in report.bad:
         print(f"Bad file {bad.source}: {bad.reason}")
     return 3 if report.bad else 0
+
+
+def show_page(index: Path, *, serves: bool) -> None:
+    """Says how the page over the index is opened, and opens it where that is asked for."""
+    command = [sys.executable, "-m", "video_colbert", "serve", "--index", str(index)]
+    if importlib.util.find_spec("gradio") is None:
+        print(f"\nFor a page to search on: pip install -e '.[app]', then\n  {shlex.join(command)}", flush=True)
+        return
+    print(f"\nA page to search on, at http://127.0.0.1:7860/:\n  {shlex.join(command)}", flush=True)
+    if serves:
+        # Ctrl-C is how one leaves it, and no failure of the demo.
+        with contextlib.suppress(KeyboardInterrupt):
+            subprocess.run(command, check=False)
 
 
 def rows_of(folder: Path) -> list[dict[str, Any]]:

@@ -29,7 +29,7 @@ from tests.hub_stand_in import HubStandIn
 from tests.index.qdrant.qdrant_server import serve
 from tests.text.tiny_text_models import save_stanford
 from tests.video_files import write_clip
-from video_colbert.cli import COMMANDS, main
+from video_colbert.cli import COMMANDS, build_parser, main
 from video_colbert.commands.arguments.model_arguments import DEFAULT_MODEL
 
 REPOSITORY = Path(__file__).parents[1]
@@ -160,6 +160,9 @@ def run_command(words: list[str], names: dict[str, str], client: HubClient) -> N
     match words:
         case ["video-colbert", "train", *arguments]:
             assert client(train, [*arguments, *TINY_RUN]) == 0
+        case ["video-colbert", "serve", *arguments]:
+            # It does not end by itself; the tests of the command start it.
+            build_parser().parse_args(["serve", *arguments])
         case ["video-colbert", *arguments]:
             code, _, notices = client.command_line(*(replaced(word, names) for word in arguments))
             assert code == 0, f"{shlex.join(words)}: {notices}"
@@ -217,8 +220,6 @@ def test_every_help_shows_its_examples(capsys: pytest.CaptureFixture[str]) -> No
 
 
 def test_every_command_in_the_text_is_understood() -> None:
-    from video_colbert.cli import build_parser
-
     inline = [text.replace("\n", " ") for text in re.findall(r"`(video-colbert [^`]+)`", README)]
     for command in inline:
         build_parser().parse_args(shlex.split(command)[1:])

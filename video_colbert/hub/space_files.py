@@ -59,7 +59,7 @@ def requirements_file(extras: Iterable[str]) -> bytes:
     except PackageNotFoundError as error:
         raise HubError("video-colbert is not installed, so what it needs is not known: pip install -e .") from error
     environments = [{"extra": extra} for extra in ("", *extras)]
-    lines = {}
+    lines: dict[str, None] = {}
     for line in needed:
         requirement = Requirement(line)
         if requirement.marker is None or any(map(requirement.marker.evaluate, environments)):

@@ -31,7 +31,7 @@ from pathlib import Path
 # The index names its videos by their paths from here.
 os.chdir(Path(__file__).resolve().parent)
 
-from video_colbert.app.space import run_space
+from video_colbert.app.space.serve_space import run_space
 
 run_space("index")
 """

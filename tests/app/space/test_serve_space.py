@@ -7,7 +7,7 @@ import pytest
 pytest.importorskip("gradio", reason="needs the extra [app]")
 
 from video_colbert.app.access import Access
-from video_colbert.app.space import space_access
+from video_colbert.app.space.serve_space import space_access
 
 HOST = "me-video-search.hf.space"
 IN_FRAME = {"host": HOST, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", "sec-fetch-dest": "iframe"}

@@ -1,0 +1,1 @@
+"""The page as a Space of the Hugging Face Hub."""

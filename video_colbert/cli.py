@@ -26,15 +26,12 @@ from video_colbert.commands import (
     index,
     passages,
     prepare,
-    publish,
-    publish_dataset,
-    publish_space,
     search,
     serve,
     train,
-    verify,
 )
 from video_colbert.commands.arguments.flag_names import name_flags, with_dashes
+from video_colbert.commands.hub_commands import publish, publish_dataset, publish_space, verify
 from video_colbert.commands.index_commands import forget, info, list_videos, remove, repair, tune, verify_index
 from video_colbert.console import (
     ExitCode,

@@ -1,22 +1,17 @@
 """A contextual model from files and texts to an index, whose scores are the model's."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
-from tests.modeling_video_colbert.contextual_models import PASSAGE_LEVELS, SCORE_LEVELS
+from tests.modeling_video_colbert.contextual_models import PASSAGE_LEVELS, SCORE_LEVELS, contextual_encoder
 from tests.video_files import write_clip
 from video_colbert import VideoClip
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.encoding.pretrained import PretrainedPair
-from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import EncodingError
 from video_colbert.index import IndexedVideo, LanceIndex
-from video_colbert.modeling_video_colbert import VideoColBERTModel
-from video_colbert.processing import VideoColBERTProcessor
 
 CAPTIONS = ["a red circle grows", "and now we add salt", "a talk on energy"]
 TEXTS: list[dict[str, str]] = [
@@ -36,20 +31,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> list[VideoClip]:
     ]
 
 
-def build_encoder(backbone: Path, **config: Any) -> VideoColBERTEncoder:
-    fields = {"query_length": 16, "max_frames": 16, "temporal_num_layers": 1, "temporal_num_heads": 4}
-    model = VideoColBERTModel.from_backbone(backbone, **fields, **{"score_levels": SCORE_LEVELS, **config})
-    torch.manual_seed(0)
-    for name, parameter in model.named_parameters():
-        if name.startswith("temporal_transformer.") and parameter.dim() > 1:
-            torch.nn.init.normal_(parameter, std=0.5)
-    processor = VideoColBERTProcessor.from_backbone(backbone, query_length=16, num_frames=4)
-    return VideoColBERTEncoder(PretrainedPair(model, processor, ModelReference("contextual", "1"), is_zero_shot=False))
-
-
 @pytest.fixture(scope="module")
 def encoder(clip_backbone_folder: Path) -> VideoColBERTEncoder:
-    return build_encoder(clip_backbone_folder)
+    return contextual_encoder(clip_backbone_folder)
 
 
 @torch.no_grad()
@@ -95,6 +79,6 @@ def test_encoder_and_index_score_as_the_model_does(
 
 
 def test_texts_that_a_model_has_no_level_for_are_refused(clip_backbone_folder: Path, clips: list[VideoClip]) -> None:
-    plain = build_encoder(clip_backbone_folder, score_levels=["frame", "video"])
+    plain = contextual_encoder(clip_backbone_folder, score_levels=["frame", "video"])
     with pytest.raises(EncodingError, match=r"0\.mp4 has texts of the levels description, speech; contextual has"):
         list(plain.encode_videos(clips))

@@ -37,7 +37,20 @@ def write_report(results: Path, configurations: list[str], docs: Path) -> bool:
         "claims": claim_table(table),
         "checks": check_table(table),
     }
-    page = docs / "study.md"
+    replace_tables(docs / "study.md", tables)
+    folder = docs / "study"
+    folder.mkdir(exist_ok=True)
+    plot_tasks(table, present, folder / "tasks.png")
+    plot_levels(table, folder / "levels.png")
+    return all(check.holds for check in checks(table))
+
+
+def replace_tables(page: Path, tables: dict[str, str]) -> None:
+    """Puts tables between their markers, `<!-- name -->` and `<!-- end of name -->`, and prints them.
+
+    Raises:
+        ValueError: The page lacks the markers of a table.
+    """
     text = page.read_text("utf-8")
     for name, content in tables.items():
         start, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
@@ -47,11 +60,6 @@ def write_report(results: Path, configurations: list[str], docs: Path) -> bool:
         text = f"{before}{start}\n{content}\n{end}{after}"
         print(f"\n{content}")
     page.write_text(text, "utf-8")
-    folder = docs / "study"
-    folder.mkdir(exist_ok=True)
-    plot_tasks(table, present, folder / "tasks.png")
-    plot_levels(table, folder / "levels.png")
-    return all(check.holds for check in checks(table))
 
 
 def recall_table(table: pd.DataFrame, configurations: list[str], split: str = "test") -> str:

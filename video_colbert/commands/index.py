@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from video_colbert.commands.arguments.decoding_arguments import add_decoding_arguments
 from video_colbert.commands.arguments.flag_names import name_flags
@@ -28,7 +28,7 @@ from video_colbert.errors import IndexStoreError, ModelLoadError
 if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.index import Index, IndexInfo, IndexingReport, VideoIndex, WindowSettings
-    from video_colbert.text.passages import PassageReader
+    from video_colbert.index.ingest.contextual_texts import ContextualTexts
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
@@ -109,9 +109,16 @@ def run(arguments: argparse.Namespace) -> int:
     check_texts(arguments, readers, metadata)
     arguments = _with_model(arguments)
     from video_colbert.index import index_videos, prune_videos
+    from video_colbert.index.ingest.contextual_texts import NO_TEXTS, read_before_encoding, texts_of_index
+    from video_colbert.index.ingest.reading import read_passages
     from video_colbert.index.passages.source_lists import note_backgrounds
 
     index, encoders = _open(arguments, windows)
+    texts = texts_of_index(index.stored, lambda: encoders()[0].model.config.passage_levels)
+    read: IndexingReport | None = None
+    if readers and texts is not NO_TEXTS:
+        reading = {**_reading_arguments(arguments), "metadata": metadata}
+        read, texts = read_before_encoding(index.stored, texts, readers, files, **reading)
     if arguments.ray is None:
         report = index_videos(
             index.stored,
@@ -123,13 +130,17 @@ def run(arguments: argparse.Namespace) -> int:
             folders=folders,
             retry_bad=arguments.retry_bad,
             timeout=arguments.timeout,
+            texts=texts,
         )
     else:
-        report = _index_on_ray(arguments, index.stored, files, folders, metadata)
+        report = _index_on_ray(arguments, index.stored, files, folders, metadata, texts)
     report.bad += unreadable
-    if readers:
+    if readers and read is None:
         # Of a file whose content is there under another name, that one is read.
-        _read_passages(arguments, index.stored, readers, [*files, *report.duplicates.values()], report)
+        named = [*files, *report.duplicates.values()]
+        read = read_passages(index.stored, readers, named, **_reading_arguments(arguments))
+    if read is not None:
+        report.add_read(read)
     pruned: list[str] = []
     if _prunes(arguments):
         pruned = prune_videos(index.stored, folders, prune_all=arguments.prune_all)
@@ -241,6 +252,7 @@ def _index_on_ray(
     files: list[str],
     folders: list[Path],
     metadata: dict[str, Mapping[str, str | int | float | bool]],
+    texts: ContextualTexts,
 ) -> IndexingReport:
     from video_colbert.index.ingest.ray_indexing import RayEncoders, index_videos_on_ray
 
@@ -266,29 +278,18 @@ def _index_on_ray(
         metadata=metadata,
         folders=list(map(str, folders)),
         retry_bad=arguments.retry_bad,
+        texts=texts,
     )
 
 
-def _read_passages(
-    arguments: argparse.Namespace,
-    index: VideoIndex,
-    readers: Sequence[PassageReader],
-    files: Sequence[str],
-    report: IndexingReport,
-) -> None:
-    """Reads what is said and written, and adds to the report what came of it."""
-    from video_colbert.index.ingest.reading import read_passages
-
-    read = read_passages(
-        index,
-        readers,
-        files,
-        description_column=None if arguments.description == "-" else arguments.description,
-        workers=arguments.workers,
-        retry_bad=arguments.retry_bad,
-        timeout=arguments.timeout,
-    )
-    report.add_read(read)
+def _reading_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
+    """How what is said and written is read."""
+    return {
+        "description_column": None if arguments.description == "-" else arguments.description,
+        "workers": arguments.workers,
+        "retry_bad": arguments.retry_bad,
+        "timeout": arguments.timeout,
+    }
 
 
 def _summary(report: IndexingReport, pruned: int, info: IndexInfo, location: str) -> str:

@@ -39,12 +39,15 @@ class IndexNotes:
         bad_files: contents that are left until somebody asks to try them again.
         number_formats: what videos were encoded in by those who indexed them, as far as that is known.
         fusion: what is known of the sources that a search fuses.
+        texts_due: digests of contents of which something was read since they were encoded, by a model that encodes
+            texts with the pictures.
     """
 
     folders: tuple[str, ...] = ()
     bad_files: tuple[BadFile, ...] = ()
     number_formats: tuple[str, ...] = ()
     fusion: FusionParameters = NO_PARAMETERS
+    texts_due: tuple[str, ...] = ()
 
     def with_folders(self, folders: Iterable[str]) -> IndexNotes:
         """The same with further folders."""
@@ -56,7 +59,8 @@ class IndexNotes:
 
     def without_contents(self, digests: Collection[str]) -> IndexNotes:
         """The same without what is noted of some contents."""
-        return replace(self, bad_files=tuple(file for file in self.bad_files if file.digest not in digests))
+        bad_files = tuple(file for file in self.bad_files if file.digest not in digests)
+        return replace(self, bad_files=bad_files, texts_due=tuple(due for due in self.texts_due if due not in digests))
 
     def to_text(self) -> str:
         """The notes in few characters, for what an index says of itself."""
@@ -64,6 +68,8 @@ class IndexNotes:
         facts: dict[str, Any] = {"folders": self.folders, "bad_files": bad, "number_formats": self.number_formats}
         if self.fusion != NO_PARAMETERS:
             facts["fusion"] = self.fusion.to_json()
+        if self.texts_due:
+            facts["texts_due"] = self.texts_due
         written = json.dumps(facts)
         return base64.b85encode(zlib.compress(written.encode())).decode()
 
@@ -80,6 +86,7 @@ class IndexNotes:
             ]
             formats = tuple(map(str, read.get("number_formats", ())))
             fusion = FusionParameters.from_json(read["fusion"]) if "fusion" in read else NO_PARAMETERS
-            return cls(tuple(map(str, read["folders"])), tuple(bad), formats, fusion)
+            due = tuple(map(str, read.get("texts_due", ())))
+            return cls(tuple(map(str, read["folders"])), tuple(bad), formats, fusion, due)
         except (ValueError, TypeError, KeyError, zlib.error, RecursionError):
             return cls()

@@ -32,10 +32,12 @@ class VideoIndex(Protocol):
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
         windows: how long videos are cut; None for videos as a whole.
+        keeps_texts: whether it keeps what was read of videos.
         interactions: the ways in which it scores queries, by their names in a model's configuration.
         level_scorings: the ways in which it makes one score of levels, likewise.
     """
 
+    keeps_texts: bool = True
     interactions: Collection[str] = INTERACTIONS
     level_scorings: Collection[str] = LEVEL_SCORINGS
     location: str
@@ -45,6 +47,11 @@ class VideoIndex(Protocol):
 
     def __len__(self) -> int:
         """The number of videos, or windows, that are stored."""
+        ...
+
+    @property
+    def levels(self) -> Collection[str]:
+        """The levels that stored videos have tokens of; none before the first video."""
         ...
 
     @property
@@ -109,7 +116,7 @@ class VideoIndex(Protocol):
         """What the index takes where it is stored, earlier versions included; None where that is not known."""
         ...
 
-    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]], *, renews: bool = False) -> None:
         """Stores videos; when this returns they are stored for good.
 
         What is there already (same content and window) is left; another content at a known path and window takes
@@ -117,6 +124,7 @@ class VideoIndex(Protocol):
 
         Args:
             videos: what to know of each video, and its tokens.
+            renews: whether what is there already gets these tokens; what else is known of it stays.
 
         Raises:
             ModelMismatchError: tokens have another size or other levels than those stored.

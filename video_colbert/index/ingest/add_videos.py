@@ -11,6 +11,7 @@ from video_colbert.encoding.inputs import as_list
 from video_colbert.encoding.media_files import is_remote
 from video_colbert.errors import MetadataError
 from video_colbert.index.indexed_video import MetadataValue
+from video_colbert.index.ingest.contextual_texts import NO_TEXTS, read_before_encoding, texts_of_index
 from video_colbert.index.ingest.indexing import index_videos
 from video_colbert.index.ingest.media_folders import FoundFiles, find_video_files
 from video_colbert.index.ingest.metadata_files import VideoMetadata, match_metadata
@@ -60,6 +61,12 @@ def add_videos(
         described, absent = match_metadata(VideoMetadata(metadata, columns), files, [Path.cwd(), *folders])
         if absent:
             raise MetadataError(f"metadata names {', '.join(absent)}, not among the videos; name files as given")
+    texts = texts_of_index(index, lambda: encoder.model.config.passage_levels)
+    read: IndexingReport | None = None
+    if readers and texts is not NO_TEXTS:
+        read, texts = read_before_encoding(
+            index, texts, readers, files, metadata=described, workers=workers, retry_bad=retry_bad, timeout=timeout
+        )
     report = index_videos(
         index,
         encoder,
@@ -70,10 +77,13 @@ def add_videos(
         folders=folders,
         retry_bad=retry_bad,
         timeout=timeout,
+        texts=texts,
     )
     report.bad += found.bad_folders()
     report.left_out = found.passed_over()
-    if readers:
+    if read is not None:
+        report.add_read(read)
+    elif readers:
         # Of a file whose content is there under another name, that one is read.
         named = [*files, *report.duplicates.values()]
         report.add_read(read_passages(index, readers, named, workers=workers, retry_bad=retry_bad, timeout=timeout))

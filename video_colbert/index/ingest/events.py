@@ -37,6 +37,14 @@ class Encoded:
 
 
 @dataclass(frozen=True)
+class Renewed:
+    """A stored video, or a window of one, that was encoded again since texts that go with its pictures were read."""
+
+    file: FileContent
+    video: EncodedVideo
+
+
+@dataclass(frozen=True)
 class Present:
     """A file whose content is in the index under this path, in all of its windows."""
 
@@ -104,4 +112,4 @@ class KnownBad:
     video: BadVideo
 
 
-IngestEvent: TypeAlias = Encoded | Present | Moved | Duplicate | Bad | StaysBad | KnownBad
+IngestEvent: TypeAlias = Encoded | Renewed | Present | Moved | Duplicate | Bad | StaysBad | KnownBad

@@ -13,6 +13,7 @@ from video_colbert.encoding.media_files import public_name
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 from video_colbert.index.ingest.bad_memory import BadMemory
+from video_colbert.index.ingest.contextual_texts import NO_TEXTS, ContextualTexts
 from video_colbert.index.ingest.events import IngestEvent
 from video_colbert.index.ingest.known_files import read_known_files
 from video_colbert.index.ingest.plan import IngestPlan
@@ -43,6 +44,7 @@ def index_videos(
     retry_bad: bool = False,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
+    texts: ContextualTexts = NO_TEXTS,
 ) -> IndexingReport:
     """Adds files to an index.
 
@@ -64,6 +66,7 @@ def index_videos(
         retry_bad: whether to try again what an earlier run found bad.
         timeout: seconds after which a file that is read or decoded is given up and reported as bad.
         seconds_between_writes: how long encoded videos may wait to be written.
+        texts: what contents are encoded with beside their pictures, as of `texts_of_index`.
 
     Raises:
         IndexStoreError: the index cannot take the metadata, cannot be written, cannot score as the encoder's model
@@ -88,7 +91,7 @@ def index_videos(
     memory = BadMemory(index.notes.bad_files)
     known_bad = {} if retry_bad else memory.files
     stored = stored_contents(check_cut(index))
-    plan = IngestPlan(paths, stored, index.windows, known_bad)
+    plan = IngestPlan(paths, stored, index.windows, known_bad, texts)
     known = {path for content in stored.values() for path in (content.path, *content.copies)}
     known |= {file.path for file in known_bad.values()}
     report = ReportBuilder()
@@ -119,10 +122,10 @@ def index_videos(
                 writer.take(event)
                 memory.take(event)
             writer.flush()
-            note_run(index, folders, memory, writer.number_formats)
+            note_run(index, folders, memory, writer)
             raise
         described, replaced = writer.finish()
-    note_run(index, folders, memory, writer.number_formats)
+    note_run(index, folders, memory, writer)
     gone = find_gone(index, folders, present=names)
     return report.finish(names, described=described, replaced=replaced, gone=gone)
 
@@ -192,16 +195,20 @@ def _how_far(plan: IngestPlan, files: int) -> str:
 
 
 def note_run(
-    index: VideoIndex, folders: Iterable[str | os.PathLike[str]], memory: BadMemory, formats: Iterable[str]
+    index: VideoIndex, folders: Iterable[str | os.PathLike[str]], memory: BadMemory, writer: IndexWriter
 ) -> None:
-    """Notes in an index what folders were indexed, which contents turned out to be bad, and the number formats.
+    """Notes in an index what folders were indexed, which contents turned out to be bad, and how others were written.
 
     Raises:
         IndexStoreError: the index cannot be written.
     """
     noted = index.notes
     notes = noted.with_folders(map(str, absolute_folders(folders)))
-    notes = replace(notes.with_number_formats(sorted(formats)), bad_files=memory.remaining(noted.bad_files))
+    notes = replace(
+        notes.with_number_formats(sorted(writer.number_formats)),
+        bad_files=memory.remaining(noted.bad_files),
+        texts_due=tuple(digest for digest in noted.texts_due if digest not in writer.renewed),
+    )
     if notes != noted:
         index.set_notes(notes)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +16,7 @@ from video_colbert.encoding.scene_changes import VideoScenes
 from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import FileFacts
 from video_colbert.index.ingest.bad_memory import KnownBadFiles
+from video_colbert.index.ingest.contextual_texts import NO_TEXTS, ContextualTexts
 from video_colbert.index.ingest.cutting import Cutter
 from video_colbert.index.ingest.events import (
     Bad,
@@ -24,6 +26,7 @@ from video_colbert.index.ingest.events import (
     IngestEvent,
     Moved,
     Present,
+    Renewed,
     StaysBad,
 )
 from video_colbert.index.ingest.file_in_work import FileInWork
@@ -44,6 +47,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         stored: what the index holds, as of `stored_contents`.
         windows: how long videos are cut; None for not at all.
         known_bad: by digest, what is not to be tried again.
+        texts: what contents are encoded with beside their pictures.
 
     Attributes:
         files_done: how many of the files are dealt with.
@@ -57,10 +61,12 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         stored: Mapping[str, StoredContent],
         windows: WindowSettings | None,
         known_bad: Mapping[str, BadFile] | None = None,
+        texts: ContextualTexts = NO_TEXTS,
     ) -> None:
         self.files_done = self.windows_begun = self.windows_done = 0
         self._stored = stored
         self._cutter = Cutter(windows)
+        self._texts = texts
         self._known_bad = KnownBadFiles(known_bad or {})
         self._addresses = {public_name(file): file for file in files}
         names = list(self._addresses)
@@ -87,7 +93,7 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         # The file that stands for a content.
         self._owners: dict[str, str] = {}
         self._in_work: dict[str, FileInWork] = {}
-        # Files of which only some windows are stored, while it is found out how they are cut.
+        # Files of which some windows are stored, while it is found out how they are cut.
         self._incomplete: dict[str, StoredContent] = {}
         # Further files of each content that is being encoded, or of which nothing could be.
         self._duplicates: dict[str, list[str]] = {}
@@ -239,10 +245,11 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         content = self._content(path, digest, windows)
         if stored.path != path:
             yield Moved(content, tuple(stored.ids.values()))
-        missing = [window for window in windows if window not in stored.ids]
+        is_due = digest in self._texts.due
+        missing = [window for window in windows if is_due or window not in stored.ids]
         if any(window not in self._known_bad.windows(digest) for window in missing):
             self._duplicates[digest] = []
-            yield from self._encode(content, missing, has_good=len(missing) < len(windows))
+            yield from self._encode(content, missing, has_good=is_due or len(missing) < len(windows))
             return
         self.files_done += 1
         if stored.path == path:
@@ -279,7 +286,8 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         known_bad = self._known_bad.windows(content.digest)
         if known_bad:
             yield self._known_bad.in_windows(content)
-        clips = [VideoClip(self._address(content.path), *window) for window in windows if window not in known_bad]
+        address, of_window = self._address(content.path), functools.partial(self._texts.of_window, content.digest)
+        clips = [VideoClip(address, *window, of_window(window)) for window in windows if window not in known_bad]
         self._in_work[content.path] = FileInWork(content, len(clips), has_good)
         self.windows_begun += len(clips) if len(content.windows) > 1 else 0
         yield from clips
@@ -288,7 +296,9 @@ class IngestPlan(EncodingPlan[IngestEvent]):
         work = self._in_work[path]
         work.take(window, outcome)
         self.windows_done += len(work.content.windows) > 1
-        yield Bad(path, outcome) if isinstance(outcome, BadVideo) else Encoded(work.content, outcome)
+        stored = self._stored.get(work.content.digest)
+        encoded = Encoded if stored is None or window not in stored.ids else Renewed
+        yield Bad(path, outcome) if isinstance(outcome, BadVideo) else encoded(work.content, outcome)
         if not work.remaining:
             del self._in_work[path]
             self.files_done += 1

@@ -24,7 +24,8 @@ from video_colbert.errors import MissingExtraError, ModelMismatchError
 from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.index.ingest.bad_memory import BadMemory
-from video_colbert.index.ingest.events import Duplicate, Encoded, FileContent, IngestEvent
+from video_colbert.index.ingest.contextual_texts import NO_TEXTS, ContextualTexts
+from video_colbert.index.ingest.events import Duplicate, Encoded, FileContent, IngestEvent, Renewed
 from video_colbert.index.ingest.indexing import check_cut, note_run
 from video_colbert.index.ingest.plan import IngestPlan
 from video_colbert.index.ingest.pruning import find_gone
@@ -76,6 +77,7 @@ def index_videos_on_ray(
     retry_bad: bool = False,
     files_at_a_time: int = _FILES_AT_A_TIME,
     seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
+    texts: ContextualTexts = NO_TEXTS,
 ) -> IndexingReport:
     """Adds files to an index, as `index_videos` does, with the encoders of a Ray cluster.
 
@@ -92,6 +94,7 @@ def index_videos_on_ray(
         retry_bad: likewise.
         files_at_a_time: files that an encoder gets at once.
         seconds_between_writes: how long encoded videos may wait to be written.
+        texts: as of `index_videos`.
 
     Raises:
         MissingExtraError: Ray is not installed.
@@ -113,7 +116,9 @@ def index_videos_on_ray(
     number, gpus = encoders.encoders or 1, ray.cluster_resources().get("GPU", 0)
     memory = BadMemory(index.notes.bad_files)
     stored, known_bad = stored_contents(check_cut(index)), {} if retry_bad else dict(memory.files)
-    job = _Job(encoders, index.model, index.num_frames, index.windows, stored, known_bad)
+    if texts is not NO_TEXTS:
+        texts = texts.held({digest for digest, _ in index.readings.known()} - (set(stored) - texts.due))
+    job = _Job(encoders, index.model, index.num_frames, index.windows, stored, known_bad, texts)
     encoded = ray.data.from_items(
         [{"path": path} for path in paths], override_num_blocks=max(-(-len(paths) // files_at_a_time), 1)
     ).map_batches(
@@ -145,10 +150,10 @@ def index_videos_on_ray(
                 progress.update(files_done, f"{files_done}/{len(paths)} files{windows}")
         except BaseException:
             writer.flush()
-            note_run(index, folders, memory, writer.number_formats)
+            note_run(index, folders, memory, writer)
             raise
         described, replaced = writer.finish()
-    note_run(index, folders, memory, writer.number_formats)
+    note_run(index, folders, memory, writer)
     gone = find_gone(index, folders, present=map(public_name, paths))
     return report.finish(list(map(public_name, paths)), described=described, replaced=replaced, gone=gone)
 
@@ -163,6 +168,7 @@ class _Job:
     windows: WindowSettings | None
     stored: dict[str, StoredContent]
     known_bad: dict[str, BadFile]
+    texts: ContextualTexts
 
 
 class _RayEncoder:
@@ -191,7 +197,8 @@ class _RayEncoder:
     def __call__(self, batch: pa.Table) -> pa.Table:
         """Encodes the files of column `path`."""
         paths = batch["path"].to_pylist()
-        plan = IngestPlan(paths, self._job.stored, self._job.windows, self._job.known_bad)
+        job = self._job
+        plan = IngestPlan(paths, job.stored, job.windows, job.known_bad, job.texts)
         events = [_halved(event) for event in self._bulk.run(plan)]
         return pa.table(
             {"events": pa.array([pickle.dumps(events)], pa.large_binary()), "files_done": pa.array([plan.files_done])}
@@ -200,7 +207,7 @@ class _RayEncoder:
 
 def _halved(event: IngestEvent) -> IngestEvent:
     """In the 16 bits a value that an index stores, for half the traffic."""
-    if not isinstance(event, Encoded):
+    if not isinstance(event, Encoded | Renewed):
         return event
     halves = {level: tokens.half() for level, tokens in event.video.embeds.items()}
     return dataclasses.replace(event, video=dataclasses.replace(event.video, embeds=halves))

@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from video_colbert.encoding.display import format_seconds
@@ -50,11 +50,25 @@ class _Content:
         return FileState(self.video.facts.size, self.video.facts.modified)
 
 
+@dataclass(frozen=True)
+class ReadingPlace:
+    """What is read where videos are not in the index yet.
+
+    Attributes:
+        videos: the videos, stored or about to be.
+        before: takes digest and source of all that will be read, before anything is.
+    """
+
+    videos: Sequence[IndexedVideo]
+    before: Callable[[Iterable[tuple[str, Source]]], None]
+
+
 def read_passages(
     index: VideoIndex,
     readers: Sequence[PassageReader],
     files: Iterable[str | os.PathLike[str]],
     *,
+    place: ReadingPlace | None = None,
     description_column: str | None = None,
     workers: int | None = None,
     retry_bad: bool = False,
@@ -70,6 +84,7 @@ def read_passages(
         index: the index.
         readers: at most one a source.
         files: paths; those that are not in the index are passed over, and of the same content one is read.
+        place: other videos than those of the index; None for these.
         description_column: a column of the videos' metadata that is a description too, where there is a reader of
             descriptions.
         workers: processes; by default one for each core, which they share with each other.
@@ -90,10 +105,12 @@ def read_passages(
     if len({reader.source for reader in readers}) < len(readers):
         raise ValueError(f"readers must be of different sources, got {[reader.source for reader in readers]}")
     report = IndexingReport()
-    contents = _contents(index.videos, files, description_column, report)
+    contents = _contents(index.videos if place is None else place.videos, files, description_column, report)
     tasks = _tasks(index, readers, contents, retry_bad, report)
     if not tasks:
         return report
+    if place is not None:
+        place.before((task.digest, task.source) for task in tasks)
     run = _Run(index, contents, description_column, report, seconds_between_writes)
     longest = max(contents[task.digest].video.duration for task in tasks)
     processes = min(default_workers() if workers is None else workers, len(tasks))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from video_colbert.console import printable
 from video_colbert.encoding.display import short_name
 from video_colbert.encoding.encoded import BadVideo
-from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, IngestEvent, KnownBad, Moved, Present
+from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, IngestEvent, KnownBad, Moved, Present, Renewed
 from video_colbert.text.passages import SOURCES
 
 # Bad files that are shown before the rest is only counted.
@@ -21,6 +21,7 @@ class IndexingReport:
 
     Attributes:
         added: files that were encoded, or windows of them, and are in the index now.
+        renewed: files in the index that were encoded again, since texts that go with their pictures were read.
         present: files whose content was in the index already.
         moved: files whose content was in the index under a path that no longer holds it; the path was updated.
         duplicates: files with the same content as another file that is in the index, and that file.
@@ -37,6 +38,7 @@ class IndexingReport:
     """
 
     added: list[str] = field(default_factory=list)
+    renewed: list[str] = field(default_factory=list)
     present: list[str] = field(default_factory=list)
     moved: list[str] = field(default_factory=list)
     duplicates: dict[str, str] = field(default_factory=dict)
@@ -76,6 +78,7 @@ class IndexingReport:
             added = f"{'video' if len(self.added) == 1 else 'videos'} in {self.clips} windows added"
         kinds = {
             added: len(self.added),
+            "encoded again with their texts": len(self.renewed),
             "already there": len(self.present),
             "moved": len(self.moved),
             "of the same content as another": len(self.duplicates),
@@ -109,6 +112,7 @@ class ReportBuilder:
 
     def __init__(self) -> None:
         self._added: dict[str, None] = {}
+        self._renewed: dict[str, None] = {}
         self._report = IndexingReport()
         self._bad: list[Bad] = []
         self._known_bad: list[KnownBad] = []
@@ -120,6 +124,8 @@ class ReportBuilder:
             self._report.clips += 1
             if event.video.stored_range is not None:
                 self._report.high_range[event.file.path] = event.video.stored_range
+        elif isinstance(event, Renewed):
+            self._renewed[event.file.path] = None
         elif isinstance(event, Bad):
             self._bad.append(event)
         elif isinstance(event, Present):
@@ -150,8 +156,8 @@ class ReportBuilder:
 
         report = self._report
         report.added, report.described, report.replaced = list(self._added), list(described), replaced
-        report.gone = list(gone)
-        for paths in (report.added, report.present, report.moved, report.described):
+        report.gone, report.renewed = list(gone), list(self._renewed)
+        for paths in (report.added, report.renewed, report.present, report.moved, report.described):
             paths.sort(key=rank)
         report.duplicates = {path: report.duplicates[path] for path in sorted(report.duplicates, key=rank)}
         report.bad = [event.video for event in sorted(self._bad, key=lambda event: rank(event.path))]

@@ -8,7 +8,16 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
-from video_colbert.index.ingest.events import Bad, Encoded, FileContent, IngestEvent, KnownBad, Moved, StaysBad
+from video_colbert.index.ingest.events import (
+    Bad,
+    Encoded,
+    FileContent,
+    IngestEvent,
+    KnownBad,
+    Moved,
+    Renewed,
+    StaysBad,
+)
 from video_colbert.index.video_index import VideoIndex
 
 # Each write makes a version of the table. A killed run loses at most the work since the last one.
@@ -29,6 +38,7 @@ class IndexWriter:
 
     Attributes:
         number_formats: what the videos of the run were encoded in.
+        renewed: digests of stored contents whose tokens were replaced.
     """
 
     def __init__(
@@ -45,6 +55,8 @@ class IndexWriter:
         self._encoded: list[tuple[IndexedVideo, EncodedVideo]] = []
         self._contents: dict[str, FileContent] = {}
         self.number_formats: set[str] = set()
+        self.renewed: set[str] = set()
+        self._renewed: list[tuple[IndexedVideo, EncodedVideo]] = []
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="index writer")
         self._commit: Future[None] | None = None
 
@@ -65,11 +77,12 @@ class IndexWriter:
         self._contents[event.file.path] = event.file
         if isinstance(event, Moved):
             self._moved.update(dict.fromkeys(event.ids, event.file.path))
-        elif isinstance(event, Encoded):
-            self._encoded.append((self._record(event), event.video))
+        elif isinstance(event, Encoded | Renewed):
+            kept = self._encoded if isinstance(event, Encoded) else self._renewed
+            kept.append((self._record(event), event.video))
             if event.video.number_format is not None:
                 self.number_formats.add(event.video.number_format)
-        is_full = len(self._encoded) >= _CLIPS_BETWEEN_WRITES
+        is_full = len(self._encoded) + len(self._renewed) >= _CLIPS_BETWEEN_WRITES
         is_due = time.monotonic() - self._last_write > self._seconds_between_writes
         if is_full or (is_due and (self._commit is None or self._commit.done())):
             self._begin_commit()
@@ -101,7 +114,7 @@ class IndexWriter:
         self._record_facts(videos)
         return self._describe(videos), num_replaced
 
-    def _record(self, event: Encoded) -> IndexedVideo:
+    def _record(self, event: Encoded | Renewed) -> IndexedVideo:
         width, height = event.video.frame_size or (None, None)
         return IndexedVideo(
             path=event.file.path,
@@ -116,9 +129,11 @@ class IndexWriter:
 
     def _begin_commit(self) -> None:
         self._end_commit()
-        moved, encoded, self._moved, self._encoded = self._moved, self._encoded, {}, []
-        if moved or encoded:
-            self._commit = self._thread.submit(_write, self._index, moved, encoded)
+        moved, encoded, renewed = self._moved, self._encoded, self._renewed
+        self._moved, self._encoded, self._renewed = {}, [], []
+        if moved or encoded or renewed:
+            self._commit = self._thread.submit(_write, self._index, moved, encoded, renewed)
+            self.renewed |= {video.digest for video, _ in renewed}
         self._last_write = time.monotonic()
 
     def _end_commit(self) -> None:
@@ -180,9 +195,16 @@ class IndexWriter:
         return list(dict.fromkeys(video.path for video in changed))
 
 
-def _write(index: VideoIndex, moved: Mapping[str, str], encoded: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+def _write(
+    index: VideoIndex,
+    moved: Mapping[str, str],
+    encoded: Sequence[tuple[IndexedVideo, EncodedVideo]],
+    renewed: Sequence[tuple[IndexedVideo, EncodedVideo]],
+) -> None:
     # What moved first: a new content at its old path takes the place of what is stored there.
     if moved:
         index.move(moved)
     if encoded:
         index.add(encoded)
+    if renewed:
+        index.add(renewed, renews=True)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import torch
 
 from video_colbert.encoding.encoded import EncodedVideo
-from video_colbert.index.indexed_video import IndexedVideo, is_fact
+from video_colbert.index.indexed_video import RECORD_FIELDS, IndexedVideo, is_fact
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
 from video_colbert.index.lance.learned_codes import codecs_to_add
 from video_colbert.index.lance.rows import common_dimensions, common_weighted_levels, merged_video, rows_to_store
@@ -72,6 +72,35 @@ def add_videos(
         gone = latest.read(lambda snapshot: snapshot.contents_without(replaced))
         texts.remove(gone - new_contents)
     table.insert(rows_to_store(new, codecs, fields), replaced)
+
+
+def renew_videos(
+    table: LanceTable,
+    latest: LatestSnapshot,
+    videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
+    codec: TokenCodec,
+    merge_similarity: float | None,
+) -> None:
+    """Gives stored videos other tokens in one commit, as `VideoIndex.renew` says; arguments are those of `add_videos`.
+
+    Raises:
+        ModelMismatchError: as `add_videos`.
+        IndexStoreError: the table cannot be written.
+    """
+    stored, known = latest.read(lambda snapshot: (snapshot.dimensions, snapshot.known_ids([v.id for v, _ in videos])))
+    of_ids = {video.id: (video, encoded) for video, encoded in videos if video.id in known}
+    if not of_ids:
+        return
+    renewed = list(of_ids.values())
+    dimensions = common_dimensions([encoded for _, encoded in renewed], stored, table.location)
+    common_weighted_levels([each for _, each in renewed], read_weighted_levels(table.schema), table.location)
+    if merge_similarity is not None:
+        renewed = [merged_video(video, encoded, merge_similarity) for video, encoded in renewed]
+    tokens = [encoded.embeds for _, encoded in renewed]
+    codecs = codecs_to_add(codec, table, tokens, list(dimensions), latest.read(len), lambda n: latest.read(_sample(n)))
+    rows = rows_to_store(renewed, codecs, [])
+    kept = {column.name for column in RECORD_FIELDS} - {"id", "timestamps"}
+    table.set_columns(rows.drop_columns(sorted(kept)))
 
 
 def _sample(number: int) -> Callable[[IndexSnapshot], LevelBags | None]:

@@ -98,6 +98,11 @@ class LanceIndex(VideoIndex):
 
     @property
     @override
+    def levels(self) -> Collection[str]:
+        return self._latest.read(lambda snapshot: snapshot.dimensions)
+
+    @property
+    @override
     def videos(self) -> tuple[IndexedVideo, ...]:
         return self._latest.read(lambda snapshot: snapshot.videos)
 
@@ -249,9 +254,11 @@ class LanceIndex(VideoIndex):
         return
 
     @override
-    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
-        from video_colbert.index.lance.adding import add_videos
+    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]], *, renews: bool = False) -> None:
+        from video_colbert.index.lance.adding import add_videos, renew_videos
 
+        if renews:
+            renew_videos(self._table, self._latest, videos, self._codec, self.merge_similarity)
         add_videos(self._table, self._latest, self._texts, videos, self._codec, self.merge_similarity)
 
     @override

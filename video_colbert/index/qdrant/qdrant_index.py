@@ -60,6 +60,7 @@ class QdrantIndex(VideoIndex):
 
     # The server compares pooled vectors and, in a cluster, tokens, which have no weights there.
     interactions = ("mean_max_sim",)
+    keeps_texts = False
     level_scorings = ("sum",)
 
     def __init__(self, collection: QdrantCollection, description: CollectionDescription) -> None:
@@ -178,8 +179,13 @@ class QdrantIndex(VideoIndex):
     def num_bytes(self) -> int | None:
         return None
 
+    @property
     @override
-    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+    def levels(self) -> Collection[str]:
+        return self._description.dimensions
+
+    @override
+    def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]], *, renews: bool = False) -> None:
         of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
         new = list({video.id: (video, encoded) for video, encoded in of_places.values()}.values())
         if not new:

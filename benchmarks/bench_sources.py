@@ -123,7 +123,11 @@ def compare(index: Index, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, 
     alone = {source: rates([query.lists[source] for query in judged], judged, sources) for source in judged[0].lists}
     unfitted: list[FusionMethod] = [method for method in FUSION_METHODS if method != "learned"]
     fused: dict[str, list[list[FusedHit]]] = {
-        method: [fuse(query.lists, method=method, parameters=parameters) for query in judged] for method in unfitted
+        method: [
+            fuse(query.lists, method=method, parameters=parameters.for_query(row["captions"][0]))
+            for query, row in zip(judged, rows, strict=True)
+        ]
+        for method in unfitted
     }
     fused["calibrated, by lists alone"] = [fuse(query.lists) for query in judged]
     # The clips of a pair say the same but for one thing, so neither is asked about what was fitted on the other.

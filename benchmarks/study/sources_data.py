@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from demo_checkpoint import load_demo_encoder
 from torch import Tensor
 from tqdm import tqdm
 
+from video_colbert import VideoColBERTEncoder
 from video_colbert.dataset_builders.shapes.moving_shapes_clips import render_scene
 from video_colbert.dataset_builders.shapes.spoken_shapes_plan import (
     SpokenClip,
@@ -87,7 +87,7 @@ def load_source_split(folder: Path, checkpoint: Path, configs: list[SpokenShapes
 
 @torch.inference_mode()
 def _pool(checkpoint: Path, clips: list[SpokenClip], split: str) -> np.ndarray:
-    encoder = load_demo_encoder(checkpoint)
+    encoder = VideoColBERTEncoder.from_pretrained(checkpoint)
     pooled = []
     for start in tqdm(range(0, len(clips), _BATCH), desc=f"frames, {split}", disable=None):
         videos = [

@@ -27,3 +27,7 @@ def test_what_is_written_is_read_with_the_videos_and_counted(
     readings = LanceIndex.open(tmp_path / "index").readings.read()
     assert [passage.text for reading in readings for passage in reading.passages] == ["Leaves make sugar."]
     assert run_command(*index, "--every", "2")[0] == 1
+    _, out, _ = run_command("info", "--index", tmp_path / "index")
+    assert "1 passages; name a --text-model to `index`" in out
+    _, out, _ = run_command("verify-index", "--index", tmp_path / "index")
+    assert "1 videos, 2 readings and 0 passages of them in version" in out

@@ -61,7 +61,7 @@ def test_every_figure_stands_beside_its_protocol_and_gallery(folder: Path) -> No
     rows = [line for line in text.splitlines() if line.startswith(("| text to video", "| video to text"))]
     assert len(rows) == 6
     assert all("| 988 of 1000 videos |" in row for row in rows)
-    assert rows[0] == "| text to video | sum of levels | 988 of 1000 videos | 42.50 | 70.25 | 80.00 | 2.00 | 12.50 |"
+    assert rows[0] == "| text to video | all levels | 988 of 1000 videos | 42.50 | 70.25 | 80.00 | 2.00 | 12.50 |"
 
 
 def test_hub_entries_hold_complete_galleries_of_data_sets_on_the_hub(folder: Path) -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from video_colbert.errors import ModelLoadError
-from video_colbert.text.speech_model import find_speech_model
+from video_colbert.errors import ModelLoadError, PassageError
+from video_colbert.text.speech_model import check_language, find_speech_model
 
 
 @pytest.fixture
@@ -33,3 +33,13 @@ def test_a_model_of_another_kind_and_a_revision_of_a_folder_are_refused(folder: 
     (folder / "model.bin").unlink()
     with pytest.raises(ModelLoadError, match=r"holds no model.bin; it must be a Whisper model for CTranslate2"):
         find_speech_model(folder)
+
+
+def test_an_unknown_language_is_refused_by_the_vocabulary_alone(folder: Path) -> None:
+    (folder / "vocabulary.txt").write_text("the\n<|en|>\n<|fr|>\n<|transcribe|>\n")
+    files = find_speech_model(folder)
+    check_language(files, "fr")
+    with pytest.raises(PassageError, match=r"language is 'klingon'; .* knows en, fr$"):
+        check_language(files, "klingon")
+    (folder / "vocabulary.txt").write_text("of another form")
+    check_language(find_speech_model(folder), "klingon")

@@ -13,7 +13,7 @@ DIRECTIONS = {"text_to_video": "text to video", "video_to_text": "video to text"
 """The directions of retrieval and their names."""
 
 LEVELS = {
-    "sum": "sum of levels",
+    "sum": "all levels",
     "frame": "frame level",
     "video": "video level",
     "speech": "speech level",

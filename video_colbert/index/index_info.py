@@ -8,6 +8,7 @@ from typing import Any
 
 from video_colbert.encoding.display import format_seconds
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.passages.encode_passages import count_pending
 from video_colbert.index.passages.passage_store import PassageStore
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings, counted_videos
@@ -32,6 +33,7 @@ class IndexInfo:
         number_formats: what its videos were encoded in, as far as that is known.
         num_passages: passages of what is said and written.
         text_model: the text model that made their tokens, and its revision; None where there are none.
+        num_pending: passages that were read and are not encoded, or not removed, yet.
     """
 
     location: str
@@ -48,6 +50,7 @@ class IndexInfo:
     number_formats: tuple[str, ...]
     num_passages: int = 0
     text_model: str | None = None
+    num_pending: int = 0
 
     def counted(self) -> str:
         """How much it holds, in words, such as "3 videos in 90 windows"."""
@@ -72,7 +75,9 @@ class IndexInfo:
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
     def _passages(self) -> dict[str, object]:
-        return {} if self.text_model is None else {"passages": self.num_passages, "text model": self.text_model}
+        pending = {"not encoded yet": f"{self.num_pending} passages; name a --text-model to `index`"}
+        encoded = {"passages": self.num_passages, "text model": self.text_model}
+        return ({} if self.text_model is None else encoded) | (pending if self.num_pending else {})
 
     def as_dict(self) -> dict[str, Any]:
         """The same by attribute, ready for JSON."""
@@ -118,6 +123,7 @@ def describe_index(stored: VideoIndex) -> IndexInfo:
         number_formats=stored.notes.number_formats,
         num_passages=0 if passages is None else len(passages),
         text_model=None if text_model is None else str(text_model),
+        num_pending=0 if passages is None else count_pending(passages, stored.readings),
     )
 
 

@@ -12,10 +12,9 @@ from video_colbert.encoding.inputs import as_texts
 from video_colbert.encoding.visual_query import VisualQuery, as_visual_query
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.fusion.fusing import FUSION_METHODS, FusionMethod
-from video_colbert.index.fusion.parameters import FusionParameters
-from video_colbert.index.passages.asked_sources import choose_sources, searched_model, text_model_of
-from video_colbert.index.passages.source_search import VIDEO, SourceQueries, search_sources
-from video_colbert.text.passages import SOURCES
+from video_colbert.index.passages.asked_sources import choose_sources, searched_model
+from video_colbert.index.passages.source_lists import source_queries
+from video_colbert.index.passages.source_search import VIDEO, search_sources
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,10 +75,11 @@ def search_index(
     if queries is not None and chosen == (VIDEO,):
         found = index.stored.search(queries, top_k=top_k, where=where, group_windows=group_windows)
     else:
-        asked = _source_queries(index, texts, queries, chosen)
+        asked = source_queries(index, texts, queries, chosen)
         known = index.stored.notes.fusion
         if visual is not None:
-            known = _without_pictures(known)
+            # A query that shows something scores otherwise than words do.
+            known = known.without(VIDEO)
         found = search_sources(index.stored, asked, chosen, top_k=top_k, where=where, fusion=fusion, parameters=known)
     hits = [
         SearchHits(
@@ -149,25 +149,6 @@ def _chosen_sources(
     if visual is not None and VIDEO not in chosen:
         raise ValueError("a query by picture or clip asks the source video; name it among the sources")
     return chosen
-
-
-def _source_queries(
-    index: Index, texts: Sequence[str], of_pictures: EncodedQueries | None, sources: Collection[str]
-) -> SourceQueries:
-    if not set(SOURCES) & set(sources):
-        return SourceQueries(texts, of_pictures, None, [1.0] * len(texts))
-    index.text_model = text_model_of(index.stored, index.text_model)
-    of_passages = index.text_model.encode_queries(texts)
-    return SourceQueries(texts, of_pictures, of_passages, index.text_model.score_factors(of_passages))
-
-
-def _without_pictures(known: FusionParameters) -> FusionParameters:
-    """What is known of sources, but for pictures: a query that shows something scores otherwise than words do."""
-    return dataclasses.replace(
-        known,
-        backgrounds={source: each for source, each in known.backgrounds.items() if source != VIDEO},
-        calibrations={source: each for source, each in known.calibrations.items() if source != VIDEO},
-    )
 
 
 def _spread_ratio(index: Index, words: EncodedQueries, visual: EncodedQueries) -> float:

@@ -51,8 +51,8 @@ class VideoIndex(Protocol):
 
     @property
     def levels(self) -> Collection[str]:
-        """The levels that stored videos have tokens of; none before the first video."""
-        ...
+        """The levels that stored videos have tokens of; none before the first, or where no texts are kept."""
+        return ()
 
     @property
     def options(self) -> Mapping[str, object]:
@@ -62,7 +62,6 @@ class VideoIndex(Protocol):
     @property
     def videos(self) -> tuple[IndexedVideo, ...]:
         """What is known of each stored video, or window, as of the latest commit."""
-        ...
 
     def videos_where(self, condition: Filter | str) -> tuple[IndexedVideo, ...]:
         """Those of `videos` of which a condition holds.

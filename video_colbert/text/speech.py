@@ -11,7 +11,7 @@ from video_colbert.errors import MissingExtraError, ModelLoadError, PassageError
 from video_colbert.processing.video_sources import VideoDecodingError
 from video_colbert.text.audio import Sound, SoundOfFile
 from video_colbert.text.passages import Passage, ReadPassages, TimedWord, join_passages, one_line
-from video_colbert.text.speech_model import find_speech_model
+from video_colbert.text.speech_model import check_language, find_speech_model
 
 if TYPE_CHECKING:
     from faster_whisper import WhisperModel
@@ -34,6 +34,7 @@ class SpeechReader:
     Raises:
         MissingExtraError: faster-whisper is not installed.
         ModelLoadError: there is no such model.
+        PassageError: it knows no such language.
     """
 
     source: Literal["speech"] = "speech"
@@ -54,6 +55,8 @@ class SpeechReader:
         self.language = language
         self._device = device
         self._files = find_speech_model(model, revision)
+        if language is not None:
+            check_language(self._files, language)
         self._model: WhisperModel | None = None
 
     def settings_of(self, path: str) -> str:

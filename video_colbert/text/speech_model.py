@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from fnmatch import fnmatch
 from pathlib import Path
 
@@ -11,10 +12,12 @@ from huggingface_hub import snapshot_download
 
 from video_colbert.encoding.media_files import content_digest
 from video_colbert.encoding.stored_model.model_files import ModelFiles
-from video_colbert.errors import HubError, ModelLoadError
+from video_colbert.errors import HubError, ModelLoadError, PassageError
 from video_colbert.hub_errors import hub_errors
 
 _WEIGHTS = "model.bin"
+# Of a model's vocabulary, the tokens that name a language.
+_LANGUAGE = re.compile(r"<\|([a-z]{2,3})\|>")
 # All that a Whisper model for CTranslate2 consists of.
 _FILES = (_WEIGHTS, "config.json", "preprocessor_config.json", "tokenizer.json", "vocabulary.*")
 
@@ -48,6 +51,23 @@ def find_speech_model(name_or_path: str | os.PathLike[str], revision: str | None
             "Systran/faster-whisper-small"
         )
     return found
+
+
+def check_language(files: ModelFiles, language: str) -> None:
+    """Checks that a model knows a language, by its vocabulary, without loading it.
+
+    Args:
+        files: of the model.
+        language: a code, such as "en".
+
+    Raises:
+        PassageError: it does not.
+    """
+    texts = [file.read_text("utf-8", errors="replace") for file in files.folder.glob("vocabulary.*")]
+    known = sorted({code for text in texts for code in _LANGUAGE.findall(text)})
+    # A file of another form is left for the model itself to judge.
+    if known and language not in known:
+        raise PassageError(f"language is {language!r}; {files.name} knows {', '.join(known)}")
 
 
 def _digest(folder: Path) -> str:

@@ -30,7 +30,7 @@ def index(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_an_index_knows_how_wrong_hits_score_from_the_day_it_is_made(index: Path) -> None:
     with open_index(index) as opened:
-        assert set(opened.stored.notes.fusion.backgrounds) == {"document", "keywords"}
+        assert set(opened.stored.notes.fusion.lengths) == {"document", "keywords"}
 
 
 def test_judged_queries_give_held_out_figures_and_weights(
@@ -48,7 +48,7 @@ def test_judged_queries_give_held_out_figures_and_weights(
     with open_index(index) as opened:
         fusion = opened.stored.notes.fusion
     assert set(fusion.weights) == {"document", "keywords"}
-    assert "document" in fusion.backgrounds
+    assert "document" in fusion.lengths
     assert main(["search", "the dog", "--index", str(index), "--fusion", "learned"]) == 0
 
 

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from tests.index.fusion.made_lists import made_list
-from video_colbert.index.fusion.background import MadeQuery, SourceBackground, fit_backgrounds
+from video_colbert.index.fusion.background import (
+    BackgroundsByLength,
+    MadeQuery,
+    SourceBackground,
+    fit_backgrounds,
+    fit_backgrounds_by_length,
+)
 from video_colbert.index.fusion.fusing import fuse
 from video_colbert.index.fusion.parameters import FusionParameters
 from video_colbert.index.fusion.ranked_list import RankedList
@@ -74,3 +80,34 @@ def test_backgrounds_tell_an_answering_source_of_another_unit() -> None:
     right = [background.probabilities(RankedList.of("speech", made_list(rng, 100, 3, 6.0)))[0] for _ in range(100)]
     assert np.median(wrong) < 0.15
     assert np.median(right) > 0.9
+
+
+def test_a_background_of_a_length_lies_on_a_line_between_those_measured_and_beyond_them_never_narrows() -> None:
+    points = [(4.0, SourceBackground(1.0, 0.4)), (8.0, SourceBackground(2.0, 0.2)), (16.0, SourceBackground(3.0, 0.3))]
+    known = BackgroundsByLength(points)
+    for letters in (4, 8, 16):
+        assert known.of(letters) == dict(points)[float(letters)]
+    assert known.of(6).centre == pytest.approx(1.5)
+    assert known.of(6).deviation == pytest.approx(0.3)
+    assert known.of(32).centre == pytest.approx(5.0)
+    assert known.of(32).deviation == pytest.approx(0.5)
+    assert known.of(1).centre == pytest.approx(0.25)
+    falling = BackgroundsByLength([(4.0, SourceBackground(1.0, 0.4)), (8.0, SourceBackground(1.0, 0.2))])
+    assert falling.of(100).deviation == pytest.approx(0.2)
+    assert BackgroundsByLength(points[:1]).of(50) == SourceBackground(1.0, 0.4)
+
+
+def test_a_source_has_the_points_of_lengths_that_tell_enough() -> None:
+    told = [MadeQuery({"video": [("other", float(number))]}, "speech", "own") for number in range(11)]
+    found = fit_backgrounds_by_length({9.0: told, 3.0: told[:4], 20.0: told})
+    assert [length for length, _ in found["video"].points] == [9.0, 20.0]
+
+
+def test_an_exact_name_is_found_though_longer_queries_score_higher_wherever_they_are_asked() -> None:
+    # A sum over words: two words that match score less than eight that half match.
+    lengths = BackgroundsByLength([(12.0, SourceBackground(1.0, 0.3)), (48.0, SourceBackground(5.0, 0.5))])
+    pictures = BackgroundsByLength([(12.0, SourceBackground(0.2, 0.05))])
+    known = FusionParameters(lengths={"speech": lengths, "video": pictures})
+    lists = {"speech": [("right", 2.0), ("other", 1.0)], "video": [("third", 0.25), ("right", 0.1)]}
+    assert fuse(lists, parameters=known.for_query("Ann Johnson!"))[0].id == "right"
+    assert fuse(lists, parameters=known.for_query("x" * 48))[0].id == "third"

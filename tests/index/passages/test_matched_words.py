@@ -51,6 +51,12 @@ def test_words_as_they_are_written_match_in_any_case_and_with_accents() -> None:
     assert [(word.word, word.start) for word in found] == [("Zürich", 0), ("42", 11)]
 
 
+def test_function_words_are_no_match_unless_nothing_else_is_asked() -> None:
+    text = "The leaves of the tree are green"
+    assert [word.word for word in words_by_letters("the colour of leaves", text)] == ["leaves"]
+    assert [word.word for word in words_by_letters("of the", text)] == ["The", "of", "the"]
+
+
 def test_times_are_those_of_the_words_at_the_same_letters() -> None:
     words = [TimedWord(word, float(n), n + 0.5) for n, word in enumerate(TEXT.split())]
     matched = [MatchedWord("leaves", 20, 26), MatchedWord("say", 33, 36)]

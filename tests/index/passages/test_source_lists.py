@@ -49,22 +49,27 @@ def test_lists_are_what_a_search_of_each_source_finds(index: Index) -> None:
 
 
 def test_backgrounds_are_measured_by_texts_of_the_index(index: Index, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+    asked: list[list[str]] = []
 
     def lists(of: Index, texts: list[str]) -> list[dict[str, list[tuple[str, float]]]]:
-        asked.extend(texts)
+        asked.append(texts)
         return source_lists(of, texts, ASKED)
 
     monkeypatch.setattr("video_colbert.index.passages.source_lists.source_lists", lists)
     backgrounds = measure_backgrounds(index)
-    assert len(asked) == 40
+    # Of one word, of two and of four; the texts have no eight.
+    assert [len(texts) for texts in asked] == [32, 32, 32]
+    assert [{len(text.split()) for text in texts} for texts in asked[:2]] == [{1}, {2}]
     assert {"speech", "description"} <= set(backgrounds)
+    assert [length for length, _ in backgrounds["speech"].points] == [
+        sum(map(len, texts)) / len(texts) for texts in asked
+    ]
     wrong = []
     for number in range(20):
         told = " ".join(WORDS[(number * 3 + step) % 10] for step in (2, 4))
         hits = index.search(told, sources=["speech"], top_k=100)
         wrong.append(max(hit.score for hit in hits if Path(hit.video).stem != str(number)))
-    assert min(wrong) <= backgrounds["speech"].centre <= max(wrong) + 0.5
+    assert min(wrong) <= backgrounds["speech"].points[-1][1].centre <= max(wrong) + 0.5
 
 
 def test_a_search_goes_by_what_the_index_notes_of_its_sources(index: Index) -> None:

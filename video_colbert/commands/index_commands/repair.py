@@ -23,10 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         IndexStoreError: there is none, or no version reads.
     """
-    from video_colbert.index.lance.repair import SET_ASIDE, repair_index
+    from video_colbert.index.lance.repair import SET_ASIDE, counted_texts, repair_index
 
     repaired = repair_index(arguments.index)
-    state = f"{arguments.index}: {repaired.videos} videos in version {repaired.version}"
+    state = f"{arguments.index}: {repaired.videos} videos{counted_texts(repaired)} in version {repaired.version}"
     if repaired.set_aside:
         write_result(
             f"{state}. Moved to {SET_ASIDE}, since they did not read: {', '.join(repaired.set_aside)}. Index the "

@@ -57,7 +57,7 @@ def run(arguments: argparse.Namespace) -> int:
         judged = read_judged_queries(arguments.judged, [*(video.path for video in index.videos), *texts])
     if "video" in sources:
         index.encoder = load_encoder(with_model_of(arguments, index.stored), for_videos=False)
-    parameters = FusionParameters(backgrounds=measure_backgrounds(index))
+    parameters = FusionParameters(lengths=measure_backgrounds(index))
     if judged:
         lists = source_lists(index, [query for query, _ in judged])
         queries = [JudgedQuery(of_query, right) for of_query, (_, right) in zip(lists, judged, strict=True)]
@@ -67,10 +67,10 @@ def run(arguments: argparse.Namespace) -> int:
             tuning = tune_fusion(queries)
         except ValueError as error:
             raise DatasetError(f"{arguments.judged}: {error}") from error
-        parameters = dataclasses.replace(tuning.parameters, backgrounds=parameters.backgrounds)
+        parameters = dataclasses.replace(tuning.parameters, lengths=parameters.lengths)
         write_result("\n".join(_table(tuning)))
     index.stored.set_notes(dataclasses.replace(index.stored.notes, fusion=parameters))
-    known = ", ".join(parameters.backgrounds) or "no source"
+    known = ", ".join(parameters.lengths) or "no source"
     write_result(f"{index.location} knows how wrong hits score of: {known}.")
     return ExitCode.OK
 

@@ -23,9 +23,10 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         IndexStoreError: there is none, or it is damaged.
     """
-    from video_colbert.index.lance.repair import verify_index
+    from video_colbert.index.lance.repair import counted_texts, verify_index
 
     found = verify_index(arguments.index)
     compared = "its files are what was written" if found.has_digests else "there are no digests to compare files with"
-    write_result(f"{arguments.index}: {found.videos} videos in version {found.version}, all read; {compared}.")
+    held = f"{found.videos} videos{counted_texts(found)}"
+    write_result(f"{arguments.index}: {held} in version {found.version}, all read; {compared}.")
     return ExitCode.OK

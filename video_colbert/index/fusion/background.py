@@ -78,6 +78,60 @@ class SourceBackground:
         return np.asarray(likelihoods / (_DOUBT * np.exp(-largest) + likelihoods.sum()))
 
 
+@dataclass(frozen=True)
+class BackgroundsByLength:
+    """A source's backgrounds for queries of several lengths: a score may be a sum over the words of a query.
+
+    Attributes:
+        points: pairs of a length in letters and the background of such queries, the shortest first; at least one.
+    """
+
+    points: Sequence[tuple[float, SourceBackground]]
+
+    def of(self, letters: int) -> SourceBackground:
+        """The background of queries of a length: on straight lines between points, and on the last ones beyond them.
+
+        Beyond the points the deviation does not shrink, so that it never comes near zero.
+
+        Args:
+            letters: of the query.
+
+        Example:
+            >>> known = BackgroundsByLength([(10.0, SourceBackground(1.0, 0.5)), (20.0, SourceBackground(2.0, 0.5))])
+            >>> known.of(15), known.of(40)
+            (SourceBackground(centre=1.5, deviation=0.5), SourceBackground(centre=4.0, deviation=0.5))
+        """
+        if len(self.points) == 1:
+            return self.points[0][1]
+        after = next((n for n, (length, _) in enumerate(self.points) if length >= letters), len(self.points) - 1)
+        (start, low), (end, high) = self.points[max(after, 1) - 1], self.points[max(after, 1)]
+        share = (letters - start) / (end - start)
+        least = min(low.deviation, high.deviation)
+        return SourceBackground(
+            low.centre + share * (high.centre - low.centre),
+            max(low.deviation + share * (high.deviation - low.deviation), least),
+        )
+
+
+def fit_backgrounds_by_length(made: Mapping[float, Sequence[MadeQuery]]) -> dict[str, BackgroundsByLength]:
+    """Backgrounds of sources, from texts of the collection of several lengths.
+
+    Args:
+        made: by length in letters, texts with what every source finds for them.
+
+    Returns:
+        By source; one without any background has none.
+
+    Raises:
+        ValueError: as `fit_backgrounds`.
+    """
+    points: dict[str, list[tuple[float, SourceBackground]]] = {}
+    for length in sorted(made):
+        for source, background in fit_backgrounds(made[length]).items():
+            points.setdefault(source, []).append((length, background))
+    return {source: BackgroundsByLength(tuple(of_source)) for source, of_source in points.items()}
+
+
 def fit_backgrounds(made: Sequence[MadeQuery]) -> dict[str, SourceBackground]:
     """Backgrounds of sources, from what they find for texts of the collection besides the texts' own videos.
 

@@ -117,9 +117,11 @@ def texts_of_index(index: VideoIndex, levels: Callable[[], Collection[str]]) -> 
     Raises:
         IndexStoreError: the index cannot be read.
     """
+    if not index.keeps_texts:
+        return NO_TEXTS
     known = index.levels or levels()
     of_texts = [level for level in _SOURCES_OF if level in known]
-    if not of_texts or not index.keeps_texts:
+    if not of_texts:
         return NO_TEXTS
     return ContextualTexts(index.readings, of_texts, index.notes.texts_due)
 

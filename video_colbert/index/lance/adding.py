@@ -27,6 +27,8 @@ def add_videos(
     videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
     codec: TokenCodec,
     merge_similarity: float | None,
+    *,
+    renews: bool = False,
 ) -> None:
     """Stores videos in one commit, as `VideoIndex.add` says.
 
@@ -37,11 +39,14 @@ def add_videos(
         videos: what to know of each video, and its tokens.
         codec: how tokens are stored.
         merge_similarity: cosine from which neighbouring tokens are merged; None to store them all.
+        renews: whether what is there already gets these tokens, in a commit before.
 
     Raises:
         ModelMismatchError: tokens have another size or other levels than those stored.
         IndexStoreError: the table cannot be written, or metadata does not fit its columns.
     """
+    if renews:
+        _renew_videos(table, latest, videos, codec, merge_similarity)
     of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
     added = {video.id: (video, encoded) for video, encoded in of_places.values()}
 
@@ -74,19 +79,14 @@ def add_videos(
     table.insert(rows_to_store(new, codecs, fields), replaced)
 
 
-def renew_videos(
+def _renew_videos(
     table: LanceTable,
     latest: LatestSnapshot,
     videos: Sequence[tuple[IndexedVideo, EncodedVideo]],
     codec: TokenCodec,
     merge_similarity: float | None,
 ) -> None:
-    """Gives stored videos other tokens in one commit, as `VideoIndex.renew` says; arguments are those of `add_videos`.
-
-    Raises:
-        ModelMismatchError: as `add_videos`.
-        IndexStoreError: the table cannot be written.
-    """
+    """Gives stored videos other tokens in one commit; those that are not stored are passed over."""
     stored, known = latest.read(lambda snapshot: (snapshot.dimensions, snapshot.known_ids([v.id for v, _ in videos])))
     of_ids = {video.id: (video, encoded) for video, encoded in videos if video.id in known}
     if not of_ids:

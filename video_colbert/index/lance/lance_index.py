@@ -177,8 +177,7 @@ class LanceIndex(VideoIndex):
             model: which weights will make the vectors.
             num_frames: frames that will be sampled from each video; None for as many as there are.
             codec: how tokens are stored, one of `token_codecs.CODEC_NAMES`; a smaller one loses some of each score.
-            merge_similarity: cosine from which tokens of a video that are neighbours in time are merged into one,
-                above 0 and at most 1; None to store them all.
+            merge_similarity: cosine, above 0 and at most 1, from which neighbouring tokens are merged; None for none.
             windows: how long videos will be cut; None for videos as a whole.
             hold_tokens: as `open`.
             storage_options: LanceDB's options for object storage, such as `endpoint` or `region`; what is not
@@ -255,11 +254,9 @@ class LanceIndex(VideoIndex):
 
     @override
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]], *, renews: bool = False) -> None:
-        from video_colbert.index.lance.adding import add_videos, renew_videos
+        from video_colbert.index.lance.adding import add_videos
 
-        if renews:
-            renew_videos(self._table, self._latest, videos, self._codec, self.merge_similarity)
-        add_videos(self._table, self._latest, self._texts, videos, self._codec, self.merge_similarity)
+        add_videos(self._table, self._latest, self._texts, videos, self._codec, self.merge_similarity, renews=renews)
 
     @override
     def move(self, paths: Mapping[str, str]) -> None:

@@ -38,11 +38,15 @@ class VerifiedIndex:
         videos: how many it holds; the tokens of each were read.
         has_digests: whether its files were compared with digests; not in object storage, nor in an index that was
             last written by an earlier release.
+        readings: how often something was read of a content; all of them were looked at.
+        passages: how many passages it holds; the tokens of each were read.
     """
 
     version: int
     videos: int
     has_digests: bool
+    readings: int = 0
+    passages: int = 0
 
 
 @dataclass(frozen=True)
@@ -54,11 +58,15 @@ class RepairedIndex:
         videos: how many it holds.
         set_aside: what was moved to `SET_ASIDE`: the files that describe later versions, and the table of what was
             read of the videos where no version of it reads; none for a whole index.
+        readings: how often something was read of a content, as far as that is there.
+        passages: how many passages it holds.
     """
 
     version: int
     videos: int
     set_aside: tuple[str, ...]
+    readings: int = 0
+    passages: int = 0
 
 
 def verify_index(location: str | os.PathLike[str]) -> VerifiedIndex:
@@ -77,9 +85,9 @@ def verify_index(location: str | os.PathLike[str]) -> VerifiedIndex:
     for table in (READINGS, PASSAGES):
         CommitLog(address, table).check_all()
     version, videos = _read_latest(address)
-    read_all_readings(LanceTable.open(address))
-    _read_passages(address)
-    return VerifiedIndex(version, videos, record is not None)
+    _, readings = read_all_readings(LanceTable.open(address))
+    _, passages = _read_passages(address)
+    return VerifiedIndex(version, videos, record is not None, readings, passages)
 
 
 def repair_index(location: str | os.PathLike[str]) -> RepairedIndex:
@@ -108,7 +116,21 @@ def repair_index(location: str | os.PathLike[str]) -> RepairedIndex:
     set_aside = [manifest.name for manifest, _ in moved]
     set_aside += _repair_beside(address, READINGS, _try_readings)
     set_aside += _repair_beside(address, PASSAGES, _try_passages)
-    return RepairedIndex(*found, tuple(set_aside))
+    _, readings = read_all_readings(LanceTable.open(address, is_checked=False))
+    _, passages = _read_passages(address, is_checked=False)
+    return RepairedIndex(*found, tuple(set_aside), readings, passages)
+
+
+def counted_texts(found: VerifiedIndex | RepairedIndex) -> str:
+    """What was read of the videos in words, to stand behind their number; nothing where nothing was read.
+
+    Example:
+        >>> counted_texts(VerifiedIndex(4, 2, True, readings=3, passages=7))
+        ', 3 readings and 7 passages of them'
+    """
+    if not found.readings and not found.passages:
+        return ""
+    return f", {found.readings} readings and {found.passages} passages of them"
 
 
 def delete_set_aside(location: str) -> None:

@@ -59,7 +59,9 @@ def words_by_tokens(
 
 
 def words_by_letters(query: str, text: str) -> list[MatchedWord]:
-    """The words of a text that stand in a query too, whatever their case and accents.
+    """The words of a text that stand in a query too, whatever their case and accents, function words left out.
+
+    Function words count where nothing else is asked, as of "The Who".
 
     Where a script puts no spaces between words, these are the longest stretches of two letters or more, or of all that
     is asked.
@@ -72,7 +74,8 @@ def words_by_letters(query: str, text: str) -> list[MatchedWord]:
         >>> [word.word for word in words_by_letters("zurich 1742", "Zürich, in 1742")]
         ['Zürich', '1742']
     """
-    asked = {_plain(match.group()) for match in _WORD.finditer(_UNSPACED.sub(" ", query))}
+    words = [match.group() for match in _WORD.finditer(_UNSPACED.sub(" ", query))]
+    asked = {_plain(word) for word in words if not is_function_word(word)} or {_plain(word) for word in words}
     spaced = _UNSPACED.sub(lambda match: " " * len(match.group()), text)
     found = [match.span() for match in _WORD.finditer(spaced) if _plain(match.group()) in asked]
     runs = [match.group() for match in _UNSPACED.finditer(query)]

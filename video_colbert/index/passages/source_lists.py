@@ -7,16 +7,21 @@ import random
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from video_colbert.index.fusion.background import MadeQuery, SourceBackground, fit_backgrounds
-from video_colbert.index.passages.asked_sources import choose_sources
+from video_colbert.errors import IndexStoreError
+from video_colbert.index.fusion.background import BackgroundsByLength, MadeQuery, fit_backgrounds_by_length
+from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
+from video_colbert.index.passages.source_search import LIST_LENGTH, VIDEO, SourceQueries, ranked_lists
+from video_colbert.text.passages import SOURCES
 
 if TYPE_CHECKING:
+    from video_colbert.encoding.encoded import EncodedQueries
     from video_colbert.index.index import Index
 
-_LIST_LENGTH = 100
-_MADE_QUERIES = 64
-# About as long as what people ask.
-_MADE_WORDS = 8
+# The tokens of all that is found for them are in memory.
+_TEXTS_AT_ONCE = 32
+_MADE_QUERIES = 32
+# From a name to about as much as people ask.
+_MADE_WORDS = (1, 2, 4, 8)
 
 
 def source_lists(
@@ -35,16 +40,43 @@ def source_lists(
     Raises:
         VideoColBERTError: the index cannot be read, or a model cannot be loaded.
     """
-    lists: list[dict[str, list[tuple[str, float]]]] = [{} for _ in texts]
-    for source in choose_sources(index.stored, sources):
-        found = index.search(list(texts), sources=[source], top_k=_LIST_LENGTH)
-        for of_text, hits in zip(lists, found, strict=True):
-            of_text[source] = [(hit.video, hit.score) for hit in hits]
+    chosen = choose_sources(index.stored, sources)
+    lists: list[dict[str, list[tuple[str, float]]]] = []
+    for first in range(0, len(texts), _TEXTS_AT_ONCE):
+        part = texts[first : first + _TEXTS_AT_ONCE]
+        of_pictures = None
+        if VIDEO in chosen:
+            if index.encoder is None:
+                raise IndexStoreError(f"the index in {index.location} was opened without the encoder of its pictures")
+            of_pictures = index.encoder.encode_queries(list(part))
+        queries = source_queries(index, part, of_pictures, chosen)
+        lists += ranked_lists(index.stored, queries, chosen, count=LIST_LENGTH)
     return lists
 
 
-def measure_backgrounds(index: Index, *, seed: int = 0) -> Mapping[str, SourceBackground]:
-    """How wrong hits of each source score: 64 stretches of eight words of what was read are asked as queries.
+def source_queries(
+    index: Index, texts: Sequence[str], of_pictures: EncodedQueries | None, sources: Collection[str]
+) -> SourceQueries:
+    """Texts as some sources of an index take them.
+
+    Args:
+        index: the index.
+        texts: queries.
+        of_pictures: what its encoder makes of them; None where pictures are not asked.
+        sources: names of sources.
+
+    Raises:
+        VideoColBERTError: the text model cannot be loaded.
+    """
+    if not set(SOURCES) & set(sources):
+        return SourceQueries(texts, of_pictures, None, [1.0] * len(texts))
+    index.text_model = text_model_of(index.stored, index.text_model)
+    of_passages = index.text_model.encode_queries(texts)
+    return SourceQueries(texts, of_pictures, of_passages, index.text_model.score_factors(of_passages))
+
+
+def measure_backgrounds(index: Index, *, seed: int = 0) -> Mapping[str, BackgroundsByLength]:
+    """How wrong hits of each source score: stretches of what was read are asked as queries, 32 of each length.
 
     Args:
         index: an index with its encoder, if it holds pictures.
@@ -65,17 +97,21 @@ def measure_backgrounds(index: Index, *, seed: int = 0) -> Mapping[str, SourceBa
             # Each passage is as likely to be among the chosen, however many there are (Vitter, 1985).
             place = seen - 1 if seen <= _MADE_QUERIES else chance.randrange(seen)
             if place < _MADE_QUERIES:
-                text = _stretch(passage.text, chance)
-                chosen[place : place + 1] = [(text, passage.source, reading.digest)]
+                chosen[place : place + 1] = [(passage.text, passage.source, reading.digest)]
     if not chosen:
         return {}
     videos = index.stored.videos_of_contents({content for _, _, content in chosen})
-    lists = source_lists(index, [text for text, _, _ in chosen])
-    made = [
-        MadeQuery(of_text, source, videos[content].path if content in videos else content)
-        for of_text, (_, source, content) in zip(lists, chosen, strict=True)
-    ]
-    return fit_backgrounds(made)
+    made: dict[float, list[MadeQuery]] = {}
+    for words in _MADE_WORDS:
+        texts = [_stretch(text, words, chance) for text, _, _ in chosen]
+        # Texts that are shorter anyway are of one length with those before.
+        if (length := sum(map(len, texts)) / len(texts)) <= max(made, default=0.0):
+            continue
+        made[length] = [
+            MadeQuery(of_text, source, videos[content].path if content in videos else content)
+            for of_text, (_, source, content) in zip(source_lists(index, texts), chosen, strict=True)
+        ]
+    return fit_backgrounds_by_length(made)
 
 
 def note_backgrounds(index: Index) -> None:
@@ -85,12 +121,12 @@ def note_backgrounds(index: Index) -> None:
         VideoColBERTError: as `source_lists`, or the index cannot be written.
     """
     noted = index.stored.notes
-    fusion = dataclasses.replace(noted.fusion, backgrounds=measure_backgrounds(index))
+    fusion = dataclasses.replace(noted.fusion, backgrounds={}, lengths=measure_backgrounds(index))
     if fusion != noted.fusion:
         index.stored.set_notes(dataclasses.replace(noted, fusion=fusion))
 
 
-def _stretch(text: str, chance: random.Random) -> str:
+def _stretch(text: str, number: int, chance: random.Random) -> str:
     words = text.split()
-    first = chance.randrange(max(len(words) - _MADE_WORDS, 0) + 1)
-    return " ".join(words[first : first + _MADE_WORDS])
+    first = chance.randrange(max(len(words) - number, 0) + 1)
+    return " ".join(words[first : first + number])

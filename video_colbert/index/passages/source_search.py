@@ -28,8 +28,8 @@ VIDEO, KEYWORDS = "video", "keywords"
 SEARCHED = (VIDEO, *SOURCES, KEYWORDS)
 """What a search can ask: pictures, each source of passages, and the words of all passages as they are written."""
 
-# Videos of each list: the more, the better a fusion knows how a source's wrong hits score.
-_LIST_LENGTH = 100
+LIST_LENGTH = 100
+"""Videos of each list: the more, the better a fusion knows how a source's wrong hits score."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,38 @@ def search_sources(
         IndexStoreError: the index cannot be read, or the fusion needs weights that are not known.
         FilterError: the condition is not understood.
     """
-    length = max(_LIST_LENGTH, 2 * top_k)
+    found = _find(index, queries, sources, max(LIST_LENGTH, 2 * top_k), where)
+    hits = [
+        of_query.hits(top_k, fusion, parameters.for_query(text))
+        for of_query, text in zip(found, queries.texts, strict=True)
+    ]
+    return _with_word_times(index, hits, found[0].videos if found else {})
+
+
+def ranked_lists(
+    index: VideoIndex, queries: SourceQueries, sources: Sequence[str], *, count: int
+) -> list[dict[str, list[tuple[str, float]]]]:
+    """What each source finds for each query.
+
+    Args:
+        index: the index.
+        queries: as the sources take them.
+        sources: some of `SEARCHED`.
+        count: videos that a source finds for a query, at most.
+
+    Returns:
+        For each query, by source, pairs of a video's path, or a text's name, and its score there, the best first.
+
+    Raises:
+        IndexStoreError: as `search_sources`.
+    """
+    found = [of_query.lists() for of_query in _find(index, queries, sources, count, None)]
+    return [{source: of_query.get(source, []) for source in sources} for of_query in found]
+
+
+def _find(
+    index: VideoIndex, queries: SourceQueries, sources: Sequence[str], length: int, where: Filter | str | None
+) -> list[_Fusion]:
     seen: list[list[SearchHit]] = [[] for _ in queries.texts]
     if queries.of_pictures is not None and VIDEO in sources:
         seen = index.search(queries.of_pictures, top_k=length, where=where)
@@ -93,11 +124,7 @@ def search_sources(
             of_query[KEYWORDS] = index.passages.search_keywords(text, count=length, contents=contents)
     named = {found.stored.content for lists in told for of_source in lists.values() for found in of_source}
     videos = index.videos_of_contents(named)
-    hits = [
-        _Fusion(queries, number, seen[number], told[number], videos).hits(top_k, fusion, parameters)
-        for number in range(len(queries.texts))
-    ]
-    return _with_word_times(index, hits, videos)
+    return [_Fusion(queries, number, seen[number], told[number], videos) for number in range(len(queries.texts))]
 
 
 class _Fusion:
@@ -112,6 +139,7 @@ class _Fusion:
         videos: Mapping[str, IndexedVideo],
     ) -> None:
         self._queries, self._number = queries, number
+        self.videos = videos
         self._videos = {video.path: video for video in videos.values()}
         self._seen = {hit.video: hit for hit in seen}
         self._told: dict[str, dict[str, FoundPassage]] = {}
@@ -119,12 +147,17 @@ class _Fusion:
             by_name = ((_name(each, videos), each) for each in found)
             self._told[source] = {name: each for name, each in by_name if name is not None}
 
-    def hits(self, top_k: int, fusion: FusionMethod, parameters: FusionParameters) -> list[SearchHit]:
-        """The best videos."""
+    def lists(self) -> dict[str, list[tuple[str, float]]]:
+        """What each source found."""
         lists = {VIDEO: [(hit.video, hit.score) for hit in self._seen.values()]} if self._seen else {}
         for source, found in self._told.items():
             factor = 1.0 if source == KEYWORDS else self._queries.factors[self._number]
             lists[source] = [(name, factor * each.score) for name, each in found.items()]
+        return lists
+
+    def hits(self, top_k: int, fusion: FusionMethod, parameters: FusionParameters) -> list[SearchHit]:
+        """The best videos."""
+        lists = self.lists()
         if len(lists) == 1:
             [(source, alone)] = lists.items()
             return [

@@ -179,11 +179,6 @@ class QdrantIndex(VideoIndex):
     def num_bytes(self) -> int | None:
         return None
 
-    @property
-    @override
-    def levels(self) -> Collection[str]:
-        return self._description.dimensions
-
     @override
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]], *, renews: bool = False) -> None:
         of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}

@@ -98,6 +98,8 @@ bench: setup-bench
 
 study: setup-bench
 	$(BIN)/python benchmarks/study/run_study.py
+	test -d runs/demo/training/best || $(BIN)/python benchmarks/demo.py
+	$(BIN)/python benchmarks/study/run_sources_study.py
 
 clean:
 	rm -rf $(VENV) $(DATASETS36) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,8 +1,8 @@
 """How fast and in how much memory text is read out of videos, beside the libraries that it is read with.
 
-    python tests/text/fetch_models.py MODELS
-    VIDEO_COLBERT_TEST_MODELS=MODELS python benchmarks/bench_readers.py
+    python benchmarks/bench_readers.py
 
+The weights are those that `make test-models` fetches, or of the folder VIDEO_COLBERT_TEST_MODELS.
 Films are made in a temporary folder: sentences that espeak-ng says, slides of two lines that change every three
 seconds, a file of subtitles and one with tags. Each reader reads its film, in turn with its library alone, which is
 given the same file, settings and threads; the medians of three are compared. Alone means:
@@ -80,12 +80,13 @@ def models_folder() -> Path:
     """Where the weights are.
 
     Raises:
-        RuntimeError: nobody says so, or there is no voice.
+        RuntimeError: they are not there, or there is no voice.
     """
-    folder = os.environ.get("VIDEO_COLBERT_TEST_MODELS")
-    if folder is None or shutil.which("espeak-ng") is None:
-        raise RuntimeError("set VIDEO_COLBERT_TEST_MODELS as the docstring says, and install espeak-ng")
-    return Path(folder)
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "video_colbert_test_models"
+    folder = Path(os.environ.get("VIDEO_COLBERT_TEST_MODELS", cache))
+    if not (folder / "whisper-tiny").is_dir() or shutil.which("espeak-ng") is None:
+        raise RuntimeError(f"{folder} has no folder whisper-tiny, or espeak-ng is not installed; see the docstring")
+    return folder
 
 
 def spoken(folder: Path) -> npt.NDArray[np.float32]:

@@ -56,3 +56,14 @@ def write_media(
 def tone(seconds: float, hertz: float = 440.0) -> npt.NDArray[np.float32]:
     """A sine at half the full loudness, at `RATE`."""
     return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
+
+
+def overwrite_sound(path: Path, every: int, first: int = 0) -> None:
+    """Fills packets of the sound, from one on, with what is no AAC."""
+    with av.open(str(path)) as container:
+        packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size > 8]
+    content = path.read_bytes()
+    for number, packet in enumerate(packets):
+        if number >= first and number % every == 0:
+            content = content.replace(packet, b"\xff" * len(packet))
+    path.write_bytes(content)

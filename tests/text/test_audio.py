@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from tests.text.made_media import RATE, tone, write_media
+from tests.text.made_media import RATE, overwrite_sound, tone, write_media
 from video_colbert.processing.video_sources import VideoDecodingError
 from video_colbert.text.audio import SAMPLE_RATE, Sound, SoundOfFile
 
@@ -50,7 +50,7 @@ def test_a_pause_in_the_clock_is_silence_or_begins_another_stretch(tmp_path: Pat
 
 def test_damaged_packets_are_left_out_and_counted(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mkv", sound=tone(3.0))
-    _overwrite_sound(path, every=4)
+    overwrite_sound(path, every=4)
     sound = SoundOfFile(str(path))
     assert sum(part.seconds for part in sound) > 1.0
     assert sound.problem is not None
@@ -59,7 +59,7 @@ def test_damaged_packets_are_left_out_and_counted(tmp_path: Path) -> None:
 
 def test_sound_of_which_nothing_decodes_is_an_error(tmp_path: Path) -> None:
     path = write_media(tmp_path / "a.mkv", sound=tone(3.0))
-    _overwrite_sound(path, every=1)
+    overwrite_sound(path, every=1)
     with pytest.raises(VideoDecodingError, match="has sound of which nothing can be decoded"):
         list(SoundOfFile(str(path)))
 
@@ -73,17 +73,6 @@ def _write_with_pause(path: Path, pause: float) -> None:
             block.time_base = Fraction(1, RATE)
             container.mux(stream.encode(block))
         container.mux(stream.encode())
-
-
-def _overwrite_sound(path: Path, every: int) -> None:
-    """Fills packets of the sound with what is no AAC."""
-    with av.open(str(path)) as container:
-        packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size > 8]
-    content = path.read_bytes()
-    for number, packet in enumerate(packets):
-        if number % every == 0:
-            content = content.replace(packet, b"\xff" * len(packet))
-    path.write_bytes(content)
 
 
 def test_a_stretch_knows_its_length() -> None:

@@ -3,8 +3,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.text.made_media import RATE, tone, write_media
+from tests.modeling_video_colbert.contextual_models import contextual_encoder
+from tests.text.made_media import RATE, overwrite_sound, tone, write_media
 from tests.text.real_models import speak, whisper_folder
+from video_colbert import open_index
 from video_colbert.encoding.stored_model.model_files import ModelFiles
 from video_colbert.errors import ModelLoadError, PassageError
 from video_colbert.text.speech import SpeechReader
@@ -99,3 +101,25 @@ def test_a_damaged_model_and_an_unknown_language_are_refused_in_a_sentence(tmp_p
         SpeechReader(tmp_path).load()
     with pytest.raises(PassageError, match="language is 'klingon'; "):
         SpeechReader(whisper_folder(), language="klingon").load()
+
+
+@pytest.mark.models
+def test_damaged_sound_beside_good_pictures_is_reported_and_what_was_said_before_is_kept(
+    reader: SpeechReader, tmp_path: Path, clip_backbone_folder: Path
+) -> None:
+    said = np.concatenate([speak(FIRST, tmp_path), np.zeros(RATE, np.float32), speak(SECOND, tmp_path)])
+    (tmp_path / "films").mkdir()
+    film = write_media(tmp_path / "films" / "a.mkv", seconds=len(said) / RATE, sound=said)
+    overwrite_sound(film, every=1, first=(len(speak(FIRST, tmp_path)) + RATE // 2) // 1024)
+    encoder = contextual_encoder(clip_backbone_folder, score_levels=["frame", "video"])
+    index = open_index(tmp_path / "index", encoder)
+    report = index.add([tmp_path / "films"], readers=[reader], workers=1)
+    assert report.added == [str(film)]
+    [bad] = report.bad
+    assert bad.reason.startswith("speech: ")
+    assert bad.reason.endswith("packets of its sound cannot be decoded")
+    [reading] = index.stored.readings.read()
+    words = " ".join(passage.text for passage in reading.passages).lower()
+    assert "sugar" in words
+    assert "reykjavik" not in words
+    assert len(index.search("anything", sources=["video"])) == 1

@@ -75,9 +75,12 @@ class IndexInfo:
         return "\n".join(f"{name:<{width}}  {value}" for name, value in rows.items())
 
     def _passages(self) -> dict[str, object]:
-        pending = {"not encoded yet": f"{self.num_pending} passages; name a --text-model to `index`"}
-        encoded = {"passages": self.num_passages, "text model": self.text_model}
-        return ({} if self.text_model is None else encoded) | (pending if self.num_pending else {})
+        rows: dict[str, object] = {}
+        if self.text_model is not None:
+            rows |= {"passages": self.num_passages, "text model": self.text_model}
+        if self.num_pending:
+            rows["not encoded yet"] = f"{self.num_pending} passages; name a --text-model to `index`"
+        return rows
 
     def as_dict(self) -> dict[str, Any]:
         """The same by attribute, ready for JSON."""

@@ -89,9 +89,7 @@ class BackgroundsByLength:
     points: Sequence[tuple[float, SourceBackground]]
 
     def of(self, letters: int) -> SourceBackground:
-        """The background of queries of a length: on straight lines between points, and on the last ones beyond them.
-
-        Beyond the points the deviation does not shrink, so that it never comes near zero.
+        """The background of queries of a length: on a straight line between points, and beyond them the last one.
 
         Args:
             letters: of the query.
@@ -99,18 +97,12 @@ class BackgroundsByLength:
         Example:
             >>> known = BackgroundsByLength([(10.0, SourceBackground(1.0, 0.5)), (20.0, SourceBackground(2.0, 0.5))])
             >>> known.of(15), known.of(40)
-            (SourceBackground(centre=1.5, deviation=0.5), SourceBackground(centre=4.0, deviation=0.5))
+            (SourceBackground(centre=1.5, deviation=0.5), SourceBackground(centre=2.0, deviation=0.5))
         """
-        if len(self.points) == 1:
-            return self.points[0][1]
-        after = next((n for n, (length, _) in enumerate(self.points) if length >= letters), len(self.points) - 1)
-        (start, low), (end, high) = self.points[max(after, 1) - 1], self.points[max(after, 1)]
-        share = (letters - start) / (end - start)
-        least = min(low.deviation, high.deviation)
-        return SourceBackground(
-            low.centre + share * (high.centre - low.centre),
-            max(low.deviation + share * (high.deviation - low.deviation), least),
-        )
+        lengths = [length for length, _ in self.points]
+        centre = np.interp(letters, lengths, [each.centre for _, each in self.points])
+        deviation = np.interp(letters, lengths, [each.deviation for _, each in self.points])
+        return SourceBackground(float(centre), float(deviation))
 
 
 def fit_backgrounds_by_length(made: Mapping[float, Sequence[MadeQuery]]) -> dict[str, BackgroundsByLength]:

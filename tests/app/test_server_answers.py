@@ -97,7 +97,7 @@ def test_an_assistant_gets_the_hits_of_the_index(server: str, served: Served) ->
 
 def test_the_schema_tells_assistants_what_each_argument_is(client: httpx.Client) -> None:
     tools = {tool["name"]: tool for tool in client.get("/gradio_api/mcp/schema").json()}
-    assert "Finds the videos that fit a text best" in tools["search"]["description"]
+    assert "Finds the videos that fit a text, a picture or a clip best" in tools["search"]["description"]
     properties = tools["search"]["inputSchema"]["properties"]
     assert properties["top_k"]["type"] == "integer"
     assert all(each.get("description") for each in properties.values())

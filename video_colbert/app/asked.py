@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from video_colbert.app.media.stored_files import find_stored_file, find_stored_video
 from video_colbert.app.service_query import ServiceQuery
-from video_colbert.app.stored_files import find_stored_file, find_stored_video
 from video_colbert.encoding.encoded import VideoClip
 from video_colbert.encoding.visual_query import VisualQuery
 from video_colbert.encoding.visual_query.picture_files import read_picture

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from video_colbert.app.background import BackgroundWork
 from video_colbert.app.index_state import GoneFiles, IndexState, describe_state
+from video_colbert.app.media.stored_files import find_stored_video
 from video_colbert.app.service_query import StoredMoment
-from video_colbert.app.stored_files import find_stored_video
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.hits import SearchHit

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import socket
 from collections.abc import Callable
@@ -32,6 +33,8 @@ def build_application(service: SearchService, access: Access, *, mcp: bool = Fal
         mcp: whether the functions are offered to assistants too, at `/gradio_api/mcp`.
     """
     os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
+    # Gradio imports it at the first call, which would wait seconds for it.
+    importlib.import_module("pandas")
     tools = SearchTools(service)
     with gr.Blocks(title="Video search", analytics_enabled=False) as blocks:
         for function in tools.of_everybody():

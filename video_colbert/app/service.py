@@ -14,11 +14,12 @@ from video_colbert.app.asked import visual_query_of
 from video_colbert.app.background import IndexWork
 from video_colbert.app.fair_queue import FairQueue
 from video_colbert.app.index_state import IndexState
-from video_colbert.app.playable import plays_as_it_is
+from video_colbert.app.media.made_files import MadeFiles
+from video_colbert.app.media.playable import plays_as_it_is
+from video_colbert.app.media.stored_files import StoredFile, find_stored_file, find_stored_video
 from video_colbert.app.reveal import can_reveal, reveal_file
 from video_colbert.app.served_index import LoadEncoder, ServedIndex
 from video_colbert.app.service_query import MOST_HITS, ServiceQuery, StoredMoment, check_text
-from video_colbert.app.stored_files import StoredFile, find_stored_file, find_stored_video
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.search_hits import SearchHits
@@ -51,6 +52,7 @@ class SearchService:
     Attributes:
         may_add: as given.
         may_reveal: whether files can be shown in their folders.
+        made_files: pictures, excerpts and cuts of what `media` finds.
 
     Raises:
         IndexStoreError: there is no index at a location, or it cannot be read or reached.
@@ -89,6 +91,9 @@ class SearchService:
         self._indexes = {
             name: ServedIndex(name, location, load_once, device=device) for name, location in indexes.items()
         }
+        self.made_files = MadeFiles()
+        # For what is made of files, of which two are made at a time; others are there already.
+        self._media_queue = FairQueue(threads=4)
         # One thread: passes of a model use all cores as it is.
         self._queue = FairQueue()
 
@@ -107,6 +112,18 @@ class SearchService:
             BusyError: too much is waiting already.
         """
         return self._queue.submit(client, work)
+
+    def media_in_turn(self, client: str, work: Callable[[], _Result]) -> Future[_Result]:
+        """Has a picture, an excerpt or a cut made when the client's turn comes, beside searches.
+
+        Args:
+            client: who asks.
+            work: such as a call of `made_files.picture`.
+
+        Raises:
+            BusyError: too much is waiting already.
+        """
+        return self._media_queue.submit(client, work)
 
     def search(self, query: ServiceQuery) -> SearchAnswer:
         """Finds the videos that fit best.
@@ -293,6 +310,8 @@ class SearchService:
     def close(self) -> None:
         """Ends the queue and what is being added, of which what is done is kept, and lets go of the indexes."""
         self._queue.close()
+        self._media_queue.close()
+        self.made_files.close()
         for served in self._indexes.values():
             served.work.stop(_SECONDS_TO_STOP)
         for served in self._indexes.values():

@@ -183,7 +183,8 @@ async def _told(ask: Callable[[], Any]) -> Any:
     """What is asked for; an error of the caller as one that callers are told of."""
     try:
         return await ask()
-    except (VideoColBERTError, ValueError) as error:
+    # Values of another type than a function says come as they were sent.
+    except (VideoColBERTError, ValueError, TypeError) as error:
         raise gr.Error(str(error), print_exception=False) from error
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.video_files import write_clip
 from video_colbert import Index, VideoColBERTEncoder, open_index
-from video_colbert.app.stored_files import find_stored_file
+from video_colbert.app.media.stored_files import find_stored_file
 from video_colbert.errors import NotServedError
 
 

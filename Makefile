@@ -10,7 +10,8 @@
 #   make test-app                  the tests that drive a browser over the page of `serve`; adds Chromium
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format, types and layers
-#   make bench                     every figure the README quotes
+#   make bench                     every figure the README quotes that takes minutes
+#   make bench-sources             400 videos read by real models of speech and screen text, an hour or two
 #   make study                     the controlled study of docs/study.md: what is missing of its runs, and the report
 
 PYTHON ?= python3
@@ -23,7 +24,7 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu test-models test-app test-datasets36 check format bench study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test clean
+.PHONY: demo test test-slow test-gpu test-models test-app test-datasets36 check format bench bench-sources study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -68,10 +69,7 @@ test-slow: setup-dev setup-ray
 test-gpu: setup-dev
 	$(BIN)/python -m pytest -m gpu
 
-# A voice for the tests comes from Debian's espeak-ng, where it can be installed; those that need one are skipped else.
-test-models: setup-dev setup-speech setup-screen-text
-	$(BIN)/python tests/text/fetch_models.py $(TEST_MODELS)
-	command -v espeak-ng >/dev/null || (apt-get update -qq && apt-get install -y -qq espeak-ng) >/dev/null 2>&1 || true
+test-models: setup-dev
 	VIDEO_COLBERT_TEST_MODELS=$(TEST_MODELS) $(BIN)/python -m pytest -m models
 
 # Debian's Chromium where apt can install it, else the one that Playwright brings.
@@ -93,8 +91,21 @@ format: setup-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# A voice comes from Debian's espeak-ng, where it can be installed; tests that need one are skipped else.
+test-models bench bench-sources: test-model-files
+
+.PHONY: test-model-files
+test-model-files: setup-dev setup-speech setup-screen-text
+	$(BIN)/python tests/text/fetch_models.py $(TEST_MODELS)
+	command -v espeak-ng >/dev/null || (apt-get update -qq && apt-get install -y -qq espeak-ng) >/dev/null 2>&1 || true
+
 bench: setup-bench
-	set -e; for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
+	missed=; for script in $(filter-out %/bench_sources.py,$(wildcard benchmarks/bench_*.py)); do \
+	    VIDEO_COLBERT_TEST_MODELS=$(TEST_MODELS) $(BIN)/python $$script || missed="$$missed $$script"; \
+	done; [ -z "$$missed" ] || { echo "a target was missed, or the script failed:$$missed" >&2; exit 1; }
+
+bench-sources: setup-bench
+	$(BIN)/python benchmarks/bench_sources.py
 
 study: setup-bench
 	$(BIN)/python benchmarks/study/run_study.py

@@ -1,4 +1,4 @@
-"""Processes that add to an index and search in it, for tests of several at once; each starts anew (spawn)."""
+"""Processes that add to an index and search in it, for tests of several at once."""
 
 from __future__ import annotations
 

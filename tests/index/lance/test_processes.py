@@ -12,12 +12,10 @@ import pytest
 
 from tests.index.index_processes import ReaderReport, add_all, content_of, read_for, write_for
 from tests.index.made_videos import MODEL, make_queries
+from tests.warm_processes import WARM
 from video_colbert.index import LanceIndex
 
 ROOT = Path(__file__).parents[3]
-# LanceDB runs threads, which do not survive a fork.
-SPAWN = multiprocessing.get_context("spawn")
-
 ADDING_ONE_BY_ONE = """
 import sys
 from tests.index.index_processes import content_of
@@ -34,10 +32,10 @@ for number in range(10_000):
 def test_readers_get_right_hits_only_while_a_writer_changes_the_index(tmp_path: Path, seconds: int) -> None:
     index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([content_of(number, 0) for number in range(20)])
-    reports: multiprocessing.queues.Queue[ReaderReport] = SPAWN.Queue()
+    reports: multiprocessing.queues.Queue[ReaderReport] = WARM.Queue()
     # Processes take a few seconds to start; the writer outlasts the readers' searches.
-    writer = SPAWN.Process(target=write_for, args=(tmp_path, seconds + 2))
-    readers = [SPAWN.Process(target=read_for, args=(tmp_path, seconds, reports)) for _ in range(4)]
+    writer = WARM.Process(target=write_for, args=(tmp_path, seconds + 2))
+    readers = [WARM.Process(target=read_for, args=(tmp_path, seconds, reports)) for _ in range(4)]
     for process in (*readers, writer):
         process.start()
     found = [reports.get(timeout=seconds + 120) for _ in readers]
@@ -51,7 +49,7 @@ def test_readers_get_right_hits_only_while_a_writer_changes_the_index(tmp_path: 
 
 def test_two_writers_of_the_same_videos_store_each_once(tmp_path: Path) -> None:
     LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
-    writers = [SPAWN.Process(target=add_all, args=(tmp_path, seed)) for seed in range(2)]
+    writers = [WARM.Process(target=add_all, args=(tmp_path, seed)) for seed in range(2)]
     for process in writers:
         process.start()
     for process in writers:

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import multiprocessing
 import random
 import signal
 import subprocess
@@ -16,6 +15,7 @@ from tests.index.lance.mapped.mapped_indexes import hits_from_table
 from tests.index.lance.mapped.test_cell_files import cell_files, make_index
 from tests.index.lance.mapped.test_mapped_processes import harm
 from tests.index.made_videos import MODEL, make_queries
+from tests.warm_processes import WARM
 from video_colbert.index import LanceIndex
 from video_colbert.index.lance import latest_snapshot
 from video_colbert.index.lance.schema import calibration_metadata
@@ -24,7 +24,6 @@ from video_colbert.index.search import searcher
 from video_colbert.index.search.calibration import Calibration
 
 ROOT = Path(__file__).parents[4]
-SPAWN = multiprocessing.get_context("spawn")
 
 # Makes the cells again and again.
 MAKING_CELLS = """
@@ -65,9 +64,9 @@ def test_readers_get_right_hits_while_cells_are_changed_deleted_and_damaged(tmp_
     # 22 candidates for 20 hits: fewer than there are videos most of the time, so that cells are asked.
     calibration = Calibration("cells", 0.99, 1.0, 10, 11, 64, real_queries=False, num_videos=10**6, read_share=1.0)
     index._table.set_field_metadata(POOLED, calibration_metadata(calibration))
-    reports: Queue[ReaderReport] = SPAWN.Queue()
-    writer = SPAWN.Process(target=write_for, args=(tmp_path, seconds + 2))
-    readers = [SPAWN.Process(target=read_by_cells_for, args=(tmp_path, seconds, reports)) for _ in range(2)]
+    reports: Queue[ReaderReport] = WARM.Queue()
+    writer = WARM.Process(target=write_for, args=(tmp_path, seconds + 2))
+    readers = [WARM.Process(target=read_by_cells_for, args=(tmp_path, seconds, reports)) for _ in range(2)]
     for process in (*readers, writer):
         process.start()
     generator = random.Random(0)

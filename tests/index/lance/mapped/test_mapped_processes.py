@@ -25,10 +25,10 @@ from tests.index.lance.mapped.mapped_indexes import (
     read_mapped_for,
 )
 from tests.index.made_videos import MODEL, make_queries
+from tests.warm_processes import WARM
 from video_colbert.index import LanceIndex
 
 ROOT = Path(__file__).parents[4]
-SPAWN = multiprocessing.get_context("spawn")
 
 # Searches with files of at most 1,000 bytes, which a full disk resembles, and then as nobody, for whom nothing can be
 # written; twice each. What is needed is imported before that.
@@ -122,9 +122,9 @@ def test_readers_of_one_set_of_files_get_right_hits_while_it_is_changed_and_dama
     index = LanceIndex.create(tmp_path, model=MODEL, num_frames=3)
     index.add([content_of(number, 0) for number in range(20)])
     make_all_candidates(index)
-    reports: multiprocessing.queues.Queue[ReaderReport] = SPAWN.Queue()
-    writer = SPAWN.Process(target=write_for, args=(tmp_path, seconds + 2))
-    readers = [SPAWN.Process(target=read_mapped_for, args=(tmp_path, seconds, reports)) for _ in range(2)]
+    reports: multiprocessing.queues.Queue[ReaderReport] = WARM.Queue()
+    writer = WARM.Process(target=write_for, args=(tmp_path, seconds + 2))
+    readers = [WARM.Process(target=read_mapped_for, args=(tmp_path, seconds, reports)) for _ in range(2)]
     for process in (*readers, writer):
         process.start()
     generator = random.Random(0)

@@ -5,17 +5,17 @@ tokens (`clustered_tokens.py`, seed 0), and 5,300 clips of moving shapes through
 captions of test clips (`trained_tokens.py`). The ten best by the exact two-level sum of the stored float16 tokens are
 the truth; latency is the median of single queries, every side in turn, two threads for each.
 
-This project searches a Lance index on disk with `LanceIndex.search`, hits with their moments included, opened as a
-process would that answers many queries (`hold_tokens=True`): above 20,000 videos candidates, as many as its own
-calibration says, scored in int8 from memory, and the best again in float32. The same without held tokens, which are
-then read from mapped files, is printed beside it, and, on tokens in memory, the searcher alone and a scan of all
-videos; for the clips, what candidates would give. Qdrant Edge finds candidates by its graph over the same pooled
-vectors, or compares all of them, and scores both levels natively in the same query; of all its settings tried, the
-fastest with a recall@10 of at least .99 counts, or the one of highest recall where none reaches that. LanceDB's own
-multivector search, without an index, is asked for 1,000 of the videos. What building costs is printed, not compared.
+This project searches a Lance index on disk with `open_index(folder).search` and nothing else said, hits with their
+moments included: above 20,000 videos candidates, as many as its own calibration says, scored from mapped files, and
+the best again in float32. The same with tokens held in memory (`hold_tokens=True`) is printed beside it, and, on
+tokens in memory, the searcher alone and a scan of all videos; for the clips, what candidates would give. Qdrant Edge
+finds candidates by its graph over the same pooled vectors, or compares all of them, and scores both levels natively in
+the same query; of all its settings tried, the fastest with a recall@10 of at least .99 counts, or the one of highest
+recall where none reaches that. LanceDB's own multivector search, without an index, is asked for 1,000 of the videos.
+What building costs is printed, not compared.
 
-Targets, on both collections: recall@10 of at least .99 and not slower than Qdrant Edge. The script runs for about ten
-minutes, without the demo, and needs 12 GB of memory and 7 GB of disk.
+Targets, on both collections: recall@10 of at least .99 and at most 0.7 of Qdrant Edge's time. The script runs for
+about ten minutes, without the demo, and needs 12 GB of memory and 7 GB of disk.
 """
 
 import gc
@@ -36,9 +36,10 @@ from clustered_tokens import ClusteredTokens, exact_scores
 from qdrant_edge_peer import QdrantEdgePeer, pooled_mean
 from trained_tokens import trained_tokens
 
+from video_colbert import open_index
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.stored_model.model_reference import ModelReference
-from video_colbert.index import IndexedVideo, LanceIndex
+from video_colbert.index import Index, IndexedVideo, LanceIndex
 from video_colbert.index.search.level_bags import LevelBags, TokensInMemory
 from video_colbert.index.search.rescoring import single_query
 from video_colbert.index.search.searcher import Searcher
@@ -48,6 +49,7 @@ VIDEOS, TOP_K, QUERIES = 100_000, 10, 32
 LANCE_VIDEOS, LANCE_QUERIES = 1000, 3
 STORED_AT_ONCE = 5000
 RECALL = 0.99
+LATENCY = 0.7
 CANDIDATES = (200, 500, 1000, 2000, 4000)
 
 SearchOfOne = Callable[[int], list[int]]
@@ -103,9 +105,9 @@ def compare(
         started = time.perf_counter()
         store(Path(folder) / "index", source)
         print(f"  Lance index: stored in {time.perf_counter() - started:.0f} s", flush=True)
-        indexes = {"ours": LanceIndex.open(Path(folder) / "index", hold_tokens=True)}
+        indexes = {"ours": open_index(Path(folder) / "index")}
         if is_large:
-            indexes["ours, tokens not held"] = LanceIndex.open(Path(folder) / "index")
+            indexes["ours, tokens held"] = open_index(Path(folder) / "index", hold_tokens=True)
         sides = {side: rows_from_index(index, queries) for side, index in indexes.items()}
         for side, search in sides.items():
             first_search(side, search)
@@ -135,7 +137,7 @@ def compare(
     figures |= {f"{name}: best Qdrant Edge": str(best_peer), f"{name}: ours over Qdrant Edge": ratio}
     targets += [
         Target(f"{name}: recall@10", answers["ours"].recall, RECALL, at_least=True),
-        Target(f"{name}: latency over that of Qdrant Edge", ratio, 1.0, at_least=False),
+        Target(f"{name}: latency over that of Qdrant Edge", ratio, LATENCY, at_least=False),
     ]
 
 
@@ -158,8 +160,8 @@ def rows_from_memory(searcher: Searcher, queries: EncodedQueries) -> SearchOfOne
     return lambda query: searcher.top(single_query(queries, query), TOP_K).rows[0].tolist()
 
 
-def rows_from_index(index: LanceIndex, queries: EncodedQueries) -> SearchOfOne:
-    """A Lance index's best rows, which are its paths."""
+def rows_from_index(index: Index, queries: EncodedQueries) -> SearchOfOne:
+    """An index's best rows, which are its paths."""
     return lambda query: [int(hit.video) for hit in index.search(single_query(queries, query), top_k=TOP_K)[0]]
 
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 import pytest
 import torch
 
-from tests.test_contextual_index import build_encoder
+from tests.modeling_video_colbert.contextual_models import contextual_encoder
 from tests.video_files import write_bad_files, write_clip
 from video_colbert import EncodedVideo, VideoClip, VideoColBERTEncoder, VisualQuery
 from video_colbert.encoding.encoded import EncodedQueries
@@ -137,7 +137,7 @@ def test_a_moment_of_a_picture_is_the_frame_that_it_is_most_like(
 
 
 def test_weights_of_tokens_are_those_of_the_clip(clip_backbone_folder: Path, files: list[Path]) -> None:
-    encoder = build_encoder(clip_backbone_folder, score_levels=["frame"], interaction="weighted_token_wise")
+    encoder = contextual_encoder(clip_backbone_folder, score_levels=["frame"], interaction="weighted_token_wise")
     clip, other = VideoClip(files[0], 0.0, 1.0), VideoClip(files[1])
     first, second = encoder.encode_videos([clip, other])
     assert isinstance(first, EncodedVideo)
@@ -153,7 +153,7 @@ def test_weights_of_tokens_are_those_of_the_clip(clip_backbone_folder: Path, fil
 
 
 def test_a_model_of_the_video_level_alone_takes_pictures_by_it(clip_backbone_folder: Path, files: list[Path]) -> None:
-    encoder = build_encoder(clip_backbone_folder, score_levels=["video"])
+    encoder = contextual_encoder(clip_backbone_folder, score_levels=["video"])
     query = encoder.encode_visual_queries([VisualQuery(image=decode_video(files[1]).frames[5])])
     assert dict(query.level_weights) == {"video": 1.0}
     assert encoder.similarity(query, files).shape == (1, 4)

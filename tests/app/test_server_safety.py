@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import re
 import socket
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from starlette.routing import Mount
 from tests.app.conftest import Served
 from tests.app.running_server import call, running_server
 from video_colbert.app.access import Access
-from video_colbert.app.server import build_application
+from video_colbert.app.server import MOST_CONNECTIONS, build_application
 
 TOKEN = "correct horse battery"  # noqa: S105 - of these tests alone
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
@@ -276,3 +278,16 @@ def test_a_broken_request_ends_itself_only(server: str, client: httpx.Client) ->
             status = connection.recv(65536).partition(b" ")[2][:3]
             assert status in (b"400", b"401", b"421"), raw[:40]
     assert client.get("/").status_code == 200
+
+
+def test_connections_beyond_the_most_are_sent_away_and_do_no_harm(server: str, client: httpx.Client) -> None:
+    host, port = server.removeprefix("http://").split(":")
+    with contextlib.ExitStack() as opened:
+        for _ in range(MOST_CONNECTIONS):
+            opened.enter_context(socket.create_connection((host, int(port)), timeout=60))
+        assert client.get("/").status_code == 503
+    for _ in range(100):
+        if client.get("/").status_code == 200:
+            return
+        time.sleep(0.1)
+    pytest.fail("the server does not answer after the connections are closed")

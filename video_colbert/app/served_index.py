@@ -16,7 +16,8 @@ from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
 from video_colbert.encoding.visual_query import VisualQuery
-from video_colbert.errors import EncodingError, QueryError
+from video_colbert.encoding.visual_query.decode_apart import decode_apart
+from video_colbert.errors import EncodingError, QueryError, WorkerError
 from video_colbert.index.filters import Membership
 from video_colbert.index.index import Index
 from video_colbert.index.indexed_video import IndexedVideo
@@ -105,8 +106,8 @@ class ServedIndex:
         if isinstance(query, str):
             return self.index.encoder.encode_queries([query])
         try:
-            return encode_visual(self.index, query)
-        except (VideoDecodingError, EncodingError) as error:
+            return encode_visual(self.index, query, decode_apart)
+        except (VideoDecodingError, EncodingError, WorkerError) as error:
             raise QueryError(str(error)) from error
 
     def similar(self, moment: StoredMoment, top_k: int, where: str, min_score: float | None) -> SearchHits:

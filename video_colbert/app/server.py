@@ -22,6 +22,8 @@ from video_colbert.app.tools import SearchTools
 
 _SECONDS_TO_END = 2
 _SECONDS_KEPT_ALIVE = 60
+MOST_CONNECTIONS = 256
+"""Connections that are open at once; who comes beyond them is told to come later."""
 
 
 def build_application(service: SearchService, access: Access, *, mcp: bool = False) -> Application:
@@ -70,6 +72,7 @@ def uvicorn_server(application: Application, when_ready: Callable[[], None]) -> 
         ws="none",
         # Browsers and programs come back on the connection that they have.
         timeout_keep_alive=_SECONDS_KEPT_ALIVE,
+        limit_concurrency=MOST_CONNECTIONS,
         timeout_graceful_shutdown=_SECONDS_TO_END,
     )
     return _Server(settings, when_ready)

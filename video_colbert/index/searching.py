@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoded import VideoClip
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.encoding.search_hits import SearchHits
+    from video_colbert.encoding.visual_query.encode import DecodeClip
     from video_colbert.index.filters import Filter
     from video_colbert.index.index import Index
 
@@ -92,12 +93,13 @@ def search_index(
     return hits[0] if isinstance(query, str) or visual is not None else hits
 
 
-def encode_visual(index: Index, query: VisualQuery) -> EncodedQueries:
+def encode_visual(index: Index, query: VisualQuery, decode: DecodeClip | None = None) -> EncodedQueries:
     """A visual query as the video model takes it, its words and what it shows on one scale in the index.
 
     Args:
         index: an index with its encoder.
         query: what is asked.
+        decode: decodes a clip, for who takes it from strangers; by default it is decoded in this process.
 
     Raises:
         IndexStoreError: the index was opened without an encoder, or cannot be read.
@@ -109,7 +111,7 @@ def encode_visual(index: Index, query: VisualQuery) -> EncodedQueries:
 
     encoder = needed_encoder(index, "search by picture")
     # A clip that is sampled otherwise than those it is compared with is less like itself.
-    visual = encode_shown(encoder, [query], num_frames=index.stored.num_frames)
+    visual = encode_shown(encoder, [query], num_frames=index.stored.num_frames, decode=decode)
     if query.text is None:
         return visual
     words = encoder.encode_queries([query.text])

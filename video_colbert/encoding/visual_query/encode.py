@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from video_colbert.encoding.clip_decoding import DecodedClip
+from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, VideoClip
 from video_colbert.encoding.visual_query.combination import combine_queries
 from video_colbert.encoding.visual_query.query import VisualQuery, pixels_of
@@ -22,8 +22,16 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
 
 
+DecodeClip = Callable[[ClipDecoder, VideoClip], "DecodedClip | BadVideo"]
+"""Decodes a clip, in this process or in another."""
+
+
 def encode_shown(
-    encoder: VideoColBERTEncoder, queries: Sequence[VisualQuery], *, num_frames: int | None = None
+    encoder: VideoColBERTEncoder,
+    queries: Sequence[VisualQuery],
+    *,
+    num_frames: int | None = None,
+    decode: DecodeClip | None = None,
 ) -> EncodedQueries:
     """Encodes what visual queries show, without their words.
 
@@ -31,12 +39,13 @@ def encode_shown(
         encoder: of videos.
         queries: what is asked.
         num_frames: frames sampled from a clip; the processor's own number by default.
+        decode: decodes a clip; by default it is decoded in this process.
 
     Raises:
         VideoDecodingError: a clip cannot be decoded.
         EncodingError: the encoder was loaded for queries alone, or gives vectors that are not finite.
     """
-    videos = [_encoded(encoder, query, num_frames) for query in queries]
+    videos = [_encoded(encoder, query, num_frames, decode) for query in queries]
     titles = [query.shown for query in queries]
     return queries_of_videos(videos, titles, [query.clip is None for query in queries], encoder.model.config)
 
@@ -61,10 +70,12 @@ def encode_visual_queries(encoder: VideoColBERTEncoder, queries: Sequence[Visual
     return replace(combined, texts=[query.title for query in queries])
 
 
-def _encoded(encoder: VideoColBERTEncoder, query: VisualQuery, num_frames: int | None) -> EncodedVideo:
+def _encoded(
+    encoder: VideoColBERTEncoder, query: VisualQuery, num_frames: int | None, decode: DecodeClip | None
+) -> EncodedVideo:
     decoder = encoder.clip_decoder(num_frames)
     if query.clip is not None:
-        decoded = decoder.decode(query.clip)
+        decoded = (decode or ClipDecoder.decode)(decoder, query.clip)
     else:
         frame = pixels_of(query.image)
         try:

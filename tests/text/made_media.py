@@ -58,12 +58,16 @@ def tone(seconds: float, hertz: float = 440.0) -> npt.NDArray[np.float32]:
     return (0.5 * np.sin(2 * np.pi * hertz * np.arange(round(seconds * RATE)) / RATE)).astype(np.float32)
 
 
-def overwrite_sound(path: Path, every: int, first: int = 0) -> None:
-    """Fills packets of the sound, from one on, with what is no AAC."""
+def overwrite_sound(path: Path, every: int, first: int = 0) -> int:
+    """Fills packets of the sound, from one on, with what is no AAC; says how many.
+
+    Those of silence stay: so few bytes would be found elsewhere in the file too.
+    """
     with av.open(str(path)) as container:
-        packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size > 8]
+        packets = [bytes(packet) for packet in container.demux(audio=0)]
     content = path.read_bytes()
-    for number, packet in enumerate(packets):
-        if number >= first and number % every == 0:
-            content = content.replace(packet, b"\xff" * len(packet))
+    overwritten = [packet for packet in packets[first::every] if len(packet) > 8]
+    for packet in overwritten:
+        content = content.replace(packet, b"\xff" * len(packet))
     path.write_bytes(content)
+    return len(overwritten)

@@ -1,3 +1,5 @@
+import threading
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +40,9 @@ def test_what_is_said_is_found_with_the_second_of_each_word(reader: SpeechReader
     assert len(found.passages) == 2
 
 
-def test_a_numbered_device_is_the_one_that_listens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_numbered_device_is_the_one_that_listens_and_a_reader_travels_without_its_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whisper = pytest.importorskip("faster_whisper")
     asked: dict[str, object] = {}
 
@@ -47,11 +51,15 @@ def test_a_numbered_device_is_the_one_that_listens(tmp_path: Path, monkeypatch: 
 
         def __init__(self, folder: str, **options: object) -> None:
             asked.update(options)
+            self.threads = threading.Lock()
 
     monkeypatch.setattr(whisper, "WhisperModel", Model)
     files = ModelFiles("tiny", "1", tmp_path)
     monkeypatch.setattr("video_colbert.text.speech.find_speech_model", lambda *_: files)
-    SpeechReader("tiny", device="cuda:1").load()
+    reader = SpeechReader("tiny", device="cuda:1")
+    reader.load()
+    # As to a process that reads, which takes no loaded model.
+    ForkingPickler.dumps(reader)
     assert (asked["device"], asked["device_index"], asked["compute_type"]) == ("cuda", 1, "float16")
 
 
@@ -107,19 +115,23 @@ def test_a_damaged_model_and_an_unknown_language_are_refused_in_a_sentence(tmp_p
 def test_damaged_sound_beside_good_pictures_is_reported_and_what_was_said_before_is_kept(
     reader: SpeechReader, tmp_path: Path, clip_backbone_folder: Path
 ) -> None:
-    said = np.concatenate([speak(FIRST, tmp_path), np.zeros(RATE, np.float32), speak(SECOND, tmp_path)])
+    first = speak(FIRST, tmp_path)
+    said = np.concatenate([first, np.zeros(RATE, np.float32), speak(SECOND, tmp_path)])
+    # In the middle of the silence.
+    breaks_off = (len(first) + RATE // 2) // 1024
     (tmp_path / "films").mkdir()
     film = write_media(tmp_path / "films" / "a.mkv", seconds=len(said) / RATE, sound=said)
-    overwrite_sound(film, every=1, first=(len(speak(FIRST, tmp_path)) + RATE // 2) // 1024)
+    damaged = overwrite_sound(film, every=1, first=breaks_off)
     encoder = contextual_encoder(clip_backbone_folder, score_levels=["frame", "video"])
     index = open_index(tmp_path / "index", encoder)
     report = index.add([tmp_path / "films"], readers=[reader], workers=1)
     assert report.added == [str(film)]
     [bad] = report.bad
-    assert bad.reason.startswith("speech: ")
-    assert bad.reason.endswith("packets of its sound cannot be decoded")
+    assert bad.source == str(film)
+    assert bad.reason == f"speech: {damaged} packets of its sound cannot be decoded"
     [reading] = index.stored.readings.read()
-    words = " ".join(passage.text for passage in reading.passages).lower()
-    assert "sugar" in words
-    assert "reykjavik" not in words
-    assert len(index.search("anything", sources=["video"])) == 1
+    words = [word for passage in reading.passages for word in passage.words]
+    assert any("sunlight" in word.text.lower() for word in words)
+    assert not any("iceland" in word.text.lower() for word in words)
+    assert max(word.end for word in words) <= breaks_off * 1024 / RATE + 0.1
+    assert [hit.video for hit in index.search("anything", sources=["video"])] == [str(film)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import metadata
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +64,10 @@ class ScreenTextReader:
         self._recognise: RapidOCR | None = None
         self.every = every
         self.least_score = least_score
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Other processes load models of their own: what is loaded does not travel.
+        return {**self.__dict__, "_recognise": None}
 
     def settings_of(self, path: str) -> str:
         """As `PassageReader.settings_of`."""

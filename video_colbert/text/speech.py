@@ -59,6 +59,10 @@ class SpeechReader:
             check_language(self._files, language)
         self._model: WhisperModel | None = None
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Other processes load a model of their own: what is loaded does not travel.
+        return {**self.__dict__, "_model": None}
+
     def settings_of(self, path: str) -> str:
         """As `PassageReader.settings_of`: model and language, not the machine."""
         return f"speech 1 {self._files.name}@{self._files.revision} language={self.language or ''}"

@@ -1,10 +1,8 @@
 """The processor of Video-ColBERT: captions to token ids, videos to frames."""
 
-import logging
 import os
 from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias
-from weakref import WeakSet
 
 from transformers import (
     AutoConfig,
@@ -25,13 +23,18 @@ from .call_arguments import (
     sorted_arguments,
 )
 from .passage_tokens import PassagesMixin
-from .query_tokens import QueryWord, TokenizedQueries, caption_list, sentence_windows, tokenize
+from .query_tokens import (
+    QueryWord,
+    TokenizedQueries,
+    caption_list,
+    sentence_windows,
+    tokenize,
+    warn_of_cut_captions,
+)
 from .retrieval_scores import RetrievalScoresMixin
 from .video_batches import Video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
 from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs, is_whole
-
-logger = logging.getLogger(__name__)
 
 QueryWindows: TypeAlias = Literal["sentences"]
 
@@ -42,8 +45,6 @@ _LOADING_ARGUMENTS = ("return_unused_kwargs", "trust_remote_code", "code_revisio
 _QUERY_ARGUMENTS = ("query_length", "query_windows", "query_pad_token_id", "do_lower_case")
 # The most tokens that one character takes: the four bytes of an emoji, and SentencePiece's word mark.
 _CHARACTER_TOKENS = 5
-# Not a field of theirs: a processor that has warned is the same processor, for `Dataset.map`'s cache and for pickle.
-_WARNED_OF_TRUNCATION: "WeakSet[VideoColBERTProcessor]" = WeakSet()
 
 
 class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin):
@@ -246,7 +247,7 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
         check_query_arguments(self.query_length, self.query_windows is None, padding, truncation, max_length)
         queries = texts if isinstance(texts, TokenizedQueries) else self.tokenize_queries(texts)
         if queries.truncated:
-            self._warn_of_truncation(len(queries.truncated), len(queries.windows))
+            warn_of_cut_captions(self, len(queries.truncated), len(queries.windows), self.query_length)
         input_ids, attention_mask = queries.padded(self.query_pad_token_id)
         data = {"input_ids": input_ids, "attention_mask": attention_mask}
         if self.query_windows is None:
@@ -325,18 +326,6 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
         if self.query_windows is None:
             return [caption]
         return sentence_windows(self.tokenizer, caption, self.query_length, self.do_lower_case)
-
-    def _warn_of_truncation(self, num_cut: int, num_captions: int) -> None:
-        if self in _WARNED_OF_TRUNCATION:
-            return
-        _WARNED_OF_TRUNCATION.add(self)
-        logger.warning(
-            "%d of %d captions are longer than query_length=%d tokens and were cut; later ones will be cut without "
-            "another warning. truncated_queries() finds them, query_windows='sentences' avoids it.",
-            num_cut,
-            num_captions,
-            self.query_length,
-        )
 
 
 def _check_backbone(name_or_path: str | os.PathLike[str], config: PreTrainedConfig) -> None:

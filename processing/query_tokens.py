@@ -1,13 +1,20 @@
-"""Captions to token ids: cutting, sentence windows, and which tokens make up which word."""
+"""Captions to token ids: cutting and what is said of it, sentence windows, and which tokens make up which word."""
 
+import logging
 import re
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from weakref import WeakSet
 
 import torch
 from transformers import PreTrainedTokenizerBase
 
+logger = logging.getLogger(__name__)
+
+# Not a field of a processor: one that has warned is the same processor, for `Dataset.map`'s cache and for pickle.
+_WARNED: "WeakSet[object]" = WeakSet()
 # A sentence ends at its mark and the space behind it (Chinese and Japanese marks have none), or at a line's end.
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*|\s*\n\s*")  # noqa: RUF001 # full-width marks are meant
 # Letters and digits; what stands between two of them (man's, T-shirt) does not end a word.
@@ -206,6 +213,43 @@ def sentence_windows(
 
     sentences = [sentence for sentence in _SENTENCE_END.split(text.strip()) if sentence]
     return [piece for sentence in sentences or [""] for piece in _fitting_pieces(sentence, fits)]
+
+
+def warn_of_cut_captions(processor: object, num_cut: int, num_captions: int, query_length: int) -> None:
+    """Warns that captions were cut, unless that was said of the processor before.
+
+    Args:
+        processor: What cut them.
+        num_cut: How many it cut.
+        num_captions: Of how many.
+        query_length: Tokens that it holds.
+    """
+    if processor in _WARNED:
+        return
+    _WARNED.add(processor)
+    logger.warning(
+        "%d of %d captions are longer than query_length=%d tokens and were cut; later ones will be cut without "
+        "another warning. truncated_queries() finds them, query_windows='sentences' avoids it.",
+        num_cut,
+        num_captions,
+        query_length,
+    )
+
+
+@contextmanager
+def cut_captions_untold(processor: object) -> Iterator[None]:
+    """A context in which a processor cuts captions without the warning, for texts that nobody asked.
+
+    Args:
+        processor: What cuts them; it warns of later ones as before.
+    """
+    has_warned = processor in _WARNED
+    _WARNED.add(processor)
+    try:
+        yield
+    finally:
+        if not has_warned:
+            _WARNED.discard(processor)
 
 
 def _num_closing_tokens(ids: Sequence[int], template: Sequence[int], special: set[int]) -> int:

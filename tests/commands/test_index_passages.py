@@ -56,7 +56,25 @@ def test_a_plain_collection_is_indexed_and_searched(
     assert number["video"] == "7"
     assert number["sources"][0]["text"] == "Report number 1742 of the year"  # type: ignore[index]
     [quoted] = found(capsys, '"ball at night"', "--index", index, "--only", "keywords")
-    assert quoted["video"] == "notes.jsonl:3"
+    assert quoted["video"] == f"{notes}:3"
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / folder / "notes.jsonl" for folder in ("first", "second")]
+    for file in files:
+        file.parent.mkdir()
+        file.write_text(json.dumps({"text": f"leaves of the {file.parent.name}"}))
+    index = str(tmp_path / "index")
+    command = ["index", "--text-model", str(model), "--index", index]
+    assert main([*command, "--passages", *map(str, files)]) == 0
+    assert capsys.readouterr().out == f"2 passages encoded; the index in {index} holds 2.\n"
+    # One of them alone, by another spelling of its path, is what is there already.
+    assert main([*command, "--passages", str(files[0].parent / ".." / "second" / "notes.jsonl")]) == 0
+    assert "Nothing is new" in capsys.readouterr().out
+    hits = found(capsys, "leaves", "--index", index, "--only", "keywords")
+    assert {hit["video"] for hit in hits} == {f"{file}:1" for file in files}
 
 
 def test_info_tells_of_the_passages(
@@ -236,7 +254,7 @@ def test_ends_of_texts_and_queries_that_are_cut_are_told(model: Path, tmp_path: 
     _, _, told = run_command("index", "--passages", notes, "--text-model", model, *index)
     assert "1 of the passages are longer than the text model takes; what follows is found by keywords only" in told
     code, out, told = run_command("search", "1742", *index, "--only", "keywords", "--paths-only")
-    assert (code, out) == (0, "notes.jsonl:1\n")
+    assert (code, out) == (0, f"{notes}:1\n")
     assert "is empty" not in told
     _, _, told = run_command("search", "red leaves " * 60, *index)
     assert "The query is longer than the text model takes; its end was cut off." in told

@@ -24,6 +24,7 @@ def test_notes_are_read_as_they_were_written_and_others_are_none() -> None:
             BadFile("b" * 64, "https://host/b.mp4", "is damaged", ((None, None), (1.5, 2.0), (3.0, None))),
         ),
         ("float32", "int8"),
+        description_columns=("headline", "title"),
     )
     assert IndexNotes.from_text(notes.to_text()) == notes
     assert IndexNotes.from_text(None) == IndexNotes.from_text("") == IndexNotes.from_text("no notes") == IndexNotes()

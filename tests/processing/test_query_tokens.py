@@ -1,9 +1,16 @@
+import logging
 from itertools import pairwise
 
 import pytest
 from transformers import GemmaTokenizer, PreTrainedTokenizerBase
 
-from video_colbert.processing.query_tokens import QueryWord, sentence_windows, tokenize
+from video_colbert.processing.query_tokens import (
+    QueryWord,
+    cut_captions_untold,
+    sentence_windows,
+    tokenize,
+    warn_of_cut_captions,
+)
 
 CAPTION = "A red square moves left, then a blue star's edge grows."
 
@@ -120,3 +127,23 @@ def test_words_that_are_cut_off_are_left_out(tokenizer: PreTrainedTokenizerBase)
     assert [word.word for word in cut] == [word.word for word in whole][: len(cut)]
     assert max(position for word in cut for position in word.token_positions) == 7
     assert query_words(tokenizer, "", 9) == []
+
+
+class Processor:
+    """Stands for one: only which it is counts."""
+
+
+def test_each_processor_warns_once_and_not_of_texts_that_nobody_asked(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = Processor(), Processor()
+    with caplog.at_level(logging.WARNING, logger="video_colbert.processing"):
+        with cut_captions_untold(first):
+            warn_of_cut_captions(first, 1, 2, 16)
+        assert caplog.messages == []
+        warn_of_cut_captions(first, 2, 3, 16)
+        with cut_captions_untold(first):
+            pass
+        warn_of_cut_captions(first, 1, 1, 16)
+        assert len(caplog.messages) == 1
+        assert caplog.messages[0].startswith("2 of 3 captions are longer than query_length=16 tokens and were cut")
+        warn_of_cut_captions(second, 1, 1, 16)
+        assert len(caplog.messages) == 2

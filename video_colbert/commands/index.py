@@ -70,8 +70,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     texts.add_argument(
         "--passages",
         type=Path,
+        nargs="+",
         metavar="FILE",
-        help="in place of videos, a plain collection of texts: JSON lines with `text`, and `id` where it has a name",
+        help="in place of videos, a plain collection of texts: JSON lines with `text`, and `id` where it has a name "
+        "(default: the file's path and the line)",
     )
     add_text_model(texts)
     add_decoding_arguments(parser.add_argument_group("decoding"), timeout=600)

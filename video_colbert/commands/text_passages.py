@@ -18,7 +18,7 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
     """Indexes the texts of --passages, in an index of their own or beside the videos of one.
 
     Raises:
-        PassageError: the file cannot be read.
+        PassageError: a file cannot be read.
         IndexStoreError: no text model is named, an argument goes with videos, or the index cannot be used.
     """
     from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
@@ -28,7 +28,7 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
     from video_colbert.index.passages.text_collection import read_text_collection
 
     check_collection_alone(arguments)
-    readings = read_text_collection(arguments.passages)
+    readings = read_text_collection(*arguments.passages)
     is_there = index_exists(arguments.index)
     if not is_there and arguments.text_model is None:
         raise IndexStoreError("--passages needs a --text-model, which the texts are searched with")

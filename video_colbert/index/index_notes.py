@@ -41,6 +41,7 @@ class IndexNotes:
         fusion: what is known of the sources that a search fuses.
         texts_due: digests of contents of which something was read since they were encoded, by a model that encodes
             texts with the pictures.
+        description_columns: columns of metadata that are read as descriptions, in the order in which they were named.
     """
 
     folders: tuple[str, ...] = ()
@@ -48,6 +49,7 @@ class IndexNotes:
     number_formats: tuple[str, ...] = ()
     fusion: FusionParameters = NO_PARAMETERS
     texts_due: tuple[str, ...] = ()
+    description_columns: tuple[str, ...] = ()
 
     def with_folders(self, folders: Iterable[str]) -> IndexNotes:
         """The same with further folders."""
@@ -70,6 +72,8 @@ class IndexNotes:
             facts["fusion"] = self.fusion.to_json()
         if self.texts_due:
             facts["texts_due"] = self.texts_due
+        if self.description_columns:
+            facts["description_columns"] = self.description_columns
         written = json.dumps(facts)
         return base64.b85encode(zlib.compress(written.encode())).decode()
 
@@ -87,6 +91,7 @@ class IndexNotes:
             formats = tuple(map(str, read.get("number_formats", ())))
             fusion = FusionParameters.from_json(read["fusion"]) if "fusion" in read else NO_PARAMETERS
             due = tuple(map(str, read.get("texts_due", ())))
-            return cls(tuple(map(str, read["folders"])), tuple(bad), formats, fusion, due)
+            columns = tuple(map(str, read.get("description_columns", ())))
+            return cls(tuple(map(str, read["folders"])), tuple(bad), formats, fusion, due, columns)
         except (ValueError, TypeError, KeyError, zlib.error, RecursionError):
             return cls()

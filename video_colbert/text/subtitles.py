@@ -86,6 +86,14 @@ class SubtitleReader:
             return settings
         return f"{settings} {beside.name} {state.st_size} {state.st_mtime_ns}"
 
+    def has_file_beside(self, path: str) -> bool:
+        """Whether a file of subtitles that is read lies beside a video.
+
+        Args:
+            path: of a local video file.
+        """
+        return self._file_beside(Path(path)) is not None
+
     def load(self, threads: int = 0) -> None:
         """Loads nothing."""
 

@@ -19,8 +19,8 @@ from tests.text.made_media import write_media
 from video_colbert.encoding.media_files import content_digest
 from video_colbert.errors import ModelLoadError
 from video_colbert.index import LanceIndex
-from video_colbert.index.indexed_video import FileFacts
-from video_colbert.index.ingest.reading import read_passages
+from video_colbert.index.indexed_video import FileFacts, IndexedVideo
+from video_colbert.index.ingest.reading import ReadingPlace, read_passages
 from video_colbert.index.ingest.reading_process import start_reading
 from video_colbert.text.description import DescriptionReader
 from video_colbert.text.subtitles import SubtitleReader
@@ -130,7 +130,7 @@ def test_a_column_of_the_metadata_is_a_description_too(tmp_path: Path) -> None:
     (tmp_path / "videos").mkdir()
     film = write_media(tmp_path / "videos" / "a.mkv", tags={"title": "On leaves", "comment": "How leaves eat"})
     index = LanceIndex.create(tmp_path / "index", model=MODEL, num_frames=3)
-    add(index, [film], {"headline": "How leaves eat", "year": "2020"})
+    add(index, [film], {"headline": "How leaves eat", "keywords": "On light", "year": "2020"})
 
     def descriptions(column: str | None) -> list[str]:
         read_passages(index, [DescriptionReader()], [film], description_column=column, workers=1)
@@ -140,7 +140,53 @@ def test_a_column_of_the_metadata_is_a_description_too(tmp_path: Path) -> None:
     assert descriptions("headline") == ["How leaves eat", "On leaves"]
     index.set_metadata({video.id: {"headline": "On light"} for video in index.videos})
     assert descriptions("headline") == ["On light", "On leaves", "How leaves eat"]
-    assert descriptions(None) == ["On leaves", "How leaves eat"]
+    # What an earlier run named stays, and of the same text in two columns there is one.
+    assert descriptions(None) == ["On light", "On leaves", "How leaves eat"]
+    assert descriptions("year") == ["On light", "2020", "On leaves", "How leaves eat"]
+    assert descriptions("keywords") == ["On light", "2020", "On leaves", "How leaves eat"]
+    assert index.notes.description_columns == ("headline", "year", "keywords")
+    assert read_passages(index, [DescriptionReader()], [film]).read == {}
+
+
+def test_subtitles_beside_a_copy_alone_are_read_there(tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    film = write_media(tmp_path / "videos" / "a.mkv", subtitles={"eng": [(0.5, 1.0, "from inside")]})
+    copies = [film.with_name(name) for name in ("b.mkv", "c.mkv")]
+    for copy in copies:
+        copy.write_bytes(film.read_bytes())
+        copy.with_suffix(".srt").write_text(f"1\n00:00:00,500 --> 00:00:01,000\nbeside {copy.name}\n")
+    index = LanceIndex.create(tmp_path / "index", model=MODEL, num_frames=3)
+    add(index, [film], {})
+    index.set_copies({video.id: tuple(map(str, copies)) for video in index.videos})
+    reader = SubtitleReader()
+
+    def read() -> set[str]:
+        report = read_passages(index, [reader], [film], workers=1)
+        assert report.bad == []
+        assert read_passages(index, [reader], [film]).read == {}
+        return texts(index)
+
+    assert read() == {"beside b.mkv"}
+    # One that is no copy any more is passed over.
+    copies[0].write_bytes(b"another content")
+    assert read() == {"beside c.mkv"}
+    film.with_suffix(".vtt").write_text("WEBVTT\n\n00:00.500 --> 00:01.000\nbeside the first\n")
+    assert read() == {"beside the first"}
+
+
+def test_files_of_one_content_that_are_not_stored_yet_are_read_with_what_lies_beside_any(tmp_path: Path) -> None:
+    index, files = indexed(tmp_path)
+    film = write_media(tmp_path / "videos" / "a.mkv")
+    copy = film.with_name("b.mkv")
+    copy.write_bytes(film.read_bytes())
+    copy.with_suffix(".srt").write_text("1\n00:00:00,500 --> 00:00:01,000\nbeside b.mkv\n")
+    videos = []
+    for path in (film, copy):
+        facts = FileFacts(size=path.stat().st_size, modified=path.stat().st_mtime)
+        videos.append(IndexedVideo(str(path), content_digest(str(path)), 2.0, (), facts=facts))
+    place = ReadingPlace(videos, before=list)
+    assert read_passages(index, [SubtitleReader()], [film, copy], place=place, workers=1).read == {"subtitles": 1}
+    assert (files, texts(index)) == ([], {"beside b.mkv"})
 
 
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -15,6 +16,7 @@ from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.passages.encode_passages import encode_passages
 from video_colbert.index.passages.reading_store import Reading
 from video_colbert.index.passages.source_lists import measure_backgrounds, source_lists
+from video_colbert.processing.query_tokens import warn_of_cut_captions
 from video_colbert.text.passages import Passage
 from video_colbert.text.text_model import TextModel
 
@@ -86,3 +88,23 @@ def test_a_search_goes_by_what_the_index_notes_of_its_sources(index: Index) -> N
     weights = {source: SourceWeights(1.0, 0.0) for source in ("speech", "description")}
     index.stored.set_notes(IndexNotes(fusion=FusionParameters(weights=weights)))
     assert len(index.search("the dog", sources=["speech", "description"], fusion="learned")) == 10
+
+
+def test_nothing_is_said_of_texts_that_are_cut_where_nobody_asked_them(
+    index: Index, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Processor:
+        pass
+
+    processor = Processor()
+
+    def lists(of: Index, texts: list[str]) -> list[dict[str, list[tuple[str, float]]]]:
+        warn_of_cut_captions(processor, len(texts), len(texts), 16)
+        return [{} for _ in texts]
+
+    monkeypatch.setattr("video_colbert.index.passages.source_lists.source_lists", lists)
+    monkeypatch.setattr(index, "encoder", SimpleNamespace(processor=processor))
+    assert measure_backgrounds(index) == {}
+    assert caplog.messages == []
+    lists(index, ["a text that somebody asks"])
+    assert len(caplog.messages) == 1

@@ -21,7 +21,8 @@ def add_reader_arguments(group: argparse._ArgumentGroup, *, description: bool) -
     group.add_argument(
         "--subtitles",
         action="store_true",
-        help="subtitles of .srt, .vtt, .ass and .ssa files beside a video, else those inside it (extra `text`)",
+        help="subtitles of .srt, .vtt, .ass and .ssa files beside a video or a copy of it, else those inside it "
+        "(extra `text`)",
     )
     group.add_argument(
         "--speech",
@@ -36,8 +37,8 @@ def add_reader_arguments(group: argparse._ArgumentGroup, *, description: bool) -
         group.add_argument(
             "--description",
             metavar="COLUMN",
-            help="this column of the metadata, and the title, comment and description in the file; `-` for those in "
-            "the file alone",
+            help="this column of the metadata, beside those that earlier runs named, and the title, comment and "
+            "description in the file; `-` names no further column",
         )
     else:
         group.add_argument("--description", action="store_true", help="the title, comment and description in the file")

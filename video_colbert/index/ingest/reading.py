@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import hashlib
 import os
 import time
 from collections import deque
@@ -13,11 +12,10 @@ from dataclasses import dataclass, replace
 from video_colbert.encoding.display import format_seconds
 from video_colbert.encoding.encoded import BadVideo
 from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
-from video_colbert.encoding.media_files import is_remote, public_name
 from video_colbert.errors import VideoColBERTError
 from video_colbert.index.indexed_video import IndexedVideo
+from video_colbert.index.ingest.content_files import ReadContent, contents_to_read, note_description_column
 from video_colbert.index.ingest.reading_process import (
-    FileState,
     OtherContent,
     ReadingAnswer,
     ReadingTask,
@@ -30,24 +28,12 @@ from video_colbert.index.video_index import VideoIndex
 from video_colbert.processes.worker_pool import Failure, WorkerPool
 from video_colbert.processes.worker_server import default_workers, worker_context
 from video_colbert.progress import RunProgress
-from video_colbert.text.passages import Passage, PassageReader, Source, one_line
+from video_colbert.text.passages import Passage, PassageReader, Source
 
 # A file may take so many times as long as it lasts before it is given up.
 _MOST_TIMES_ITS_LENGTH = 20.0
 # Tasks that a worker holds: the one that it reads and the next.
 _TASKS_AT_A_WORKER = 2
-
-
-@dataclass(frozen=True)
-class _Content:
-    """A stored content whose file can be read."""
-
-    video: IndexedVideo
-    described: str | None
-
-    @property
-    def state(self) -> FileState:
-        return FileState(self.video.facts.size, self.video.facts.modified)
 
 
 @dataclass(frozen=True)
@@ -86,7 +72,7 @@ def read_passages(
         files: paths; those that are not in the index are passed over, and of the same content one is read.
         place: other videos than those of the index; None for these.
         description_column: a column of the videos' metadata that is a description too, where there is a reader of
-            descriptions.
+            descriptions; so are those that earlier runs named.
         workers: processes; by default one for each core, which they share with each other.
         retry_bad: whether to read again what an earlier run could not read as a whole.
         timeout: seconds after which a file is given up, unless it lasts long.
@@ -105,13 +91,16 @@ def read_passages(
     if len({reader.source for reader in readers}) < len(readers):
         raise ValueError(f"readers must be of different sources, got {[reader.source for reader in readers]}")
     report = IndexingReport()
-    contents = _contents(index.videos if place is None else place.videos, files, description_column, report)
+    columns: Sequence[str] = ()
+    if any(reader.source == "description" for reader in readers):
+        columns = note_description_column(index, description_column)
+    contents, report.bad = contents_to_read(index.videos if place is None else place.videos, files, columns)
     tasks = _tasks(index, readers, contents, retry_bad, report)
     if not tasks:
         return report
     if place is not None:
         place.before((task.digest, task.source) for task in tasks)
-    run = _Run(index, contents, description_column, report, seconds_between_writes)
+    run = _Run(index, contents, report, seconds_between_writes)
     longest = max(contents[task.digest].video.duration for task in tasks)
     processes = min(default_workers() if workers is None else workers, len(tasks))
     clocks = worker_context(start_reading.__module__).RawArray("d", _TASKS_AT_A_WORKER * processes)
@@ -154,14 +143,12 @@ class _Run:
     def __init__(
         self,
         index: VideoIndex,
-        contents: Mapping[str, _Content],
-        description_column: str | None,
+        contents: Mapping[str, ReadContent],
         report: IndexingReport,
         seconds_between_writes: float,
     ) -> None:
         self._readings = index.readings
         self._contents = contents
-        self._column = description_column
         self._report = report
         self._seconds_between_writes = seconds_between_writes
         self._held: list[Reading] = []
@@ -184,9 +171,10 @@ class _Run:
             self._report.bad.append(_bad(task.path, task.source, reason))
             return
         passages = tuple(answer.passages)
-        if task.source == "description" and (described := self._contents[task.digest].described) is not None:
-            others = (passage for passage in passages if passage.text != described)
-            passages = (Passage("description", described), *others)
+        if task.source == "description":
+            described = self._contents[task.digest].described
+            others = (passage for passage in passages if passage.text not in described)
+            passages = (*(Passage("description", text) for text in described), *others)
         self._held.append(Reading(task.digest, task.source, task.settings, passages, answer.problem))
         self._report.read[task.source] = self._report.read.get(task.source, 0) + 1
         if answer.problem is not None:
@@ -201,31 +189,10 @@ class _Run:
         self._last_write = time.monotonic()
 
 
-def _contents(
-    videos: Sequence[IndexedVideo],
-    files: Iterable[str | os.PathLike[str]],
-    description_column: str | None,
-    report: IndexingReport,
-) -> dict[str, _Content]:
-    """The contents of the files, by digest."""
-    given = {public_name(os.fspath(file)) for file in files}
-    contents: dict[str, _Content] = {}
-    for video in videos:
-        if video.digest in contents or video.path not in given:
-            continue
-        if is_remote(video.path):
-            report.bad.append(BadVideo(video.path, "text is read of files of this machine only, not of an address"))
-            continue
-        value = None if description_column is None else video.metadata.get(description_column)
-        described = one_line(str(value)) if value is not None else ""
-        contents[video.digest] = _Content(video, described or None)
-    return contents
-
-
 def _tasks(
     index: VideoIndex,
     readers: Sequence[PassageReader],
-    contents: Mapping[str, _Content],
+    contents: Mapping[str, ReadContent],
     retry_bad: bool,
     report: IndexingReport,
 ) -> list[ReadingTask]:
@@ -233,15 +200,11 @@ def _tasks(
     known, problems = index.readings.known(), index.readings.problems()
     tasks = []
     for digest, content in contents.items():
-        path = content.video.path
         for reader in readers:
-            settings = reader.settings_of(path)
-            if reader.source == "description" and content.described is not None:
-                # Another description is another reading.
-                settings = f"{settings} {hashlib.sha256(content.described.encode()).hexdigest()[:16]}"
+            (path, state), settings = content.file_for(reader), content.settings_for(reader)
             key = digest, reader.source
             if known.get(key) != settings or (retry_bad and key in problems):
-                tasks.append(ReadingTask(path, digest, content.state, reader.source, settings, clock=0))
+                tasks.append(ReadingTask(path, digest, state, reader.source, settings, clock=0))
             elif key in problems:
                 report.known_bad.append(_bad(path, reader.source, problems[key]))
     return tasks

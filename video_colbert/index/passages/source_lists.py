@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 from video_colbert.errors import IndexStoreError
@@ -16,6 +17,7 @@ from video_colbert.text.passages import SOURCES
 if TYPE_CHECKING:
     from video_colbert.encoding.encoded import EncodedQueries
     from video_colbert.index.index import Index
+    from video_colbert.index.indexed_video import IndexedVideo
 
 # The tokens of all that is found for them are in memory.
 _TEXTS_AT_ONCE = 32
@@ -100,7 +102,28 @@ def measure_backgrounds(index: Index, *, seed: int = 0) -> Mapping[str, Backgrou
                 chosen[place : place + 1] = [(passage.text, passage.source, reading.digest)]
     if not chosen:
         return {}
+    from video_colbert.processing.query_tokens import cut_captions_untold
+
     videos = index.stored.videos_of_contents({content for _, _, content in chosen})
+    # Nobody asked these texts: of one that is cut, its beginning does as well.
+    with nullcontext() if index.encoder is None else cut_captions_untold(index.encoder.processor):
+        return fit_backgrounds_by_length(_made_queries(index, chosen, videos, chance))
+
+
+def _made_queries(
+    index: Index,
+    chosen: Sequence[tuple[str, str, str]],
+    videos: Mapping[str, IndexedVideo],
+    chance: random.Random,
+) -> dict[float, list[MadeQuery]]:
+    """By mean length in letters, what stretches of the chosen texts find.
+
+    Args:
+        index: the index.
+        chosen: texts with their source and content.
+        videos: by content.
+        chance: that chooses the stretches.
+    """
     made: dict[float, list[MadeQuery]] = {}
     for words in _MADE_WORDS:
         texts = [_stretch(text, words, chance) for text, _, _ in chosen]
@@ -111,7 +134,7 @@ def measure_backgrounds(index: Index, *, seed: int = 0) -> Mapping[str, Backgrou
             MadeQuery(of_text, source, videos[content].path if content in videos else content)
             for of_text, (_, source, content) in zip(source_lists(index, texts), chosen, strict=True)
         ]
-    return fit_backgrounds_by_length(made)
+    return made
 
 
 def note_backgrounds(index: Index) -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,30 +19,30 @@ SETTINGS = "document 1"
 """Of what reads a collection."""
 
 
-def read_text_collection(path: Path) -> list[Reading]:
+def read_text_collection(*paths: Path) -> list[Reading]:
     """Reads a collection: a JSON object a line, with `text`, and `id` where it has a name of its own.
 
-    A line without `id` is known by the file's name and its number, such as "notes.jsonl:12".
+    A line without `id` is known by the file's absolute path and its number, such as "/home/me/notes.jsonl:12".
 
     Args:
-        path: the file.
+        *paths: the files.
 
     Returns:
-        A reading a text, in the order of the file.
+        A reading a text, in the order of the files.
 
     Raises:
-        PassageError: the file cannot be read, a line is no such object, or two have the same id; the message names
+        PassageError: a file cannot be read, a line is no such object, or two have the same id; the message names
             the line.
     """
     readings: dict[str, Reading] = {}
-    for number, line in _lines(path):
+    for path, number, line in _lines(paths):
         try:
             record = json.loads(line)
         except (ValueError, RecursionError) as error:
             raise PassageError(f"{path} line {number} is no JSON: {error}") from error
         if not isinstance(record, dict) or not isinstance(record.get("text"), str):
             raise PassageError(f'{path} line {number} must be an object with "text", such as {{"text": "..."}}')
-        name = record.get("id", f"{path.name}:{number}")
+        name = record.get("id", f"{os.path.normpath(path.absolute())}:{number}")
         if isinstance(name, bool) or not isinstance(name, str | int) or not str(name).strip():
             raise PassageError(f'{path} line {number}: "id" must be a text or a whole number, got {name!r}')
         # A line break would end a line of --paths-only, and half a surrogate pair cannot be stored.
@@ -70,12 +71,13 @@ def names_of_texts(index: VideoIndex) -> set[str]:
     return {name for name, source in readings.known() if source == "document"}
 
 
-def _lines(path: Path) -> Iterator[tuple[int, str]]:
-    """Lines that are not empty, with their numbers from 1."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            for number, line in enumerate(file, start=1):
-                if line.strip():
-                    yield number, line
-    except (OSError, UnicodeDecodeError) as error:
-        raise PassageError(f"{path} cannot be read as UTF-8 text: {error}") from error
+def _lines(paths: Sequence[Path]) -> Iterator[tuple[Path, int, str]]:
+    """Lines that are not empty, with their files and their numbers from 1."""
+    for path in paths:
+        try:
+            with path.open(encoding="utf-8-sig") as file:
+                for number, line in enumerate(file, start=1):
+                    if line.strip():
+                        yield path, number, line
+        except (OSError, UnicodeDecodeError) as error:
+            raise PassageError(f"{path} cannot be read as UTF-8 text: {error}") from error

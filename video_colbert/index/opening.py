@@ -38,7 +38,7 @@ def open_index(
     text_model: TextModel | None = None,
     **options: Any,
 ) -> Index:
-    """Opens an index, or makes one where there is none.
+    """Opens an index, or makes one where there is none; of several processes at once, one makes it.
 
     Args:
         location: where it is:
@@ -90,7 +90,12 @@ def open_index(
         check_level_scoring(config.level_scoring, store.store.level_scorings, holder)
         encoder.check_num_frames(num_frames)
         frames = encoder.num_frames if num_frames is None else num_frames
-        return Index(store.create(encoder.reference, frames, settings), encoder, text_model)
+        try:
+            return Index(store.create(encoder.reference, frames, settings), encoder, text_model)
+        except IndexStoreError:
+            # Another process may have made it meanwhile; then it is opened, as any that is there.
+            if not store.exists():
+                raise
     from video_colbert.index.index import Index
     from video_colbert.index.video_index import check_model
 

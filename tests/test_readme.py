@@ -74,7 +74,9 @@ def workplace(
     tmp_path: Path, clip_backbone_folder: Path, checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
     """A folder with everything that the README names."""
-    for number, name in enumerate(("a.mp4", "b.mp4", "my_videos/c.mp4", "my_videos/d.mp4", "lectures/one.mp4")):
+    # The examples remove c.mp4 and d.mp4.
+    in_folder = [f"my_videos/{name}.mp4" for name in "cde"]
+    for number, name in enumerate(("a.mp4", "b.mp4", *in_folder, "lectures/one.mp4")):
         write_clip(tmp_path / name, number)
     Image.new("RGB", (64, 48), "teal").save(tmp_path / "photo.jpg")
     notes = ("Leaves make energy, 1742", "A ball at night", "Rain in Iceland", "Two nails", "Red bread", "A train")

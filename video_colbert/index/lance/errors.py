@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -60,6 +60,23 @@ def writing(location: str) -> Iterator[None]:
         raise IndexStoreError(
             f"{location} cannot be written; what was stored before is kept ({_reason(error)})"
         ) from error
+
+
+def repeat_preempted(change: Callable[[], None]) -> None:
+    """Makes a change, again whenever another process changed the same at that moment and was faster.
+
+    Args:
+        change: looks at the latest version and writes under `writing`.
+
+    Raises:
+        IndexStoreError: it fails for another reason.
+    """
+    while True:
+        try:
+            return change()
+        except IndexStoreError as error:
+            if "Retryable commit conflict" not in str(error.__cause__):
+                raise
 
 
 def _is_of_lance(error: BaseException) -> bool:

@@ -18,7 +18,7 @@ from lancedb.table import Table
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
-from video_colbert.index.lance.errors import reading, writing
+from video_colbert.index.lance.errors import reading, repeat_preempted, writing
 from video_colbert.index.lance.operations.columns import is_in, try_columns, with_all_columns
 from video_colbert.index.lance.operations.erasure import erase_rows
 from video_colbert.index.lance.storage import TABLE_NAME, is_remote, storage_options_of
@@ -191,6 +191,10 @@ class LanceTable:
         Raises:
             IndexStoreError: the table cannot be written, or one with these columns could not be read any more.
         """
+        repeat_preempted(lambda: self._add_missing(fields))
+        self._record()
+
+    def _add_missing(self, fields: Sequence[pa.Field]) -> None:
         with writing(self.location):
             self._table.checkout_latest()
             missing = [column for column in fields if column.name not in self._table.schema.names]
@@ -198,7 +202,6 @@ class LanceTable:
             try_columns(self._table.schema, missing)
             with writing(self.location):
                 self._table.add_columns(missing)
-        self._record()
 
     def insert(self, rows: pa.Table, replaced_ids: Sequence[str] = ()) -> None:
         """Inserts rows whose `id` is not there yet, and deletes others, in one commit.

@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from tests.hub_stand_in import HubStandIn
 from tests.tiny_checkpoints import save_tiny_backbone, save_tiny_checkpoint
 from tests.tiny_tokenizers import build_clip_tokenizer, build_siglip_tokenizer
+from video_colbert import VideoColBERTEncoder
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,6 +57,12 @@ def siglip_backbone_folder(
 @pytest.fixture(scope="session")
 def checkpoint_folder(tmp_path_factory: pytest.TempPathFactory, clip_backbone_folder: Path) -> Path:
     return save_tiny_checkpoint(tmp_path_factory.mktemp("checkpoint"), clip_backbone_folder)
+
+
+@pytest.fixture(scope="module")
+def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
+    """An encoder of a tiny checkpoint; each file of tests has one of its own."""
+    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
 
 
 @pytest.fixture(scope="session")

@@ -1,16 +1,20 @@
-"""A small index with a service over it, made once for all tests."""
+"""A small index with a service over it, and a server of that, made once for all tests."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.video_files import write_clip
 from video_colbert import Index, VideoColBERTEncoder, open_index
 from video_colbert.app.service import SearchService
+
+if TYPE_CHECKING:
+    import httpx
 
 
 @dataclass(frozen=True)
@@ -43,3 +47,25 @@ def served(tmp_path_factory: pytest.TempPathFactory, encoder: VideoColBERTEncode
     )
     yield Served(service, index, encoder, videos)
     service.close()
+
+
+@pytest.fixture(scope="session")
+def server(served: Served) -> Iterator[str]:
+    """The address of a server that asks for a token and offers tools to assistants."""
+    pytest.importorskip("gradio", reason="needs the extra [app]")
+    from tests.app.running_server import TOKEN, running_server
+    from video_colbert.app.access import Access
+
+    with running_server(served.service, Access(token=TOKEN), mcp=True) as address:
+        yield address
+
+
+@pytest.fixture
+def client(server: str) -> Iterator[httpx.Client]:
+    """A client with the token."""
+    import httpx
+
+    from tests.app.running_server import BEARER
+
+    with httpx.Client(base_url=server, headers=BEARER, timeout=60.0) as client:
+        yield client

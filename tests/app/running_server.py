@@ -14,6 +14,9 @@ from video_colbert.app.ports import open_port
 from video_colbert.app.server import build_application, uvicorn_server
 from video_colbert.app.service import SearchService
 
+TOKEN = "correct horse battery"  # noqa: S105 - of these tests alone
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+
 
 @contextmanager
 def running_server(service: SearchService, access: Access, *, mcp: bool = False) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +18,8 @@ from mcp import ClientSession
 from mcp.client.streamable_http import streamablehttp_client
 
 from tests.app.conftest import Served
-from tests.app.running_server import call, running_server
+from tests.app.running_server import BEARER, call, running_server
 from video_colbert.app.access import Access
-
-TOKEN = "correct horse battery"  # noqa: S105 - of these tests alone
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture(scope="module")
-def server(served: Served) -> Iterator[str]:
-    with running_server(served.service, Access(token=TOKEN), mcp=True) as address:
-        yield address
-
-
-@pytest.fixture
-def client(server: str) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server, headers=BEARER, timeout=60.0) as client:
-        yield client
 
 
 def expected(served: Served, text: str, **options: Any) -> list[tuple[str, float]]:

@@ -20,31 +20,15 @@ import httpx
 from starlette.routing import Mount
 
 from tests.app.conftest import Served
-from tests.app.running_server import call, running_server
+from tests.app.running_server import BEARER, TOKEN, call
 from video_colbert.app.access import Access
 from video_colbert.app.server import MOST_CONNECTIONS, build_application
-
-TOKEN = "correct horse battery"  # noqa: S105 - of these tests alone
-BEARER = {"Authorization": f"Bearer {TOKEN}"}
-
-
-@pytest.fixture(scope="module")
-def server(served: Served) -> Iterator[str]:
-    with running_server(served.service, Access(token=TOKEN), mcp=True) as address:
-        yield address
 
 
 @pytest.fixture
 def stranger(server: str) -> Iterator[httpx.Client]:
     """A client without the token."""
     with httpx.Client(base_url=server, timeout=60.0) as client:
-        yield client
-
-
-@pytest.fixture
-def client(server: str) -> Iterator[httpx.Client]:
-    """A client with the token."""
-    with httpx.Client(base_url=server, headers=BEARER, timeout=60.0) as client:
         yield client
 
 

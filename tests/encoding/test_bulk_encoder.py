@@ -42,11 +42,6 @@ def clips(files: Iterable[str]) -> ListedTasks:
 
 
 @pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
 def troubled_encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
     return TroubledEncoder(load_pretrained(checkpoint_folder, device="cpu"))
 

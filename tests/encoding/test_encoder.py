@@ -18,11 +18,6 @@ from video_colbert.processing import DecodingSettings, VideoDecodingError, decod
 
 
 @pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
 def clips(tmp_path_factory: pytest.TempPathFactory) -> list[VideoClip]:
     folder = tmp_path_factory.mktemp("clips")
     return [

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -9,11 +7,6 @@ from tests.video_files import write_clip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.evaluation.encoded_split import EncodedSplit, encode_split
 from video_colbert.evaluation.retrieval import rank_split
-
-
-@pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
 
 
 @pytest.fixture(scope="module")

@@ -19,11 +19,6 @@ from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.encoded_split import encode_rows, encode_split
 
 
-@pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-
-
 @pytest.fixture
 def rows(tmp_path: Path) -> list[dict[str, object]]:
     return [

@@ -19,11 +19,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect")
 
 
 @pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
 def other_encoder(clip_backbone_folder: Path) -> VideoColBERTEncoder:
     return VideoColBERTEncoder.from_pretrained(clip_backbone_folder, device="cpu")
 

@@ -14,11 +14,6 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
 
 
-@pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-
-
 def open_at_once(
     folder: Path, encoder: VideoColBERTEncoder, frames: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> list[Index | IndexStoreError]:

@@ -19,11 +19,6 @@ Array = npt.NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     folder = tmp_path_factory.mktemp("clips")
     return [write_clip(folder / f"{seed}.mp4", seed, frames=12 + seed) for seed in range(4)]

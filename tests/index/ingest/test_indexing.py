@@ -28,11 +28,6 @@ from video_colbert.index import (
 )
 
 
-@pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-
-
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     return [write_clip(tmp_path / "videos" / f"{seed}.mp4", seed) for seed in range(3)]

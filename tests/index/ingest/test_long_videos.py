@@ -41,11 +41,6 @@ def picture(scene: int) -> np.ndarray:
 
 
 @pytest.fixture(scope="module")
-def encoder(checkpoint_folder: Path) -> VideoColBERTEncoder:
-    return VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     scene_of_frame = np.repeat(np.arange(SCENES), LENGTHS)
     return write_video(

@@ -228,3 +228,28 @@ def test_a_stretch_behind_the_end_is_an_error(folder: Path) -> None:
         encode_stretches([Stretch(str(source), 9.0, 10.0)], folder / "none.mp4", max_height=None, time_limit=60)
     with pytest.raises(ValueError, match="ends after its start"):
         Stretch(str(source), 2.0, 1.0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="measures with Linux's /proc")
+def test_a_copy_holds_the_packets_of_its_stretch_and_not_of_the_film(tmp_path: Path) -> None:
+    # What any copy takes is there after the first.
+    copy_stretch(Stretch(str(write_media(tmp_path / "small.mov")), 1.0, 1.5), tmp_path / "first.mov", time_limit=60.0)
+    film = tmp_path / "film.mov"
+    noise = np.random.default_rng(0).integers(0, 255, (480, 640, 3), dtype=np.uint8)
+    with av.open(str(film), "w") as container:
+        stream = container.add_stream("mjpeg", rate=10, options={"qmin": "1", "qmax": "1"})
+        stream.width, stream.height, stream.pix_fmt = 640, 480, "yuvj420p"
+        for _ in range(200):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(noise, format="rgb24")))
+        container.mux(stream.encode())
+    Path("/proc/self/clear_refs").write_text("5")  # the peak counts from here
+    before = memory("VmRSS:")
+    copy_stretch(Stretch(str(film), 5.0, 5.5), tmp_path / "cut.mov", time_limit=60.0)
+    assert film.stat().st_size > 60 * 2**20
+    assert memory("VmHWM:") - before < 30 * 2**20
+
+
+def memory(kind: str) -> int:
+    """Bytes that this process has, or had at most."""
+    [line] = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith(kind)]
+    return int(line.split()[1]) * 1024

@@ -27,6 +27,7 @@ def browser_plays(source: str | os.PathLike[str]) -> bool:
         >>> browser_plays("a.mp4"), browser_plays("none.mp4")
         (True, False)
     """
+    from video_colbert.excerpts.codec_names import codec_name
     from video_colbert.processing.video_containers import main_video_stream, open_container
     from video_colbert.processing.video_sources import VideoDecodingError, open_source
 
@@ -35,13 +36,12 @@ def browser_plays(source: str | os.PathLike[str]) -> bool:
         with open_source(name) as file, open_container(file, name) as container:
             pictures = main_video_stream(container, name).codec_context
             kinds = set(container.format.name.split(","))
-            sounds = {stream.codec_context.name for stream in container.streams.audio if stream.codec_context}
-            codec = "av1" if "av1" in pictures.name or "dav1d" in pictures.name else pictures.name.removeprefix("lib")
+            sounds = {codec_name(each.codec_context) for each in container.streams.audio if each.codec_context}
+            codec = codec_name(pictures)
             brand = container.metadata.get("major_brand", "")
             pixels = pictures.pix_fmt
     except (VideoDecodingError, OSError, ValueError):
         return False
-    sounds = {{"mp3float": "mp3", "libopus": "opus", "libvorbis": "vorbis"}.get(each, each) for each in sounds}
     if "mp4" in kinds:
         return not brand.startswith("qt") and codec in _MP4_PICTURES and pixels in _PIXELS and sounds <= _MP4_SOUND
     return "webm" in kinds and _is_webm(Path(name)) and codec in _WEBM_PICTURES and sounds <= _WEBM_SOUND

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import av
 import numpy as np
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
+from av.video.stream import VideoStream
 
+from video_colbert.excerpts.codec_names import codec_name
 from video_colbert.excerpts.stretch import CutReport, Stretch
 from video_colbert.processing.video_containers import main_video_stream, open_container
 from video_colbert.processing.video_sources import VideoDecodingError, open_source
@@ -54,27 +56,45 @@ def copy_stretch(stretch: Stretch, destination: Path, *, time_limit: float) -> C
         if not _READ & set(container.format.name.split(",")):
             raise CannotCopyError(f"packets of the container {container.format.name} are not copied")
         pictures = main_video_stream(container, stretch.source)
-        packets = [packet for packet in container.demux(pictures) if packet.size]
-        if any(packet.pts is None for packet in packets) or not packets:
+        # Facts alone: all packets would hold the whole film in memory.
+        facts = [_Facts.of(packet) for packet in container.demux(pictures) if packet.size]
+        if any(each.pts is None for each in facts) or not facts:
             raise CannotCopyError("its packets do not all say when they are shown")
         unit = float(pictures.time_base or 1)
-        shown = [packet.pts * unit for packet in packets if packet.pts is not None and not packet.is_discard]
-        origin = min(shown) - float(times[0])
-        at = np.array([(packet.pts or 0) * unit - origin for packet in packets])
-        first, last = _range(packets, at, stretch)
+        origin = min((each.pts or 0) for each in facts if not each.is_discard) * unit - float(times[0])
+        at = np.array([(each.pts or 0) * unit - origin for each in facts])
+        first, last = _range(facts, at, stretch)
         begins = float(at[first])
         chosen = [number for number in range(first, last + 1) if at[number] >= begins - 1e-9]
-        ends = max(float(at[number]) + _length(packets[number], unit) for number in chosen)
-        with av.open(str(destination), "w", format=muxer) as output:
-            _check_codecs(container, output, pictures.codec_context.name)
-            copied = [packets[number] for number in chosen]
-            _order(copied)
-            _write(container, output, copied, origin + begins, origin + ends)
+        ends = max(float(at[number]) + facts[number].duration * unit for number in chosen)
+    with (
+        open_source(stretch.source) as file,
+        open_container(file, stretch.source) as container,
+        av.open(str(destination), "w", format=muxer) as output,
+    ):
+        pictures = main_video_stream(container, stretch.source)
+        _check_codecs(container, output, codec_name(pictures.codec_context))
+        copied = _packets(container, pictures, set(chosen))
+        _order(copied)
+        _write(container, output, copied, origin + begins, origin + ends)
     _check_written(stretch.source, destination, begins, len(chosen), time_limit)
     return CutReport(str(destination), (Stretch(stretch.source, max(begins, 0.0), ends),), is_copy=True)
 
 
-def _range(packets: list[Packet[Any]], at: np.ndarray, stretch: Stretch) -> tuple[int, int]:
+class _Facts(NamedTuple):
+    """What decides whether a packet is copied."""
+
+    pts: int | None
+    duration: int
+    is_keyframe: bool
+    is_discard: bool
+
+    @classmethod
+    def of(cls, packet: Packet[Any]) -> _Facts:
+        return cls(packet.pts, packet.duration or 0, packet.is_keyframe, packet.is_discard)
+
+
+def _range(packets: list[_Facts], at: np.ndarray, stretch: Stretch) -> tuple[int, int]:
     """The first and the last packet, in the order of decoding."""
     keyframes = [number for number, packet in enumerate(packets) if packet.is_keyframe]
     before = [number for number in keyframes if at[number] <= stretch.start + 1e-6]
@@ -85,6 +105,13 @@ def _range(packets: list[Packet[Any]], at: np.ndarray, stretch: Stretch) -> tupl
     first = max(before, key=lambda number: (at[number], number))
     wanted = [number for number in range(first, len(packets)) if at[number] < stretch.end - 1e-6]
     return first, max(wanted)
+
+
+def _packets(container: InputContainer, stream: VideoStream, chosen: set[int]) -> list[Packet[Any]]:
+    """The packets of these numbers, in the order of decoding."""
+    with_content = (packet for packet in container.demux(stream) if packet.size)
+    numbered = zip(range(max(chosen) + 1), with_content, strict=False)
+    return [packet for number, packet in numbered if number in chosen]
 
 
 def _order(packets: list[Packet[Any]]) -> None:
@@ -99,18 +126,10 @@ def _order(packets: list[Packet[Any]]) -> None:
         packet.dts = time - delay
 
 
-def _length(packet: Packet[Any], unit: float) -> float:
-    return (packet.duration or 0) * unit
-
-
 def _check_codecs(container: InputContainer, output: OutputContainer, codec: str) -> None:
-    used = [codec, *(stream.codec_context.name for stream in _sounds(container))]
-    for name in used:
-        # What decodes AV1 is called otherwise than the codec.
-        plain = "av1" if "av1" in name or "dav1d" in name else name.removeprefix("lib")
-        plain = {"mp3float": "mp3", "vorbis": "vorbis"}.get(plain, plain)
-        if plain not in output.supported_codecs:
-            raise CannotCopyError(f"{output.format.name} does not take the codec {plain}")
+    for name in (codec, *(codec_name(stream.codec_context) for stream in _sounds(container))):
+        if name not in output.supported_codecs:
+            raise CannotCopyError(f"{output.format.name} does not take the codec {name}")
 
 
 def _sounds(container: InputContainer) -> list[Stream]:

@@ -59,6 +59,27 @@ def test_a_plain_collection_is_indexed_and_searched(
     assert quoted["video"] == f"{notes}:3"
 
 
+def test_texts_go_into_an_index_that_another_process_made_meanwhile(
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = str(tmp_path / "index")
+    command = ["index", "--text-model", str(model), "--index", index, "--passages"]
+    assert main([*command, str(notes)]) == 0
+    other = tmp_path / "other.jsonl"
+    other.write_text(json.dumps({"text": "Rain in Iceland"}))
+    looks = []
+
+    def was_made_after_the_first_look(location: str) -> bool:
+        looks.append(location)
+        return len(looks) > 1
+
+    monkeypatch.setattr("video_colbert.index.index_exists", was_made_after_the_first_look, raising=False)
+    capsys.readouterr()
+    assert main([*command, str(other)]) == 0
+    assert capsys.readouterr().out == f"1 passage encoded; the index in {index} holds 4.\n"
+    assert looks == [index, index]
+
+
 def test_files_of_one_name_are_told_apart_by_their_folders(
     model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -115,7 +136,7 @@ def test_a_changed_collection_is_brought_up_to_date(
     assert "Nothing is new" in capsys.readouterr().out
     notes.write_text("\n".join(map(json.dumps, [NOTES[0], {"id": 7, "text": "Report number 1743"}])))
     assert main([*command, "--prune"]) == 0
-    assert "1 passages encoded, 2 removed; " in capsys.readouterr().out
+    assert "1 passage encoded, 2 removed; " in capsys.readouterr().out
     assert found(capsys, "1742 night", "--index", index, "--only", "keywords") == []
     for name in ("remove", "forget"):
         assert main([name, "plants", "--index", index]) == 1

@@ -10,7 +10,7 @@ from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import IndexStoreError
 
 if TYPE_CHECKING:
-    from video_colbert.index import VideoIndex
+    from video_colbert.index import Index, VideoIndex
     from video_colbert.text.text_model import TextModel
 
 
@@ -22,8 +22,7 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
         IndexStoreError: no text model is named, an argument goes with videos, or the index cannot be used.
     """
     from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
-    from video_colbert.index import index_exists, open_index
-    from video_colbert.index.opening import create_text_index
+    from video_colbert.index import index_exists
     from video_colbert.index.passages.source_lists import note_backgrounds
     from video_colbert.index.passages.text_collection import read_text_collection
 
@@ -32,8 +31,7 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
     is_there = index_exists(arguments.index)
     if not is_there and arguments.text_model is None:
         raise IndexStoreError("--passages needs a --text-model, which the texts are searched with")
-    opened = open_index(arguments.index) if is_there else create_text_index(arguments.index, codec=arguments.codec)
-    with opened as index:
+    with _opened(arguments, is_there=is_there) as index:
         kept = index.stored.readings
         if arguments.prune or arguments.prune_all:
             given = {reading.digest for reading in readings}
@@ -48,6 +46,20 @@ def index_text_collection(arguments: argparse.Namespace) -> int:
             text or f"Nothing is new; the index in {arguments.index} holds {len(index.stored.passages)} texts."
         )
     return ExitCode.OK
+
+
+def _opened(arguments: argparse.Namespace, *, is_there: bool) -> Index:
+    """The index of --index, made where there is none."""
+    from video_colbert.index import create_text_index, index_exists, open_index
+
+    if not is_there:
+        try:
+            return create_text_index(arguments.index, codec=arguments.codec)
+        except IndexStoreError:
+            # Another process may have made it meanwhile; then it is opened, as any that is there.
+            if not index_exists(arguments.index):
+                raise
+    return open_index(arguments.index)
 
 
 def encode_index_passages(arguments: argparse.Namespace, index: VideoIndex) -> str | None:
@@ -92,7 +104,8 @@ def encode_index_passages(arguments: argparse.Namespace, index: VideoIndex) -> s
             f"{done.cut} of the passages are longer than the text model takes; what follows is found by keywords only."
         )
     removed = f", {done.removed} removed" if done.removed else ""
-    return f"{done.added} passages encoded{removed}; the index in {arguments.index} holds {done.total}."
+    passages = "passage" if done.added == 1 else "passages"
+    return f"{done.added} {passages} encoded{removed}; the index in {arguments.index} holds {done.total}."
 
 
 def _load_text_model(arguments: argparse.Namespace, index: VideoIndex) -> TextModel:

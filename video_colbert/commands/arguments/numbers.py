@@ -61,3 +61,18 @@ def positive_seconds(text: str) -> float:
     if not number:
         raise argparse.ArgumentTypeError("must be more than 0 seconds")
     return number
+
+
+def share(text: str) -> float:
+    """Reads a number from 0 to 1.
+
+    Raises:
+        argparse.ArgumentTypeError: the text is none.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0.0 <= number <= 1.0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+    return number

@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from video_colbert.commands.arguments.numbers import share
 from video_colbert.encoding.media_files import is_remote
 from video_colbert.errors import EncodingError
 
@@ -31,7 +32,7 @@ def add_visual_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--text-weight",
-        type=_share,
+        type=share,
         metavar="SHARE",
         help="with TEXT, its share of the score, from 0 to 1 (default: 0.5)",
     )
@@ -117,18 +118,3 @@ def _seconds(time: str | None) -> float | None:
     for part in time.split(":"):
         seconds = 60.0 * seconds + float(part)
     return seconds
-
-
-def _share(text: str) -> float:
-    """Reads a number from 0 to 1.
-
-    Raises:
-        argparse.ArgumentTypeError: the text is none.
-    """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not 0.0 <= number <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
-    return number

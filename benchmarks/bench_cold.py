@@ -24,9 +24,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 from benchmark_report import Target, run_benchmark
+from made_clips import make_clips
 from sized_checkpoint import save_sized_checkpoint
 
 from video_colbert.modeling_video_colbert import VideoColBERTModel
@@ -50,22 +49,6 @@ def make_checkpoint(folder: Path) -> None:
     VideoColBERTModel.from_pretrained(folder).text_model.save_pretrained(folder / "text")
 
 
-def make_clips(folder: Path) -> None:
-    """Writes clips of a second, each of another content."""
-    folder.mkdir()
-    generator = np.random.default_rng(0)
-    for number in range(_FILES):
-        with av.open(str(folder / f"{number:03}.mp4"), "w") as container:
-            stream = container.add_stream("libx264", rate=4)
-            stream.width = stream.height = 64
-            stream.pix_fmt = "yuv420p"
-            for _ in range(4):
-                colours = generator.integers(0, 255, (2, 2, 3), dtype=np.uint8)
-                frame = av.VideoFrame.from_ndarray(np.kron(colours, np.ones((32, 32, 1), np.uint8)), format="rgb24")
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
-
-
 def processor_seconds(command: list[str], environment: dict[str, str], expected: int) -> float:
     """Processor time of a process and of its children.
 
@@ -86,7 +69,7 @@ def measure() -> tuple[dict[str, Any], list[Target]]:
         folder = Path(name)
         checkpoint, clips, index = folder / "model", folder / "clips", folder / "index"
         make_checkpoint(checkpoint)
-        make_clips(clips)
+        make_clips(clips, _FILES)
         environment = {
             **os.environ,
             "OMP_NUM_THREADS": "1",

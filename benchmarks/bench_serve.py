@@ -26,9 +26,8 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
-import av
-import numpy as np
 from benchmark_report import Target, add_json_argument, report_figures, script_parser
+from made_clips import make_clips
 from sized_checkpoint import save_sized_checkpoint
 
 _CLIENTS = 16
@@ -118,27 +117,11 @@ def timed_queries(
     return times, errors, memory
 
 
-def make_clips(folder: Path, number: int, seed: int) -> None:
-    """Writes clips of a second, each of another content."""
-    folder.mkdir()
-    generator = np.random.default_rng(seed)
-    for place in range(number):
-        with av.open(str(folder / f"{place:04}.mp4"), "w") as container:
-            stream = container.add_stream("libx264", rate=4)
-            stream.width = stream.height = 64
-            stream.pix_fmt = "yuv420p"
-            for _ in range(4):
-                colours = generator.integers(0, 255, (2, 2, 3), dtype=np.uint8)
-                frame = av.VideoFrame.from_ndarray(np.kron(colours, np.ones((32, 32, 1), np.uint8)), format="rgb24")
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode())
-
-
 def measure(folder: Path, seconds: float, videos: int) -> tuple[dict[str, Any], list[Target]]:
     """Asks a server over an index of so many videos, which grows by as many."""
     checkpoint = save_sized_checkpoint(folder / "model", num_frames=2)
-    make_clips(folder / "first", videos, 0)
-    make_clips(folder / "second", videos, 1)
+    make_clips(folder / "first", videos)
+    make_clips(folder / "second", videos, seed=1)
     add = [sys.executable, "-m", "video_colbert", "index", "--index", str(folder / "index")]
     add += ["--model", str(checkpoint), "--device", "cpu"]
     subprocess.run([*add, str(folder / "first")], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -95,6 +95,13 @@ def workplace(
 
 
 @pytest.fixture
+def hub() -> Iterator[HubStandIn]:
+    """A Hub of its own: what the README publishes has names that other tests publish under, too."""
+    with HubStandIn() as stand_in:
+        yield stand_in
+
+
+@pytest.fixture
 def names(
     hub: HubStandIn, clip_backbone_folder: Path, checkpoint_folder: Path, tmp_path: Path
 ) -> Iterator[dict[str, str]]:

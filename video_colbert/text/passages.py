@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 Source = Literal["subtitles", "speech", "screen_text", "description", "document"]
 """Where a passage comes from; a document is a text of a plain collection, which belongs to no video."""
@@ -116,6 +116,19 @@ class PassageReader(Protocol):
         Returns:
             Its passages. None and no problem where it has nothing of this source; what is damaged is a problem, and
             never an exception.
+        """
+        ...
+
+
+@runtime_checkable
+class BesideReader(PassageReader, Protocol):
+    """Reads files that lie beside a video, too."""
+
+    def has_file_beside(self, path: str) -> bool:
+        """Whether a file that is read lies beside a video.
+
+        Args:
+            path: of a local video file.
         """
         ...
 

@@ -12,8 +12,7 @@ from video_colbert.encoding.media_files import is_remote, public_name
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.ingest.reading_process import FileState
 from video_colbert.index.video_index import VideoIndex
-from video_colbert.text.passages import PassageReader, one_line
-from video_colbert.text.subtitles import SubtitleReader
+from video_colbert.text.passages import BesideReader, PassageReader, one_line
 
 
 @dataclass(frozen=True)
@@ -33,10 +32,10 @@ class ReadContent:
     def file_for(self, reader: PassageReader) -> tuple[str, FileState]:
         """The file that a reader is given, and what it was when it had the content.
 
-        Subtitles that lie beside a copy alone are read there.
+        A file that lies beside a copy alone is read there.
         """
         facts = self.video.facts
-        if isinstance(reader, SubtitleReader) and not reader.has_file_beside(self.video.path):
+        if isinstance(reader, BesideReader) and not reader.has_file_beside(self.video.path):
             # Of a copy, the index knows no time.
             of_copy = FileState(facts.size, None)
             for copy in self.copies:

@@ -11,6 +11,8 @@ from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.evaluation.dataset_rows import DatasetRows, load_rows
 from video_colbert.evaluation.embedding_cache import EmbeddingCache
 from video_colbert.evaluation.encoded_split import encode_rows, encode_split
+from video_colbert.evaluation.labels.labelled_results import with_labelled_figures
+from video_colbert.evaluation.labels.query_labels import query_labels
 from video_colbert.evaluation.metrics import Ties
 from video_colbert.evaluation.reports.failures import worst_failures
 from video_colbert.evaluation.reports.report import EvaluationReport
@@ -36,10 +38,14 @@ def evaluate(
 ) -> EvaluationReport:
     """Evaluates a model: recall and ranks of each level, in both directions, with what was left out.
 
+    A data set with graded judgements, such as "multivent2", is measured by nDCG@10 too, over the videos that are
+    there; one that says which source answers a query, such as "spoken_shapes", by source too.
+
     Args:
         encoder: the model.
-        dataset: "msrvtt", "msvd", "vatex", "didemo" or "activitynet" from their official files; "video_folder" for
-            any folder of videos with a captions.jsonl or captions.csv; "moving_shapes", which is made on the spot.
+        dataset: "msrvtt", "msvd", "vatex", "didemo", "activitynet" or "multivent2" from their official files;
+            "spoken_shapes" from those of `write_spoken_shapes`; "video_folder" for any folder of videos with a
+            captions.jsonl or captions.csv; "moving_shapes", which is made on the spot.
             Or what `load_rows` returned; the arguments up to `allow_missing` are then not looked at.
         data_dir: folder with the annotation files, unchanged, and the videos at any depth.
         video_dir: folder of a benchmark's videos, where it is another one.
@@ -93,6 +99,9 @@ def evaluate(
         ranks=ranks,
         confidence_intervals=ties == "expected",
     )
+    rows = [row for row, video in zip(found.rows, videos, strict=True) if isinstance(video, EncodedVideo)]
+    labels = query_labels(rows)
+    results = with_labelled_figures(results, encoded, ranks, labels, ties=ties, dual_softmax=dual_softmax)
     gallery = [video for video in videos if isinstance(video, EncodedVideo)]
     failures = (
         worst_failures(encoder, encoded, gallery, ranks["sum"].text_to_video, number=num_failures)

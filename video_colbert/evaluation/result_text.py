@@ -24,6 +24,8 @@ LEVELS = {
 
 _COLUMNS = ("R@1", "R@5", "R@10", "MdR", "MnR")
 _INTERVAL = "R@1 95 %"
+_NDCG = "nDCG@10"
+_BY_SOURCE = ("R@1", "R@5", "R@10", "source chosen")
 
 
 def gallery_text(result: EvaluationResult) -> str:
@@ -63,6 +65,7 @@ def results_table(results: Sequence[EvaluationResult], bad: Sequence[BadVideo]) 
         low, high = (result.confidence_intervals or {}).get("R@1", (None, None))
         interval = "" if low is None or high is None else f"  {low:.1f} to {high:.1f}"
         lines.append(f"{result.level:<7}{DIRECTIONS[result.direction]:<15}{figures}{interval}")
+    lines += _labelled_lines(results)
     if first.truncated_queries:
         lines.append(
             f"{first.truncated_queries} of {first.num_queries} captions are longer than the text tower holds; their "
@@ -74,3 +77,32 @@ def results_table(results: Sequence[EvaluationResult], bad: Sequence[BadVideo]) 
             *(f"  {printable(it.source)}: {printable(it.reason)}" for it in bad),
         ]
     return "\n".join(lines)
+
+
+def figure_text(name: str, value: float, digits: int = 1) -> str:
+    """A metric's figure; those from 0 to 1 have three decimals.
+
+    Args:
+        name: of the metric.
+        value: its figure.
+        digits: decimals of percentages and ranks.
+    """
+    return f"{value:.{3 if name in ('MRR', _NDCG) else digits}f}"
+
+
+def _labelled_lines(results: Sequence[EvaluationResult]) -> list[str]:
+    """What graded judgements and labels of sources say of the model's own score."""
+    lines = []
+    graded = [f"{LEVELS[result.level]} {result.metrics[_NDCG]:.3f}" for result in results if _NDCG in result.metrics]
+    if graded:
+        lines.append(f"{_NDCG} of {results[0].num_judged_queries} judged queries: {', '.join(graded)}")
+    for result in results:
+        if result.by_source is None or result.level != "sum":
+            continue
+        names = [name for name in _BY_SOURCE if name in result.by_source["all"]]
+        lines.append(f"{'queries of':<22}" + "".join(f"{name:>{max(8, len(name) + 2)}}" for name in names))
+        for source, of_source in result.by_source.items():
+            figures = "".join(f"{of_source[name]:>{max(8, len(name) + 2)}.1f}" for name in names)
+            name = f"{source} ({of_source['queries']:.0f})"
+            lines.append(f"{name:<22}{figures}")
+    return lines

@@ -28,13 +28,18 @@ class EvaluationResult:
         num_queries: captions that were searched for.
         level: "frame", "video" or "sum".
         direction: "text_to_video" or "video_to_text".
-        metrics: R@1, R@5 and R@10 in percent, MdR and MnR in ranks, MRR from 0 to 1.
+        metrics: R@1, R@5 and R@10 in percent, MdR and MnR in ranks, MRR from 0 to 1, and from text to video nDCG@10
+            from 0 to 1 where the data set has graded judgements.
         truncated_queries: captions that were cut since the text tower does not hold them.
         selection: how the checkpoint was chosen.
         ties: how tied scores were ranked; "expected" is the expectation over random tie-breaking.
         reweighting: "dual_softmax" if each query's scores depend on all the other queries; None for plain scores.
         confidence_intervals: 95 % bootstrap interval of each metric, if they were computed.
         level_weights: how much each level counts in the sum, if not all count 1.
+        num_judged_queries: queries with graded judgements that nDCG@10 is the mean over; each may have several videos,
+            and is a caption of each.
+        by_source: by source that answers a query, and for "all", the number of its queries, their R@k, and under "sum"
+            how often that source was chosen, in percent; None of a data set that does not say which source answers.
     """
 
     dataset: str
@@ -52,6 +57,8 @@ class EvaluationResult:
     reweighting: str | None = None
     confidence_intervals: dict[str, Interval] | None = None
     level_weights: dict[str, float] | None = None
+    num_judged_queries: int | None = None
+    by_source: dict[str, dict[str, float]] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """The fields, in types that JSON has."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.metadata import requires
 from typing import Any
 
-from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
+from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, figure_text, gallery_text
 from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.hub.evaluation_files import dataset_name
 from video_colbert.hub.published_text import as_code, escaped, hub_id
@@ -148,7 +148,7 @@ def _results_table(results: Sequence[EvaluationResult]) -> str:
             DIRECTIONS[result.direction],
             LEVELS[result.level],
             gallery_text(result),
-            *(f"{result.metrics[name]:.2f}" if name in result.metrics else "" for name in names),
+            *(figure_text(name, result.metrics[name], 2) if name in result.metrics else "" for name in names),
         ]
         for result in ordered
     ]

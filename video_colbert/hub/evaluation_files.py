@@ -198,6 +198,11 @@ def _parsed(item: object, place: str) -> EvaluationResult:
         isinstance(weights, dict) and all(isinstance(weight, int | float) for weight in weights.values())
     ):
         raise CheckpointError(f"level_weights in {place} must give numbers by level, not {weights!r}")
+    judged, by_source = values.get("num_judged_queries"), values.get("by_source")
+    if judged is not None and (not isinstance(judged, int) or isinstance(judged, bool) or judged < 0):
+        raise CheckpointError(f"num_judged_queries in {place} must be a whole number from 0 or null, not {judged!r}")
+    if by_source is not None and not _are_figures_by_source(by_source):
+        raise CheckpointError(f"by_source in {place} must give numbers by name and source, not {by_source!r}")
     intervals = values.get("confidence_intervals")
     if intervals is not None:
         if not isinstance(intervals, dict) or not all(_is_interval(interval) for interval in intervals.values()):
@@ -213,3 +218,10 @@ def _parsed(item: object, place: str) -> EvaluationResult:
 
 def _is_interval(value: object) -> bool:
     return isinstance(value, list) and len(value) == 2 and all(isinstance(end, int | float) for end in value)
+
+
+def _are_figures_by_source(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(figures, dict) and all(isinstance(figure, int | float) for figure in figures.values())
+        for figures in value.values()
+    )

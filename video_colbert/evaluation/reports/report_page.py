@@ -12,7 +12,7 @@ from video_colbert.evaluation.query_metrics import query_metrics
 from video_colbert.evaluation.reports.failures import Failure, MatchedVideo
 from video_colbert.evaluation.reports.report import REPORT_FILE, EvaluationReport
 from video_colbert.evaluation.reports.svg_plots import rank_plot, score_plot
-from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
+from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, figure_text, gallery_text
 from video_colbert.whole_files import write_whole
 
 PAGE_FILE = "report.html"
@@ -75,6 +75,7 @@ def report_page(report: EvaluationReport) -> str:
         f"<h1>{html.escape(title)}</h1>",
         f"<p>{html.escape(model)}<br>{html.escape('; '.join(facts))}</p>",
         _metrics(report),
+        _by_source(report),
         _plots(report),
         _failures(report.failures),
         _queries(report),
@@ -96,9 +97,9 @@ def _metrics(report: EvaluationReport) -> str:
         cells = []
         for name in names:
             interval = (result.confidence_intervals or {}).get(name)
-            digits = 3 if name == "MRR" else 1
-            between = f"<br><small>{interval[0]:.{digits}f} to {interval[1]:.{digits}f}</small>" if interval else ""
-            cells.append(f"<td>{result.metrics[name]:.{digits}f}{between}</td>")
+            value = figure_text(name, result.metrics[name]) if name in result.metrics else ""
+            ends = " to ".join(figure_text(name, end) for end in interval or ())
+            cells.append(f"<td>{value}<br><small>{ends}</small></td>" if ends else f"<td>{value}</td>")
         rows.append(
             f'<tr><td>{LEVELS[result.level]}</td><td class="text">{DIRECTIONS[result.direction]}</td>'
             + "".join(cells)
@@ -115,6 +116,29 @@ def _metrics(report: EvaluationReport) -> str:
         f'<h2>Metrics</h2>\n<table><tr><th>level</th><th class="text">direction</th>{head}</tr>\n'
         + "\n".join(rows)
         + f"</table>\n{note}"
+    )
+
+
+def _by_source(report: EvaluationReport) -> str:
+    """Figures of the queries that each source answers, where the data set says which does."""
+    rows, names = [], list[str]()
+    for result in report.results:
+        for source, figures in (result.by_source or {}).items():
+            names = list(dict.fromkeys([*names, *figures]))
+            level = html.escape(LEVELS[result.level])
+            rows.append((f'<td>{html.escape(source)}</td><td class="text">{level}</td>', figures))
+    if not rows:
+        return ""
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    lines = [
+        f"<tr>{cells}"
+        + "".join(f"<td>{figures[name]:.4g}</td>" if name in figures else "<td></td>" for name in names)
+        + "</tr>"
+        for cells, figures in rows
+    ]
+    return (
+        f'<h2>Text to video by answering source</h2>\n<table><tr><th>queries of</th><th class="text">level</th>{head}'
+        "</tr>\n" + "\n".join(lines) + "</table>"
     )
 
 

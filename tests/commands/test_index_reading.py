@@ -31,3 +31,30 @@ def test_what_is_written_is_read_with_the_videos_and_counted(
     assert "1 passages; name a --text-model to `index`" in out
     _, out, _ = run_command("verify-index", "--index", tmp_path / "index")
     assert "1 videos, 2 readings and 0 passages of them in version" in out
+
+
+def test_a_description_column_is_dropped_from_the_whole_index_without_its_files(
+    run_command: RunCommand, tmp_path: Path, checkpoint_folder: Path
+) -> None:
+    videos, index = tmp_path / "videos", tmp_path / "index"
+    write_clip(videos / "a.mp4", 0)
+    (tmp_path / "about.csv").write_text("video,title,topic\na.mp4,On leaves,plants\n")
+    command = ("index", videos, "--index", index, "--model", checkpoint_folder, "--metadata", tmp_path / "about.csv")
+    for column in ("title", "topic"):
+        assert run_command(*command, "--description", column)[0] == 0
+    code, _, told = run_command("index", "--index", index, "--no-description", "headline")
+    assert code == 1
+    assert "'headline' is not among the description columns of" in told
+    assert "which are title, topic" in told
+    code, _, told = run_command(*command, "--description", "title", "--no-description", "title")
+    assert code == 1
+    assert "'title' is given to --description and to --no-description" in told
+    code, out, _ = run_command("index", "--index", index, "--no-description", "title", "--no-description", "topic")
+    assert code == 0
+    assert "title is no description any longer, and was taken out of that of 1 video." in out
+    [reading] = LanceIndex.open(index).readings.read()
+    assert reading.passages == ()
+    # It stays dropped.
+    assert run_command(*command, "--description", "-")[0] == 0
+    [reading] = LanceIndex.open(index).readings.read()
+    assert reading.passages == ()

@@ -104,10 +104,11 @@ def run(arguments: argparse.Namespace) -> int:
 
         return index_text_collection(arguments)
     # Checked first, since that takes no time.
-    files, folders, unreadable = find_files(arguments, may_be_empty=_prunes(arguments))
+    may_be_empty = bool(_prunes(arguments) or arguments.no_description)
+    files, folders, unreadable = find_files(arguments, may_be_empty=may_be_empty)
     windows = asked_windows(arguments)
     readers = make_readers(arguments)
-    metadata = collect_metadata(arguments, files, folders, may_be_empty=_prunes(arguments))
+    metadata = collect_metadata(arguments, files, folders, may_be_empty=may_be_empty)
     check_texts(arguments, readers, metadata)
     arguments = _with_model(arguments)
     from video_colbert.index import index_videos, prune_videos
@@ -116,6 +117,7 @@ def run(arguments: argparse.Namespace) -> int:
     from video_colbert.index.passages.source_lists import note_backgrounds
 
     index, encoders = _open(arguments, windows)
+    _drop_descriptions(arguments, index.stored)
     texts = texts_of_index(index.stored, lambda: encoders()[0].model.config.passage_levels)
     read: IndexingReport | None = None
     if readers and texts is not NO_TEXTS:
@@ -224,6 +226,20 @@ def _encode_passages(arguments: argparse.Namespace, index: VideoIndex) -> str | 
     if is_qdrant_uri(index.location) and arguments.text_model is None:
         return None
     return encode_index_passages(arguments, index)
+
+
+def _drop_descriptions(arguments: argparse.Namespace, index: VideoIndex) -> None:
+    """Takes the columns of --no-description out of the index."""
+    if not arguments.no_description:
+        return
+    from video_colbert.index.ingest.dropped_descriptions import drop_description_column
+
+    for column in arguments.no_description:
+        changed = drop_description_column(index, column)
+        videos = "video" if changed == 1 else "videos"
+        write_result(f"{column} is no description any longer, and was taken out of that of {changed} {videos}.")
+    if due := index.notes.texts_due:
+        write_notice(f"{len(due)} videos are encoded with their texts, so anew when their files are next indexed.")
 
 
 def _prunes(arguments: argparse.Namespace) -> bool:

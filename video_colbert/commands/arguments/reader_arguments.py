@@ -40,6 +40,13 @@ def add_reader_arguments(group: argparse._ArgumentGroup, *, description: bool) -
             help="this column of the metadata, beside those that earlier runs named, and the title, comment and "
             "description in the file; `-` names no further column",
         )
+        group.add_argument(
+            "--no-description",
+            action="append",
+            metavar="COLUMN",
+            help="this column, which an earlier run named, is a description no longer, and what it said is taken out "
+            "of the index; needs no VIDEO, and may be given several times",
+        )
     else:
         group.add_argument("--description", action="store_true", help="the title, comment and description in the file")
     group.add_argument(

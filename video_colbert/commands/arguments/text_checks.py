@@ -29,6 +29,7 @@ _OF_VIDEOS = (
     "speech",
     "screen_text",
     "description",
+    "no_description",
     "language",
     "every",
     "ray",
@@ -65,17 +66,20 @@ def check_texts(
 
     Raises:
         IndexStoreError: the index keeps no texts, or cannot be read.
-        MetadataError: no metadata has the column of --description.
+        MetadataError: no metadata has the column of --description, or it is one of --no-description too.
         MissingExtraError: sentence-transformers is not installed.
         ModelLoadError: there is no such text model.
     """
     from video_colbert.index.qdrant.location import is_qdrant_uri
 
-    if (readers or arguments.text_model is not None) and is_qdrant_uri(arguments.index):
+    is_of_texts = readers or arguments.text_model is not None or arguments.no_description
+    if is_of_texts and is_qdrant_uri(arguments.index):
         raise IndexStoreError(
             f"{arguments.index}: an index in Qdrant keeps no texts, and --subtitles, --speech, --screen-text, "
-            "--description and --text-model need one in a folder or in object storage"
+            "--description, --no-description and --text-model need one in a folder or in object storage"
         )
+    if arguments.no_description:
+        _check_dropped(arguments)
     if arguments.description not in (None, "-"):
         _check_column(arguments, metadata)
     if arguments.text_model is not None:
@@ -102,3 +106,18 @@ def _check_column(
             f"--description names the column {arguments.description!r}, which the metadata does not have; {there}, "
             "and `-` takes what the files say of themselves"
         )
+
+
+def _check_dropped(arguments: argparse.Namespace) -> None:
+    from video_colbert.index import index_exists, open_index
+    from video_colbert.index.ingest.dropped_descriptions import check_description_column
+
+    if arguments.description in arguments.no_description:
+        raise MetadataError(
+            f"the column {arguments.description!r} is given to --description and to --no-description; leave one out"
+        )
+    if not index_exists(arguments.index):
+        raise IndexStoreError(f"--no-description needs an index, and there is none in {arguments.index}")
+    with open_index(arguments.index) as index:
+        for column in arguments.no_description:
+            check_description_column(index.stored, column)

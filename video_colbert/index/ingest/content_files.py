@@ -48,8 +48,7 @@ class ReadContent:
         settings = reader.settings_of(self.file_for(reader)[0])
         if reader.source != "description" or not self.described:
             return settings
-        described = hashlib.sha256("\n".join(self.described).encode()).hexdigest()
-        return f"{settings} {described[:16]}"
+        return f"{settings} {descriptions_digest(self.described)}"
 
 
 def contents_to_read(
@@ -77,13 +76,23 @@ def contents_to_read(
             continue
         known = contents.setdefault(video.digest, ReadContent(video))
         copies = [path for path in (video.path, *video.copies) if path != known.video.path and not is_remote(path)]
-        texts = [one_line(str(video.metadata[name])) for name in columns if video.metadata.get(name) is not None]
         contents[video.digest] = replace(
             known,
             copies=tuple(dict.fromkeys((*known.copies, *copies))),
-            described=known.described or tuple(dict.fromkeys(text for text in texts if text)),
+            described=known.described or descriptions_of(video, columns),
         )
     return contents, bad
+
+
+def descriptions_of(video: IndexedVideo, columns: Sequence[str]) -> tuple[str, ...]:
+    """What columns of a video's metadata say of it, each text once."""
+    texts = [one_line(str(video.metadata[name])) for name in columns if video.metadata.get(name) is not None]
+    return tuple(dict.fromkeys(text for text in texts if text))
+
+
+def descriptions_digest(described: Sequence[str]) -> str:
+    """Which descriptions a reading holds, in sixteen letters: the last word of its settings where it holds any."""
+    return hashlib.sha256("\n".join(described).encode()).hexdigest()[:16]
 
 
 def note_description_column(index: VideoIndex, column: str | None) -> Sequence[str]:

@@ -87,16 +87,16 @@ def _scores_in_blocks(
     gallery = slice(0, len(split.video_ids))
     if dual_softmax:
         for block in _blocks(len(split.positives)):
-            for level, scores in _scores(split, torch.arange(block.start, block.stop)).items():
+            for level, of_level in _scores(split, torch.arange(block.start, block.stop)).items():
                 prior = priors.setdefault(level, DualSoftmaxPrior(gallery.stop, scale=DEFAULT_SCALE))
-                prior.update(scores, gallery)
+                prior.update(of_level, gallery)
     for block in _blocks(len(captions)):
         scores = _scores(split, captions[block])
         yield (
             block,
             {
-                level: priors[level].reweight(of_level, gallery) if dual_softmax else of_level
-                for level, of_level in scores.items()
+                level: priors[level].reweight(found, gallery) if dual_softmax else found
+                for level, found in scores.items()
             },
         )
 

@@ -232,7 +232,7 @@ def _drop_descriptions(arguments: argparse.Namespace, index: VideoIndex) -> None
     """Takes the columns of --no-description out of the index."""
     if not arguments.no_description:
         return
-    from video_colbert.index.ingest.dropped_descriptions import drop_description_column
+    from video_colbert.index.dropped_descriptions import drop_description_column
 
     for column in arguments.no_description:
         changed = drop_description_column(index, column)

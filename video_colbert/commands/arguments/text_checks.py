@@ -110,7 +110,7 @@ def _check_column(
 
 def _check_dropped(arguments: argparse.Namespace) -> None:
     from video_colbert.index import index_exists, open_index
-    from video_colbert.index.ingest.dropped_descriptions import check_description_column
+    from video_colbert.index.dropped_descriptions import check_description_column
 
     if arguments.description in arguments.no_description:
         raise MetadataError(

@@ -10,7 +10,7 @@ from tests.index.made_videos import MODEL
 from tests.text.made_media import write_media
 from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
-from video_colbert.index.ingest.dropped_descriptions import drop_description_column
+from video_colbert.index.dropped_descriptions import drop_description_column
 from video_colbert.index.ingest.reading import read_passages
 from video_colbert.text.description import DescriptionReader
 

@@ -8,6 +8,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .multi_vector_files import MultiVectorFilesMixin
+
 PASSAGE_LEVELS = ("speech", "screen_text", "description")
 """Levels of texts, in the order of their modality embeddings."""
 
@@ -19,7 +21,7 @@ VISION_MODEL_TYPES = ("clip_vision_model", "siglip_vision_model")
 
 
 @strict
-class VideoColBERTConfig(PreTrainedConfig):
+class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
     r"""Configuration of a [`VideoColBERTModel`].
 
     Fields marked *open* are choices that the paper (Reddy et al., CVPR 2025, arXiv 2503.19009) does not

@@ -49,7 +49,7 @@ def test_published_tag_and_the_example_of_the_card_work_without_our_packages(
     assert code == 0, err
     assert hub.endpoint in out
     card = hub.repository(repo_id).resolve("v1.0").files["README.md"].content.decode()
-    [example] = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
+    example, _ = re.findall(r"```python\n(.*?)```", card, re.DOTALL)
     clips = [str(write_clip(tmp_path / f"{seed}.mp4", seed)) for seed in range(2)]
     arguments = json.dumps([repo_id, "v1.0", example, CAPTIONS, clips])
     out = run_without_packages(

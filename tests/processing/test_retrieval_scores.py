@@ -1,3 +1,4 @@
+import inspect
 from typing import Any
 
 import numpy as np
@@ -5,7 +6,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch.nn.utils.rnn import pad_sequence
-from transformers import PreTrainedTokenizerBase
+from transformers import ColPaliProcessor, PreTrainedTokenizerBase
 
 from tests.processing.test_processing_video_colbert import make_processor
 from tests.tiny_models import random_batch, tiny_model
@@ -95,3 +96,16 @@ def test_bags_that_do_not_fit_are_named(processor: VideoColBERTProcessor, argume
         processor.score_retrieval(*arguments)
     with pytest.raises(ValueError, match="5 passage_embeddings and 2 video_embeddings"):
         processor.score_retrieval(QUERIES, VIDEOS, video_embeddings=VIDEOS[:2])
+
+
+def test_arguments_and_scores_are_those_of_colpalis_method_but_for_the_mean(processor: VideoColBERTProcessor) -> None:
+    own = inspect.signature(VideoColBERTProcessor.score_retrieval).parameters
+    other = inspect.signature(ColPaliProcessor.score_retrieval).parameters
+    for name, parameter in other.items():
+        assert (own[name].kind, own[name].default) == (parameter.kind, parameter.default), name
+    # Bags of one length: a pad of ColPali's takes part in a maximum.
+    queries, videos = random_bags([3, 3], 2), random_bags([4, 4, 4], 3)
+    summed = ColPaliProcessor.score_retrieval(processor, queries, videos)
+    scores = processor.score_retrieval(queries, videos)
+    assert scores.shape == (2, 3)
+    torch.testing.assert_close(scores * 3, summed)

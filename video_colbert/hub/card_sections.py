@@ -15,6 +15,7 @@ from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.hub.evaluation_files import dataset_name
 from video_colbert.hub.published_text import as_code, escaped, hub_id
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
+from video_colbert.modeling_video_colbert.multi_vector_video_colbert import SIMILARITIES
 
 _PAPER = "[Video-ColBERT](https://arxiv.org/abs/2503.19009) (Reddy et al., CVPR 2025)"
 # What the files that a checkpoint carries import, directly or through transformers.
@@ -189,8 +190,27 @@ def score(captions, videos):
 # score(["a dog catches a ball"], ["first.mp4", "second.mp4"]).scores has a row a caption and a column a video;
 # .frame_scores and .video_scores are those of each level.
 ```
-
+{_with_sentence_transformers(checkpoint.config, name)}
 To check that the weights are what was published: {as_code(f"video-colbert verify {shell_name}")}."""
+
+
+def _with_sentence_transformers(config: VideoColBERTConfig, name: str) -> str:
+    """How sentence-transformers opens a checkpoint; nothing where it has no such similarity."""
+    if config.interaction not in SIMILARITIES:
+        return ""
+    return f"""
+With sentence-transformers 6, which runs the same code, and scores by the frame level:
+
+```python
+from sentence_transformers import MultiVectorEncoder
+
+encoder = MultiVectorEncoder({name}, trust_remote_code=True)
+
+
+def similarity(captions, videos):
+    return encoder.similarity(encoder.encode_query(captions), encoder.encode_document(videos))
+```
+"""
 
 
 def _requirements() -> str:

@@ -21,6 +21,8 @@ PROCESSOR_FILE = "processor_config.json"
 TRAINING_FILE = "training_arguments.json"
 WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
+# By which sentence-transformers opens a checkpoint.
+MULTI_VECTOR_FILES = ("modules.json", "config_sentence_transformers.json")
 
 _REQUIRED = (CONFIG_FILE, PROCESSOR_FILE)
 _OPTIONAL = (
@@ -34,6 +36,7 @@ _OPTIONAL = (
     "tokenizer.model",
     TRAINING_FILE,
     EVALUATION_FILE,
+    *MULTI_VECTOR_FILES,
 )
 _AUTO_CLASSES = {CONFIG_FILE: ("AutoConfig", "AutoModel"), PROCESSOR_FILE: ("AutoProcessor",)}
 

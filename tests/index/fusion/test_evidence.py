@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.index.fusion.made_lists import made_list
-from video_colbert.index.fusion.evidence import probabilities_of_list, reciprocal_ranks, standardised
+from video_colbert.index.fusion.evidence import pooled, probabilities_of_list, reciprocal_ranks, standardised
 from video_colbert.index.fusion.ranked_list import RankedList
 
 
@@ -62,3 +62,11 @@ def test_where_noise_cannot_be_told_the_first_hits_share_a_half(
     scores: tuple[float, ...], expected: list[float]
 ) -> None:
     assert probabilities_of_list(ranked(*scores)).tolist() == expected
+
+
+def test_pooled_odds_are_the_geometric_mean_of_both() -> None:
+    some, others = np.array([0.9, 0.5, 0.2]), np.array([0.4, 0.8, 0.5])
+    odds = np.sqrt(some / (1 - some) * others / (1 - others))
+    assert pooled(some, others).tolist() == pytest.approx((odds / (1 + odds)).tolist())
+    certain = pooled(np.array([1.0, 0.0, 1.0]), np.array([0.0, 0.0, 1.0]))
+    assert certain.tolist() == pytest.approx([0.5, 0.0, 1.0], abs=1e-4)

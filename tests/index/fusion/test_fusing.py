@@ -5,10 +5,13 @@ import pytest
 from scipy.stats import zscore
 
 from tests.index.fusion.made_lists import made_list, made_queries
+from video_colbert.index.fusion.background import SourceBackground
 from video_colbert.index.fusion.calibration import SourceCalibration, fit_calibrations
+from video_colbert.index.fusion.evidence import probabilities_of_list
 from video_colbert.index.fusion.fusing import FUSION_METHODS, FusionMethod, fuse
 from video_colbert.index.fusion.judged_query import JudgedQuery
 from video_colbert.index.fusion.parameters import FusionParameters
+from video_colbert.index.fusion.ranked_list import RankedList
 from video_colbert.index.fusion.source_weights import SourceWeights, fit_weights
 
 Lists = dict[str, list[tuple[str, float]]]
@@ -70,6 +73,23 @@ def test_calibrated_scores_are_the_probability_that_not_every_source_is_wrong() 
     assert hits[0].id == "x"
     assert hits[0].score == pytest.approx(1 - (1 - p_a) * (1 - p_b))
     assert hits[0].parts == pytest.approx({"a": p_a, "b": p_b})
+
+
+def test_without_judgements_background_and_list_are_pooled_and_a_list_without_a_background_stands_alone() -> None:
+    lists = parted_lists()
+    backgrounds = {"a": SourceBackground(1.5, 0.5), "b": SourceBackground(3.0, 0.4)}
+    wrong: dict[str, float] = {}
+    for source, hits in lists.items():
+        ranked = RankedList.of(source, hits)
+        odds = probabilities_of_list(ranked) / (1 - probabilities_of_list(ranked))
+        if source in backgrounds:
+            of_background = backgrounds[source].probabilities(ranked)
+            odds = np.sqrt(odds * of_background / (1 - of_background))
+        for video, value in zip(ranked.ids, odds.tolist(), strict=True):
+            wrong[video] = wrong.get(video, 1.0) / (1 + value)
+    expected = {video: 1 - value for video, value in wrong.items()}
+    found = fuse(lists, parameters=FusionParameters(backgrounds=backgrounds))
+    assert {hit.id: hit.score for hit in found} == pytest.approx(expected, abs=1e-6)
 
 
 def test_a_router_asks_the_one_source_whose_first_hit_stands_out() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from video_colbert.index.fusion.evidence import probabilities_of_list
+from video_colbert.index.fusion.evidence import log_odds, probabilities_of_list
 from video_colbert.index.fusion.judged_query import JudgedQuery
 from video_colbert.index.fusion.ranked_list import FloatArray, RankedList
 
@@ -15,7 +15,6 @@ from video_colbert.index.fusion.ranked_list import FloatArray, RankedList
 _FITTED_HITS = 10
 _RIDGE = 1.0
 _MOST_STEPS = 100
-_LEAST_PROBABILITY = 1e-12
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,7 @@ def fit_calibrations(judged: Sequence[JudgedQuery]) -> dict[str, SourceCalibrati
 
 
 def _features(ranked: RankedList) -> FloatArray:
-    probabilities = np.clip(probabilities_of_list(ranked), _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
-    log_odds = np.log(probabilities) - np.log1p(-probabilities)
-    return np.stack([ranked.scores, ranked.margins, log_odds], axis=1)
+    return np.stack([ranked.scores, ranked.margins, log_odds(probabilities_of_list(ranked))], axis=1)
 
 
 def _fit(features: FloatArray, label: FloatArray) -> SourceCalibration:

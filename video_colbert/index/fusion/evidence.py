@@ -14,6 +14,7 @@ _NOISE_HITS = 40
 _ALONE = 0.5
 # How much likelier a first hit of pure noise is to be wrong than right. Weighs against every list alike.
 _DOUBT = 4.0
+_LEAST_PROBABILITY = 1e-12
 
 
 def reciprocal_ranks(ranked: RankedList, constant: float = RANK_CONSTANT) -> FloatArray:
@@ -81,6 +82,31 @@ def probabilities_of_list(ranked: RankedList) -> FloatArray:
     # All are divided by the first one's, which may be too large for a number.
     likelihoods = np.exp(excess - excess[0])
     return np.asarray(likelihoods / (_DOUBT * (deepest + 1) * np.exp(-excess[0]) + likelihoods.sum()))
+
+
+def pooled(some: FloatArray, others: FloatArray) -> FloatArray:
+    """Two opinions on the same hits as one: the mean of their log odds, so that neither alone makes a hit likely.
+
+        log(p / (1 - p)) = (log(a / (1 - a)) + log(b / (1 - b))) / 2
+
+    This is the logarithmic opinion pool with equal weights (Genest and Zidek, Combining Probability Distributions,
+    Statistical Science 1986). An opinion of one half, as of a list too short to tell, halves what the other says.
+
+    Args:
+        some: float64 [hits], from 0 to 1.
+        others: the same.
+
+    Example:
+        >>> pooled(np.array([0.9, 0.9]), np.array([0.9, 0.1])).round(3).tolist()
+        [0.9, 0.5]
+    """
+    return np.asarray(1.0 / (1.0 + np.exp(-(log_odds(some) + log_odds(others)) / 2.0)))
+
+
+def log_odds(probabilities: FloatArray) -> FloatArray:
+    """The natural logarithm of p / (1 - p), finite: p counts as at least 1e-12 from 0 and 1."""
+    inside = np.clip(probabilities, _LEAST_PROBABILITY, 1.0 - _LEAST_PROBABILITY)
+    return np.asarray(np.log(inside) - np.log1p(-inside))
 
 
 def _noise(scores: FloatArray) -> tuple[float, int]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from video_colbert.index.fusion.evidence import probabilities_of_list, reciprocal_ranks, standardised
+from video_colbert.index.fusion.evidence import pooled, probabilities_of_list, reciprocal_ranks, standardised
 from video_colbert.index.fusion.parameters import NO_PARAMETERS, FusionParameters
 from video_colbert.index.fusion.ranked_list import FloatArray, RankedList
 
@@ -60,8 +60,11 @@ def fuse(
     learned | weighted sum of standardised scores and probabilities, `SourceWeights` | adds `SourceWeights.unlisted`
     router | p in the one source whose first hit has the largest p | is left out of the ranking
 
-    p is that of the source's calibration in the parameters; without one, of its background there; without either, of
-    its list alone, `probabilities_of_list`. A background is worth nearly as much as a calibration, and nobody judges.
+    p is that of the source's calibration in the parameters. Without one, two opinions are `pooled`, for which nobody
+    judges: how far the hit scores above wrong ones of that source, by its background in the parameters, and how it
+    stands out of its list, `probabilities_of_list`. They err in different ways: a background is of other queries,
+    which may be easier, and the first of a list of wrong hits may stand out by chance. Without a background, p is that
+    of the list.
 
     Args:
         lists: by source, pairs of a video's id and its score, each video once and the best first. The longer they
@@ -107,7 +110,7 @@ def _calibrated(source: str, ranked: RankedList, parameters: FusionParameters) -
     if source in parameters.calibrations:
         return parameters.calibrations[source].probabilities(ranked)
     if source in parameters.backgrounds:
-        return parameters.backgrounds[source].probabilities(ranked)
+        return pooled(parameters.backgrounds[source].probabilities(ranked), probabilities_of_list(ranked))
     return probabilities_of_list(ranked)
 
 

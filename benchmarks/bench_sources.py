@@ -7,8 +7,9 @@ with what was said but its colour. The other 100 say what is seen in the words t
 What is said and written is read from the files by the real readers: Whisper tiny for speech, rapidocr for text in the
 pictures, the container's title. Passages are ranked by a text model's late interaction, pictures by the model of
 `demo.py`, which is trained if it was not before, and keywords are one more list. Every fusion makes one ranking of the
-five. The default knows how each source's wrong hits score, from texts of the index that it asked as queries, and no
-judged query. Fusions that learn are fitted on other pairs than they are asked about, in five parts.
+five. The default knows how each source's wrong hits score, from texts of the index that it asked as queries, how a hit
+stands out of its list, and no judged query. Fusions that learn are fitted on other pairs than they are asked about, in
+five parts.
 
     python benchmarks/bench_sources.py                                  400 videos
     python benchmarks/bench_sources.py --videos 40 --output FOLDER      a short run, without targets
@@ -16,7 +17,7 @@ judged query. Fusions that learn are fitted on other pairs than they are asked a
 Clips and index stay under `--output`, so a run that was stopped goes on. The models of speech and text are those that
 `make test-models` fetches. Targets: R@1 of the default fusion over all queries is 25 points above that of the best
 source, keywords among them, though they are the words of three sources at once; and on each source's queries at most
-10 points below that source alone. Fusions were chosen by clips of seed 0; those here are of another.
+10 points below that source alone. Fusions were chosen by clips of seeds 0 and 1; those here are of another.
 """
 
 import argparse
@@ -52,7 +53,7 @@ MODELS = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "video
 VIDEOS = 400
 GAIN, LOSS = 25.0, 10.0
 # Of clips that nothing was chosen by.
-SEED = 1
+SEED = 2
 
 
 def main() -> int:

@@ -185,7 +185,9 @@ def words_between(text: str, start: float, end: float) -> tuple[TimedWord, ...]:
 
 def one_line(text: str) -> str:
     """A text without line breaks and control characters, its words parted by one space."""
-    return " ".join("".join(letter if letter.isprintable() else " " for letter in text).split())
+    if not text.isprintable():
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
+    return " ".join(text.split())
 
 
 def _belong_together(

@@ -252,8 +252,8 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
     @can_return_tuple
     def forward(
         self,
-        input_ids: Tensor,
-        pixel_values_videos: Tensor,
+        input_ids: Tensor | None = None,
+        pixel_values_videos: Tensor | None = None,
         attention_mask: Tensor | None = None,
         video_mask: Tensor | None = None,
         positive_mask: Tensor | None = None,
@@ -265,7 +265,7 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         passage_attention_mask: Tensor | None = None,
         query_levels: Tensor | None = None,
     ) -> VideoColBERTOutput:
-        """Encodes queries and videos and scores every pair.
+        """Encodes queries and videos and scores every pair; of one side alone, gives its tokens and no scores.
 
         Args:
             input_ids: `[Nq, L]` or `[Nq, W, L]`, see [`~VideoColBERTModel.get_text_features`].
@@ -285,23 +285,29 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             Scores, tokens and, if asked for, the loss; as a tuple of those that are set with `return_dict=False`.
 
         Raises:
-            ValueError: If a shape is wrong, or a loss is asked for without scores.
+            ValueError: If a shape is wrong, a loss is asked for without scores or of one side alone, or nothing is
+                given.
         """
-        if return_loss and not return_scores:
-            raise ValueError("return_loss=True needs return_scores=True.")
+        has_both = input_ids is not None and pixel_values_videos is not None
+        if return_loss and not (return_scores and has_both):
+            raise ValueError("return_loss=True needs return_scores=True, input_ids and pixel_values_videos.")
+        if input_ids is None and pixel_values_videos is None:
+            raise ValueError("input_ids or pixel_values_videos must be given, or both for scores.")
         recorded = self._recorded(output_hidden_states, output_attentions)
-        query = self.get_text_features(input_ids, attention_mask, **recorded, return_dict=True)
-        passages = {"passage_input_ids": passage_input_ids, "passage_attention_mask": passage_attention_mask}
-        video = self.get_video_features(pixel_values_videos, video_mask, **passages, **recorded, return_dict=True)
         fields: dict[str, Any] = {}
-        if return_scores:
+        if input_ids is not None:
+            query = self.get_text_features(input_ids, attention_mask, **recorded, return_dict=True)
+            fields |= {"text_embeds": query.query_embeds, "query": query}
+        if pixel_values_videos is not None:
+            passages = {"passage_input_ids": passage_input_ids, "passage_attention_mask": passage_attention_mask}
+            video = self.get_video_features(pixel_values_videos, video_mask, **passages, **recorded, return_dict=True)
+            fields |= {"video_embeds": video.video_embeds, "video": video}
+        if has_both and return_scores:
             scores = self.score(query, video)
-            fields = {**scores, "logits_per_text": scores.scores, "logits_per_video": scores.scores.T}
+            fields |= {**scores, "logits_per_text": scores.scores, "logits_per_video": scores.scores.T}
             if return_loss:
                 fields["loss"], fields["level_losses"] = self.loss(scores, positive_mask, query_levels)
-        return VideoColBERTOutput(
-            text_embeds=query.query_embeds, video_embeds=video.video_embeds, query=query, video=video, **fields
-        )
+        return VideoColBERTOutput(**fields)
 
 
 def _unit_length(tokens: Tensor) -> Tensor:

@@ -137,8 +137,8 @@ class VideoColBERTOutput(ModelOutput):
         text_embeds: `[Nq, Lq, D]`, the query tokens, by the name that dual encoders give an embedding.
         video_embeds: `[Nv, T + E, D]`, the video tokens; `None` in a model without the video level.
         level_losses: The loss of each trained level before weighting, by name, if `return_loss`.
-        query: Query tokens, [`QueryEmbeddings`].
-        video: Tokens of both levels, [`VideoEmbeddings`].
+        query: Query tokens, [`QueryEmbeddings`]; `None` if no queries were given.
+        video: Tokens of both levels, [`VideoEmbeddings`]; `None` if no videos were given.
     """
 
     loss: Tensor | None = None

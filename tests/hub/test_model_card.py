@@ -150,6 +150,61 @@ def test_training_arguments_are_shown(folder: Path) -> None:
     assert r"| `note` | `a\|b` |" in text
 
 
+@pytest.mark.parametrize(
+    ("backbone", "license_id", "language"),
+    [
+        ("openai/clip-vit-base-patch32", "mit", ["en"]),
+        ("google/siglip-base-patch16-256-multilingual", "apache-2.0", ["multilingual"]),
+        ("google/siglip-so400m-patch14-384", "apache-2.0", ["en"]),
+        ("google/siglip2-base-patch16-224", "apache-2.0", ["multilingual"]),
+    ],
+)
+def test_licence_and_language_are_those_of_the_backbone(
+    folder: Path, backbone: str, license_id: str, language: list[str]
+) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    write_json(folder, "config.json", {**config, "backbone": backbone})
+    card = build_model_card(folder)
+    assert (card.data.license, card.data.language) == (license_id, language)
+    assert f"published under `{license_id}`. That is the licence of the backbone" in card.text
+    assert f"Its backbone, {backbone}, was trained on" in card.text
+    other = build_model_card(folder, license="cc-by-4.0")
+    assert other.data.license == "cc-by-4.0"
+    assert "licence of the backbone" not in other.text
+
+
+def test_a_licence_or_language_that_nobody_knows_is_not_made_up(folder: Path) -> None:
+    config = json.loads((folder / "config.json").read_text())
+    for backbone in (None, "someone/clip"):
+        write_json(folder, "config.json", {**config, "backbone": backbone})
+        card = build_model_card(folder)
+        assert "license" not in card.data.to_dict()
+        assert "language" not in card.data.to_dict()
+        assert "The licence of these weights is not stated" in card.text
+
+
+def test_card_says_what_it_is_for_what_it_was_trained_on_and_how_to_cite(folder: Path) -> None:
+    write_json(folder, "training_arguments.json", {"dataset": "msrvtt"})
+    run = {
+        "steps": 300,
+        "hours": 1.25,
+        "processes": 8,
+        "device": "NVIDIA H100",
+        "mixed_precision": "bf16",
+        "libraries": {"torch": "2.13.0"},
+    }
+    write_json(folder, "training_run.json", run)
+    text = build_model_card(folder).text
+    assert "## Intended use and out of scope" in text
+    assert "trained on the training split of MSR-VTT." in text
+    assert (
+        "The run, as it measured itself: 300 steps; 1.2 hours, validation not included; hardware: 8 x NVIDIA H100; "
+        "mixed precision: bf16; torch 2.13.0." in text
+    )
+    assert "@inproceedings{reddy2025videocolbert," in text
+    assert "pip install video-colbert" in text
+
+
 def test_own_card_is_written_anew_and_a_persons_card_keeps_its_text(folder: Path) -> None:
     write_model_card(folder)
     first = (folder / "README.md").read_text()

@@ -225,6 +225,23 @@ def test_names_and_tags_that_are_taken_are_refused(
         client(publish_checkpoint, checkpoint_folder, "somebody-else/model")
 
 
+def test_the_licence_is_the_one_that_the_backbones_card_names(
+    hub: HubStandIn, client: HubClient, repo_id: str, checkpoint_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "backbone").mkdir()
+    (tmp_path / "backbone" / "README.md").write_text("---\nlicense: openrail\n---\n# A backbone\n")
+    hub.host("other/backbone", tmp_path / "backbone")
+    folder = Path(shutil.copytree(checkpoint_folder, tmp_path / "model"))
+    config = json.loads((folder / "config.json").read_text())
+    for backbone, expected in (("other/backbone", "openrail"), ("other/not-there", None)):
+        (folder / "config.json").write_text(json.dumps({**config, "backbone": backbone}))
+        code, _, err = client.command_line("publish", folder, repo_id)
+        assert code == 0, err
+        assert ("give it with --license" in err) == (expected is None)
+        card = hub.repository(repo_id).resolve("main").files["README.md"].content.decode()
+        assert ModelCard(card).data.license == expected
+
+
 def test_interrupted_download_resumes_where_it_broke(
     hub: HubStandIn, client: HubClient, repo_id: str, tmp_path: Path
 ) -> None:

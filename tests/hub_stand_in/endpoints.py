@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import yaml
+
 from tests.hub_stand_in.storage import Commit, Repository, RequestRefusedError, StoredFile
 from tests.hub_stand_in.traffic import LoggedRequest
 
@@ -113,6 +115,7 @@ class HubRequestHandler(BaseHTTPRequestHandler):
                 "downloads": 0,
                 "likes": 0,
                 "siblings": [{"rfilename": path} for path in sorted(commit.files)],
+                "cardData": _card_data(commit),
             }
         )
 
@@ -306,3 +309,10 @@ class HubRequestHandler(BaseHTTPRequestHandler):
             self.rfile.readline()
         self.rfile.readline()
         return b"".join(chunks)
+
+
+def _card_data(commit: Commit) -> dict[str, Any]:
+    """The metadata of a repository's card."""
+    card = commit.files.get("README.md")
+    found = re.match(r"---\n(.*?)\n---", card.content.decode(), re.DOTALL) if card else None
+    return yaml.safe_load(found[1]) if found else {}

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from transformers import pipeline
 
 from tests.tiny_models import random_batch, tiny_model
 from video_colbert.modeling_video_colbert import VideoColBERTModel, interaction_scores
@@ -23,6 +24,31 @@ def test_output_goes_by_the_names_of_dual_encoders_too() -> None:
     assert torch.equal(output.video_embeds, output.video.video_embeds)
     zero_shot = tiny_model(score_levels=["frame"])(**random_batch())
     assert zero_shot.video_embeds is None
+
+
+@torch.no_grad()
+def test_of_one_side_alone_its_tokens_are_given_and_no_scores() -> None:
+    model, batch = tiny_model(), random_batch(num_queries=3, num_videos=2)
+    both = model(**batch)
+    texts = model(batch["input_ids"], attention_mask=batch.get("attention_mask"))
+    assert list(texts) == ["text_embeds", "query"]
+    assert torch.equal(texts.text_embeds, both.text_embeds)
+    videos = model(pixel_values_videos=batch["pixel_values_videos"], video_mask=batch.get("video_mask"))
+    assert list(videos) == ["video_embeds", "video"]
+    assert torch.equal(videos.video.frame_embeds, both.video.frame_embeds)
+    with pytest.raises(ValueError, match="input_ids or pixel_values_videos must be given"):
+        model()
+    with pytest.raises(ValueError, match=r"return_loss=True needs .* and pixel_values_videos"):
+        model(batch["input_ids"], return_loss=True)
+
+
+def test_the_pipeline_that_a_card_names_gives_the_tokens_of_a_text(checkpoint_folder: Path) -> None:
+    extract = pipeline("feature-extraction", model=str(checkpoint_folder))
+    found = extract("a dog", return_tensors=True)
+    model = VideoColBERTModel.from_pretrained(checkpoint_folder).eval()
+    with torch.no_grad():
+        expected = model.get_text_features(**extract.tokenizer("a dog", return_tensors="pt")).query_embeds
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=0)
 
 
 @torch.no_grad()

@@ -1,44 +1,26 @@
-"""The sections of a model card: what a checkpoint is, how good, how to use it, how it was trained, its limits."""
+"""The sections of a model card: what a checkpoint is, how good, and how to use it; the others are in another file."""
 
 from __future__ import annotations
 
 import json
 import re
 import shlex
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from importlib.metadata import requires
 from typing import Any
 
 from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, figure_text, gallery_text
 from video_colbert.evaluation.retrieval import EvaluationResult
+from video_colbert.hub.card_provenance import intended_use, license_and_citation, limits, training
+from video_colbert.hub.card_source import CardSource
 from video_colbert.hub.evaluation_files import dataset_name
-from video_colbert.hub.published_text import as_code, escaped, hub_id
+from video_colbert.hub.published_text import as_code, escaped, hub_id, markdown_table
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.modeling_video_colbert.multi_vector_video_colbert import SIMILARITIES
 
 _PAPER = "[Video-ColBERT](https://arxiv.org/abs/2503.19009) (Reddy et al., CVPR 2025)"
 # What the files that a checkpoint carries import, directly or through transformers.
 _CODE_REQUIREMENTS = ("transformers", "torch", "av", "pillow", "sentencepiece", "protobuf")
-
-
-@dataclass(frozen=True)
-class CardSource:
-    """What a card is made of.
-
-    Attributes:
-        name: Hub id, or a folder's name.
-        config: the model's.
-        processor: the content of `processor_config.json`.
-        training: the training arguments, without this machine's folders; empty if none are recorded.
-        results: the evaluation results, if any.
-    """
-
-    name: str
-    config: VideoColBERTConfig
-    processor: dict[str, Any]
-    training: dict[str, Any]
-    results: list[EvaluationResult]
 
 
 _LEVEL_SCORINGS = {
@@ -54,7 +36,8 @@ def card_sections(source: CardSource) -> list[str]:
     Args:
         source: what the card is made of.
     """
-    return [section(source) for section in (_introduction, _evaluation, _use, _training, _limits)]
+    sections = (_introduction, _evaluation, _use, intended_use, training, limits, license_and_citation)
+    return [section(source) for section in sections]
 
 
 def _introduction(checkpoint: CardSource) -> str:
@@ -131,7 +114,7 @@ def _evaluation(checkpoint: CardSource) -> str:
                 f"**{first.num_expected_videos - first.num_videos} videos of the split are missing, and with them "
                 "their queries: these figures do not compare with those of the whole gallery.**"
             )
-        lines.append(_results_table(results))
+        lines.append(_resultsmarkdown_table(results))
     lines.append(
         "R@k is the share of queries, in percent, with a right video among the first k; MdR and MnR are the median "
         "and mean rank of the best right video. Tied scores count with the expectation over random orders."
@@ -139,7 +122,7 @@ def _evaluation(checkpoint: CardSource) -> str:
     return "\n\n".join(lines)
 
 
-def _results_table(results: Sequence[EvaluationResult]) -> str:
+def _resultsmarkdown_table(results: Sequence[EvaluationResult]) -> str:
     names = list(dict.fromkeys(name for result in results for name in result.metrics))
     ordered = sorted(
         results, key=lambda item: (list(DIRECTIONS).index(item.direction), list(LEVELS).index(item.level))
@@ -153,16 +136,17 @@ def _results_table(results: Sequence[EvaluationResult]) -> str:
         ]
         for result in ordered
     ]
-    return _table(["Direction", "Score", "Gallery", *map(escaped, names)], rows)
+    return markdown_table(["Direction", "Score", "Gallery", *map(escaped, names)], rows)
 
 
 def _use(checkpoint: CardSource) -> str:
     name, shell_name = json.dumps(checkpoint.name), shlex.quote(" ".join(checkpoint.name.split()))
     return f"""## Use
 
-With the package `video-colbert`, which runs none of the code in this repository:
+With the package, which runs none of the code in this repository:
 
 ```bash
+pip install video-colbert
 video-colbert index VIDEOS --model {shell_name} --index my_index
 video-colbert search "a dog catches a ball" --index my_index
 ```
@@ -221,47 +205,3 @@ def _requirements() -> str:
         for name in _CODE_REQUIREMENTS
     ]
     return " ".join(map(shlex.quote, found))
-
-
-def _training(checkpoint: CardSource) -> str:
-    if not checkpoint.training:
-        return "## Training\n\nNo training arguments are recorded for this checkpoint."
-    rows = [
-        [as_code(name), as_code(value)] for name, value in _flat(checkpoint.training) if value not in (None, [], "")
-    ]
-    return "## Training\n\nArguments of the run, also in `training_arguments.json`:\n\n" + _table(
-        ["Argument", "Value"], rows
-    )
-
-
-def _limits(checkpoint: CardSource) -> str:
-    config, processor = checkpoint.config, checkpoint.processor
-    length = processor.get("query_length", config.query_length)
-    frames = processor.get("video_processor", {}).get("num_frames")
-    seen = f"{frames} frames of a video are looked at" if frames else "Sampled frames of a video are looked at"
-    if processor.get("query_windows"):
-        query = f"A query is read sentence by sentence, in windows of {length} tokens; no sentence sees another."
-    else:
-        query = f"A query is cut at {length} tokens, special tokens included."
-    limits = [
-        f"{seen}, whatever its length: what happens between them is missed.",
-        query,
-        "Sound, speech and file names are not used.",
-        "Scores rank videos for one query. They are no probabilities, and those of different queries do not compare.",
-        "What the backbone has learned from web images and texts, its languages, errors and biases included, is "
-        "learned here too. Do not use it to identify people.",
-    ]
-    return "## Limits\n\n" + "\n".join(f"- {limit}" for limit in limits)
-
-
-def _flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{name}.")
-        else:
-            yield prefix + name, value
-
-
-def _table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)

@@ -19,6 +19,7 @@ from video_colbert.modeling_video_colbert import VideoColBERTConfig
 CONFIG_FILE = "config.json"
 PROCESSOR_FILE = "processor_config.json"
 TRAINING_FILE = "training_arguments.json"
+TRAINING_RUN_FILE = "training_run.json"
 WEIGHTS_FILE = "model.safetensors"
 WEIGHTS_INDEX_FILE = "model.safetensors.index.json"
 # By which sentence-transformers opens a checkpoint.
@@ -35,6 +36,7 @@ _OPTIONAL = (
     "spiece.model",
     "tokenizer.model",
     TRAINING_FILE,
+    TRAINING_RUN_FILE,
     EVALUATION_FILE,
     *MULTI_VECTOR_FILES,
 )

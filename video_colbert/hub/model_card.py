@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from video_colbert.hub.card_sections import CardSource, card_sections
-from video_colbert.hub.checkpoint_files import CONFIG_FILE, PROCESSOR_FILE, TRAINING_FILE, read_json_object
+from video_colbert.hub.backbone_facts import backbone_facts, license_of
+from video_colbert.hub.card_sections import card_sections
+from video_colbert.hub.card_source import CardSource
+from video_colbert.hub.checkpoint_files import (
+    CONFIG_FILE,
+    PROCESSOR_FILE,
+    TRAINING_FILE,
+    TRAINING_RUN_FILE,
+    read_json_object,
+)
 from video_colbert.hub.evaluation_files import (
     dataset_hub_id,
     hub_result_files,
@@ -28,7 +37,7 @@ def write_model_card(
     folder: str | Path,
     *,
     repo_id: str | None = None,
-    license: str = "apache-2.0",
+    license: str | None = None,
     datasets: Sequence[str] | None = None,
 ) -> None:
     """Writes `README.md` and `.eval_results/` beside a checkpoint.
@@ -56,7 +65,7 @@ def build_model_card(
     folder: str | Path,
     *,
     repo_id: str | None = None,
-    license: str = "apache-2.0",
+    license: str | None = None,
     datasets: Sequence[str] | None = None,
 ) -> ModelCard:
     """Builds the card of a checkpoint.
@@ -67,7 +76,7 @@ def build_model_card(
     Args:
         folder: as for `write_model_card`.
         repo_id: Hub id that the card's examples load; the folder's name by default.
-        license: the Hub's id of the weights' licence.
+        license: the Hub's id of the weights' licence; by default that of the backbone, where it is known.
         datasets: Hub ids, or names of benchmarks, that the model was trained on; by default the `dataset` of its
             training arguments.
 
@@ -75,15 +84,20 @@ def build_model_card(
         CheckpointError: a file of the checkpoint is missing or malformed.
     """
     folder = Path(folder)
-    training_file = folder / TRAINING_FILE
+    config = VideoColBERTConfig(**read_json_object(folder / CONFIG_FILE))
+    training = without_local_folders(_object_if_there(folder / TRAINING_FILE))
+    backbone = hub_id(training.get("model") or config.backbone)
     checkpoint = CardSource(
         name=repo_id or folder.resolve().name,
-        config=VideoColBERTConfig(**read_json_object(folder / CONFIG_FILE)),
+        config=config,
         processor=read_json_object(folder / PROCESSOR_FILE),
-        training=without_local_folders(read_json_object(training_file)) if training_file.is_file() else {},
+        training=training,
+        run=_object_if_there(folder / TRAINING_RUN_FILE),
         results=read_evaluation_results(folder),
+        backbone=backbone,
+        license=license or license_of(backbone),
     )
-    data = _metadata(checkpoint, license, datasets)
+    data = _metadata(checkpoint, datasets)
     existing = folder / CARD_FILE
     if existing.is_file():
         card = ModelCard(existing.read_text(encoding="utf-8"), ignore_metadata_errors=True)
@@ -97,21 +111,22 @@ def build_model_card(
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")
 
 
-def _metadata(checkpoint: CardSource, license_id: str, datasets: Sequence[str] | None) -> ModelCardData:
+def _object_if_there(path: Path) -> dict[str, Any]:
+    return read_json_object(path) if path.is_file() else {}
+
+
+def _metadata(checkpoint: CardSource, datasets: Sequence[str] | None) -> ModelCardData:
     if datasets is None:
         datasets = [checkpoint.training["dataset"]] if "dataset" in checkpoint.training else []
+    facts = backbone_facts(checkpoint.backbone)
     return ModelCardData(
-        license=license_id,
+        language=list(facts.languages) if facts else None,
+        license=checkpoint.license,
         library_name="transformers",
         pipeline_tag="feature-extraction",
-        base_model=_base_model(checkpoint),
+        base_model=checkpoint.backbone,
         datasets=[hub_id for dataset in datasets if (hub_id := dataset_hub_id(dataset))] or None,
         tags=list(TAGS),
         model_name=checkpoint.name.split("/")[-1],
         eval_results=to_model_index(checkpoint.results) or None,
     )
-
-
-def _base_model(checkpoint: CardSource) -> str | None:
-    """The Hub id of what training started from; None where it was a folder."""
-    return hub_id(checkpoint.training.get("model") or checkpoint.config.backbone)

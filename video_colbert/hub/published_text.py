@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
@@ -68,6 +68,17 @@ def without_local_folders(value: Any) -> Any:
     if PureWindowsPath(path).drive or PureWindowsPath(path).is_absolute():
         return PureWindowsPath(path).name
     return PurePosixPath(path).name if path.startswith(("/", "~/", "./", "../")) else value
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown.
+
+    Args:
+        header: of its columns.
+        rows: of cells, which are Markdown; their bars are escaped here.
+    """
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
 
 
 def _one_line(text: object) -> str:

@@ -14,9 +14,11 @@ from huggingface_hub.hf_api import ModelInfo
 from video_colbert.encoding.pretrained import load_model_files
 from video_colbert.encoding.stored_model.model_files import find_model_files
 from video_colbert.errors import CheckpointError, HubError
+from video_colbert.hub.backbone_facts import license_of
 from video_colbert.hub.checkpoint_files import (
     CONFIG_FILE,
     TRAINING_FILE,
+    TRAINING_RUN_FILE,
     WEIGHTS_INDEX_FILE,
     CheckpointFiles,
     find_checkpoint_files,
@@ -37,6 +39,7 @@ _REPLACED = (
     WEIGHTS_INDEX_FILE,
     EVALUATION_FILE,
     TRAINING_FILE,
+    TRAINING_RUN_FILE,
     ".eval_results/*.yaml",
 )
 
@@ -53,6 +56,7 @@ class PublishedCheckpoint:
         tag: the tag put on the commit, if any.
         files: paths in the commit.
         left_out: names in the folder that were not published.
+        license: the licence that the card names; None where none is known.
     """
 
     repo_id: str
@@ -62,6 +66,7 @@ class PublishedCheckpoint:
     tag: str | None
     files: list[str]
     left_out: list[str]
+    license: str | None
 
 
 def publish_checkpoint(
@@ -74,7 +79,7 @@ def publish_checkpoint(
     tag: str | None = None,
     token: str | None = None,
     commit_message: str = "Publish a Video-ColBERT checkpoint",
-    license: str = "apache-2.0",
+    license: str | None = None,
 ) -> PublishedCheckpoint:
     """Publishes a checkpoint in one commit: all of it appears at once, or nothing does.
 
@@ -90,7 +95,8 @@ def publish_checkpoint(
         tag: tag to put on the commit; it must be new.
         token: Hub token; the stored one by default.
         commit_message: title of the commit.
-        license: the Hub's id of the weights' licence, for the card.
+        license: the Hub's id of the weights' licence, for the card; by default that of the backbone, as far as it
+            is known or the Hub says it.
 
     Raises:
         ValueError: a tag for a pull request, which has no commit of the repository yet.
@@ -111,6 +117,7 @@ def publish_checkpoint(
         existing = _existing_repository(api, repo_id)
         if existing is not None:
             _check_name_is_free(api, existing, private, tag)
+    license = license or license_of(_backbone(folder), api)
     additions = _additions(folder, found, repo_id, license)
     with hub_errors(f"{repo_id} cannot be published"):
         if existing is None:
@@ -134,7 +141,14 @@ def publish_checkpoint(
             api.create_tag(repo_id, tag=tag, revision=commit.oid)
     published = {path.split("/")[0] for path in files}
     left_out = [name for name in found.left_out if name not in published]
-    return PublishedCheckpoint(repo_id, commit.oid, str(commit.commit_url), commit.pr_url, tag, files, left_out)
+    url = str(commit.commit_url)
+    return PublishedCheckpoint(repo_id, commit.oid, url, commit.pr_url, tag, files, left_out, license)
+
+
+def _backbone(folder: Path) -> str | None:
+    """What the training of a checkpoint started from, as its files name it."""
+    training = read_json_object(folder / TRAINING_FILE) if (folder / TRAINING_FILE).is_file() else {}
+    return training.get("model") or read_json_object(folder / CONFIG_FILE).get("backbone")
 
 
 def _existing_repository(api: HfApi, repo_id: str) -> ModelInfo | None:
@@ -159,7 +173,7 @@ def _check_name_is_free(api: HfApi, existing: ModelInfo, private: bool, tag: str
         raise HubError(f"{repo_id} already has a tag {tag!r}; choose another")
 
 
-def _additions(folder: Path, found: CheckpointFiles, repo_id: str, license_id: str) -> list[CommitOperationAdd]:
+def _additions(folder: Path, found: CheckpointFiles, repo_id: str, license_id: str | None) -> list[CommitOperationAdd]:
     """The files of the commit: those of the folder, and those that are made for it."""
     if all((folder / name).is_file() for name in SELF_TEST_FILES):
         report = verify_checkpoint(folder)

@@ -107,6 +107,7 @@ class StepMonitor:
         """Logs a step that was done, every `logging_steps` steps, and says its losses on the console."""
         now = time.perf_counter()
         seconds, self._last_step_end = now - self._last_step_end, now
+        self.state.seconds += seconds
         if self.state.global_step % self.arguments.logging_steps != 0:
             return
         examples = sum(len(batch["video_ids"]) for batch in micro_batches) * self.accelerator.num_processes

@@ -1,10 +1,14 @@
 """What a run leaves behind: models that load anywhere, with their results."""
 
+import json
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
+import torch
 from accelerate import Accelerator
 from huggingface_hub import HfApi
 from safetensors import SafetensorError
@@ -13,6 +17,7 @@ from torch import nn
 from video_colbert.errors import VideoColBERTError
 from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.hub import publish_checkpoint, write_evaluation_results, write_model_card, write_self_test
+from video_colbert.hub.checkpoint_files import TRAINING_RUN_FILE
 from video_colbert.hub_errors import hub_errors
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
@@ -56,8 +61,11 @@ def save_model(
     arguments: TrainingArguments,
     results: Sequence[EvaluationResult],
     name: str,
+    *,
+    steps: int,
+    seconds: float,
 ) -> None:
-    """Writes model, processor, arguments, validation results, self-test and model card; called on every process.
+    """Writes model, processor, what is known of the run, self-test and model card; called on every process.
 
     The folder is replaced as a whole, so that one left by an interruption is the old one or the new one.
 
@@ -68,6 +76,8 @@ def save_model(
         arguments: Of the run.
         results: Of the validation.
         name: The folder's name below `output_dir`.
+        steps: Done so far.
+        seconds: What they took.
 
     Raises:
         TrainingWriteError: If the folder cannot be written; the one before is whole.
@@ -82,6 +92,8 @@ def save_model(
             unwrapped.save_pretrained(unfinished)
             processor.save_pretrained(unfinished)
             arguments.save(unfinished / "training_arguments.json")
+            run = json.dumps(_run_facts(accelerator, steps, seconds), indent=2)
+            (unfinished / TRAINING_RUN_FILE).write_text(run + "\n", encoding="utf-8")
             write_evaluation_results(unfinished, results)
             write_self_test(unfinished, unwrapped, processor)
             write_model_card(unfinished, repo_id=arguments.hub_model_id or name)
@@ -90,6 +102,19 @@ def save_model(
             unfinished.rename(folder)
             shutil.rmtree(old, ignore_errors=True)
     accelerator.wait_for_everyone()
+
+
+def _run_facts(accelerator: Accelerator, steps: int, seconds: float) -> dict[str, Any]:
+    """What a reader of the card is told of a run: how long, on what, by which libraries."""
+    is_gpu = accelerator.device.type == "cuda"
+    return {
+        "steps": steps,
+        "hours": round(seconds / 3600, 4),
+        "processes": accelerator.num_processes,
+        "device": torch.cuda.get_device_name(accelerator.device) if is_gpu else accelerator.device.type.upper(),
+        "mixed_precision": accelerator.mixed_precision,
+        "libraries": {name: version(name) for name in ("torch", "transformers", "accelerate")},
+    }
 
 
 def check_hub_access() -> None:

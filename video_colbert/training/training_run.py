@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from accelerate.utils import set_seed
@@ -142,10 +143,11 @@ def train(arguments: TrainingArguments) -> int:
                 if is_last or (is_epoch_end and state.epoch % arguments.eval_epochs == 0):
                     found = validate(accelerator, model, processor, data, arguments)
                     monitor.record_validation(found)
-                    save_model(accelerator, model, processor, arguments, found.results, LAST)
+                    save = partial(save_model, accelerator, model, processor, arguments, found.results)
+                    save(LAST, steps=state.global_step, seconds=state.seconds)
                     if found.selection_recall > state.best_recall:
                         state.best_recall, state.best_epoch = found.selection_recall, state.epoch
-                        save_model(accelerator, model, processor, arguments, found.results, BEST)
+                        save(BEST, steps=state.global_step, seconds=state.seconds)
                 received = monitor.largest_of_processes(stop.received)
                 steps = arguments.checkpointing_steps
                 if is_last or is_epoch_end or received or (steps and state.global_step % steps == 0):

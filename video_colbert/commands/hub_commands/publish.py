@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     choice.add_argument("--create-pr", action="store_true", help="open a pull request instead of committing")
     choice.add_argument("--tag", help="tag to put on the commit, such as v1.0")
     add_token(parser)
-    parser.add_argument("--license", default="apache-2.0", help="licence of the weights (default: apache-2.0)")
+    parser.add_argument("--license", help="licence of the weights, as the Hub names it (default: the backbone's)")
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -45,5 +45,7 @@ def run(arguments: argparse.Namespace) -> int:
     )
     if published.left_out:
         write_notice(f"Left out, no part of a checkpoint: {', '.join(published.left_out)}.")
+    if published.license is None:
+        write_notice("The licence of the backbone is not known, so the card names none; give it with --license.")
     write_result(f"{len(published.files)} files published: {published.pull_request_url or published.url}")
     return ExitCode.OK

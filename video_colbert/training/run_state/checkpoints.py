@@ -40,6 +40,7 @@ class TrainingState:
         logit_bias_calibration: What the bias of the loss was set to before the first step, if it was.
         bad_videos: Training videos that could not be decoded, id to reason.
         bad_validation_videos: The same of the validation videos.
+        seconds: How long the steps took together, with the wait for their data and without validation.
     """
 
     run_identity: dict[str, Any]
@@ -51,6 +52,7 @@ class TrainingState:
     logit_bias_calibration: list[float] | None = None
     bad_videos: dict[str, str] = field(default_factory=dict)
     bad_validation_videos: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
 
     def save(self, checkpoint: Path) -> None:
         """Writes the fields into a checkpoint, after its other files, with the digests of all."""

@@ -1,0 +1,73 @@
+"""What is known of published backbones: the licence of their weights, their languages, what they learned from."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from huggingface_hub import HfApi
+from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+
+from video_colbert.hub.published_text import hub_id
+
+
+@dataclass(frozen=True)
+class BackboneFacts:
+    """What the publishers of a backbone say of it.
+
+    Attributes:
+        license: the Hub's id of its licence.
+        languages: codes of the languages it was trained on, as the Hub's metadata has them.
+        data: what it was trained on, the end of a sentence.
+    """
+
+    license: str
+    languages: tuple[str, ...]
+    data: str
+
+
+_WEBLI = "images and texts of the web (WebLI, which is not public)"
+# By the beginning of the Hub id. Sources: the repositories' cards, and for CLIP https://github.com/openai/CLIP.
+_KNOWN = {
+    r"openai/clip-": BackboneFacts("mit", ("en",), "400 million images and English texts of the web, not public"),
+    r"laion/CLIP-.*laion2B": BackboneFacts("mit", ("en",), "the English two billion pairs of LAION-5B"),
+    r"google/siglip-.*-(multilingual|i18n)": BackboneFacts("apache-2.0", ("multilingual",), _WEBLI),
+    r"google/siglip-": BackboneFacts("apache-2.0", ("en",), f"English {_WEBLI}"),
+    r"google/siglip2-": BackboneFacts("apache-2.0", ("multilingual",), f"{_WEBLI}, in over 100 languages"),
+}
+
+
+def backbone_facts(backbone: str | None) -> BackboneFacts | None:
+    """What is known of a backbone; None of one that is not among those whose publishers were asked.
+
+    Args:
+        backbone: its Hub id, or what a config has in its place.
+
+    Example:
+        >>> backbone_facts("openai/clip-vit-base-patch32").license
+        'mit'
+    """
+    if (name := hub_id(backbone)) is None:
+        return None
+    return next((facts for pattern, facts in _KNOWN.items() if re.match(pattern, name)), None)
+
+
+def license_of(backbone: str | None, api: HfApi | None = None) -> str | None:
+    """The Hub's id of a backbone's licence, which weights trained from it are under too; None where it is not known.
+
+    Args:
+        backbone: its Hub id, or what a config has in its place.
+        api: of the Hub, whose metadata are asked where nothing else is known; None asks nobody.
+    """
+    if (facts := backbone_facts(backbone)) is not None:
+        return facts.license
+    name = hub_id(backbone)
+    if api is None or name is None:
+        return None
+    try:
+        card = api.model_info(name).card_data
+    # It may be private, gone or of another Hub; publishing does not depend on it.
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError):
+        return None
+    found = card.get("license") if card is not None else None
+    return found if isinstance(found, str) else None

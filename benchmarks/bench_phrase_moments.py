@@ -12,13 +12,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmark_report import Target, run_benchmark
-from pretrained_backbone import BackboneSettings, pretrain_backbone
 
 from video_colbert import VideoColBERTEncoder
 from video_colbert.dataset_builders.shapes.graded_shapes import GradedShapesConfig, plan_task_clips
 from video_colbert.dataset_builders.shapes.graded_shapes_clips import TaskClip, generate_task_clip
 from video_colbert.encoding.encoded import BadVideo, EncodedQueries
 from video_colbert.encoding.hits import find_moments
+
+# The backbone is the study's.
+sys.path.append(str(Path(__file__).parent / "study"))
+from pretrained_backbone import BackboneSettings, pretrain_backbone
 
 CONFIG = GradedShapesConfig(num_train={}, num_galleries={"order": 24})
 

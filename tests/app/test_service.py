@@ -44,14 +44,24 @@ def test_hits_are_the_json_of_search_with_what_is_known_of_the_video(served: Ser
     assert years == {"0.mp4": 2020, "1.mp4": 2021, "2.mp4": None, "long.mp4": None}
 
 
-def test_relevance_is_a_share_of_the_best(served: Served) -> None:
+def test_relevance_runs_from_a_video_picked_at_random_to_the_best(served: Served) -> None:
     hits = served.service.search(ServiceQuery("a red circle")).hits
+    # The sample is of windows, of which one video has two; the lower of the two in the middle is the median.
+    scores = [hit.score for hit in served.index.search("a red circle", group_windows=False)]
+    assert len(scores) == 5
+    middle, best = sorted(scores)[2], scores[0]
+    expected = [max(0.0, (found.hit.score - middle) / (best - middle)) for found in hits]
+    assert [found.relevance for found in hits] == pytest.approx(expected, abs=1e-4)
+    assert (hits[0].relevance, hits[-1].relevance) == (1.0, 0.0)
+
+
+def test_relevance_to_a_moment_has_the_same_scale(served: Served) -> None:
+    video = digest(served.videos / "0.mp4")
+    hits = served.service.similar("clips", video).hits
+    assert hits[0].relevance == 1.0
     shares = [found.relevance for found in hits]
-    assert shares[0] == 1.0
     assert shares == sorted(shares, reverse=True)
-    assert all(0.0 <= share <= 1.0 for share in shares)
-    if hits[0].hit.score > 0:
-        assert shares[1] == pytest.approx(max(hits[1].hit.score, 0.0) / hits[0].hit.score)
+    assert shares[-1] < 1.0
 
 
 def test_other_windows_stand_under_their_video(served: Served) -> None:

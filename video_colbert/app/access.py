@@ -19,7 +19,7 @@ LEAST_TOKEN_LETTERS = 12
 _LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 _HOST = re.compile(r"(?P<name>\[[0-9a-fA-F:.]+\]|[^:\[\]/@\s]+)(?::(?P<port>[0-9]{1,5}))?")
 
-_FUNCTIONS = "search|similar|moments|info|add_folder|reveal"
+_FUNCTIONS = "search|similar|moments|videos|info|add_folder|reveal"
 # Functions that are called, of which a call may hold a clip.
 _CALLS = re.compile(rf"/gradio_api/(?:(?:call|call/v2|run|api)/(?:{_FUNCTIONS})/?|queue/join/?|mcp(?:/http)?/?)")
 # What there is beside them. Whatever else Gradio has an address for is not needed here: uploads, files of the server's

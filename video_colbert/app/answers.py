@@ -29,7 +29,7 @@ class FoundVideo:
         modified: when the file was changed last, in seconds since 1970 (UTC); None where it is not known.
         duration: of the whole video in seconds; None of a text.
         playable: whether a browser plays the file as it is; else it takes an excerpt.
-        relevance: its score as a share of the best hit's, from 0 to 1.
+        relevance: how well it fits, from 0 for a video picked at random to 1 for the first hit (`relevance.py`).
         metadata: further values by column name.
         windows: the other windows of the same video that were found, best first.
     """
@@ -105,6 +105,7 @@ def describe_hits(
     videos: Mapping[str, IndexedVideo],
     windows: Mapping[str, Sequence[SearchHit]],
     playable: Mapping[str, bool],
+    relevances: Sequence[float],
 ) -> tuple[FoundVideo, ...]:
     """Hits with what is known of their videos.
 
@@ -113,12 +114,12 @@ def describe_hits(
         videos: what the index knows, by path; what is not there is a text, or is gone from the index by now.
         windows: other windows that were found, by path.
         playable: whether a browser plays the file, by path.
+        relevances: of each hit.
     """
-    best = hits[0].score if hits else 0.0
     found = []
-    for hit in hits:
+    for hit, relevance in zip(hits, relevances, strict=True):
         video = videos.get(hit.video)
-        folder, name = ("", hit.video) if video is None else _folder_and_name(hit.video)
+        folder, name = ("", hit.video) if video is None else folder_and_name(hit.video)
         found.append(
             FoundVideo(
                 hit=hit,
@@ -128,28 +129,12 @@ def describe_hits(
                 modified=None if video is None else video.facts.modified,
                 duration=None if video is None else video.duration,
                 playable=playable.get(hit.video, False),
-                relevance=relevance(hit.score, best),
+                relevance=relevance,
                 metadata={} if video is None else video.metadata,
                 windows=tuple(windows.get(hit.video, ())),
             )
         )
     return tuple(found)
-
-
-def relevance(score: float, best: float) -> float:
-    """A score as a share of the best one, from 0 to 1; where the best is below 0, the best as a share of it.
-
-    Args:
-        score: of a hit.
-        best: of the first hit, at least `score`.
-
-    Example:
-        >>> relevance(0.3, 0.6), relevance(-0.1, 0.6), relevance(-4.0, -1.0), relevance(-1.0, -1.0)
-        (0.5, 0.0, 0.25, 1.0)
-    """
-    if best > 0.0:
-        return min(max(score, 0.0) / best, 1.0)
-    return 1.0 if score >= best else best / score
 
 
 def hit_json(hit: SearchHit) -> dict[str, Any]:
@@ -166,7 +151,16 @@ def hit_json(hit: SearchHit) -> dict[str, Any]:
     return written
 
 
-def _folder_and_name(path: str) -> tuple[str, str]:
+def folder_and_name(path: str) -> tuple[str, str]:
+    """Where a video is and what it is called there.
+
+    Args:
+        path: of its file, or its URL.
+
+    Example:
+        >>> folder_and_name("https://example.org/clips/a.mp4")
+        ('https://example.org/clips', 'a.mp4')
+    """
     if is_remote(path):
         address = urlsplit(path)
         folder, _, name = address.path.rpartition("/")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from video_colbert.app.background import BackgroundWork
 from video_colbert.app.index_state import GoneFiles, IndexState, describe_state
 from video_colbert.app.media.stored_files import find_stored_video
+from video_colbert.app.relevance import score_at_random
 from video_colbert.app.service_query import StoredMoment
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -24,7 +25,9 @@ from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.opening import open_index
 from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
 from video_colbert.index.passages.source_search import VIDEO
+from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.searching import encode_visual
+from video_colbert.index.similar_videos import stored_query
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.processing import VideoDecodingError
 from video_colbert.text.passages import SOURCES
@@ -34,6 +37,10 @@ LoadEncoder = Callable[[VideoIndex], VideoColBERTEncoder]
 
 # Windows beside the best of a video that are looked for, for each hit.
 _WINDOWS_A_HIT = 4
+# Videos over which a query's score of a video picked at random is taken: the median is known to a tenth of the spread.
+_SAMPLE = 128
+# What came in since changes little of it.
+_SECONDS_SAMPLED = 60.0
 # A state that is asked for again within this time is the same.
 _SECONDS_KEPT = 1.0
 
@@ -72,6 +79,7 @@ class ServedIndex:
         self._gone = GoneFiles(stored)
         self._state_lock = threading.Lock()
         self._state: tuple[float, IndexState] | None = None
+        self._sample: tuple[float, LevelBags] | None = None
 
     @property
     def zero_shot(self) -> bool:
@@ -110,7 +118,9 @@ class ServedIndex:
         except (VideoDecodingError, EncodingError, WorkerError) as error:
             raise QueryError(str(error)) from error
 
-    def similar(self, moment: StoredMoment, top_k: int, where: str, min_score: float | None) -> SearchHits:
+    def similar(
+        self, moment: StoredMoment, top_k: int, where: str, min_score: float | None
+    ) -> tuple[SearchHits, float | None]:
         """The videos that are like a moment of a stored one, by its stored tokens.
 
         Args:
@@ -119,17 +129,37 @@ class ServedIndex:
             where: a condition that hits must satisfy; empty for none.
             min_score: the score that a hit has at least; None for any.
 
+        Returns:
+            The hits, and the score of a video picked at random.
+
         Raises:
             NotServedError: the index holds no such video.
             QueryError: the moment lies outside the video, or the index holds texts only.
         """
         path = find_stored_video(self.index.stored, moment.video).path
         try:
-            return self.index.similar(
+            hits = self.index.similar(
                 path, moment.start, moment.end, top_k=top_k, where=where.strip() or None, min_score=min_score
             )
+            query, _ = stored_query(self.index, path, moment.start, moment.end)
+            return hits, self.score_at_random(query)
         except ValueError as error:
             raise QueryError(str(error)) from error
+
+    def score_at_random(self, queries: EncodedQueries) -> float | None:
+        """The score of a query that a video of the index has that is picked at random; None where it is not known.
+
+        Args:
+            queries: one query, of pictures.
+
+        Raises:
+            IndexStoreError: the index cannot be read.
+        """
+        now = time.monotonic()
+        if self._sample is None or now - self._sample[0] > _SECONDS_SAMPLED:
+            found = self.index.stored.sampled_tokens(_SAMPLE)
+            self._sample = None if found is None else (now, found)
+        return None if self._sample is None else score_at_random(queries, self._sample[1])
 
     def videos_at(self, paths: Sequence[str]) -> Mapping[str, IndexedVideo]:
         """What the index knows of some videos, by path.

@@ -19,11 +19,18 @@ from video_colbert.app.media_routes import media_routes
 from video_colbert.app.page.routes import page_routes
 from video_colbert.app.service import SearchService
 from video_colbert.app.tools import SearchTools
+from video_colbert.app.unfetched_answers import UnfetchedAnswers
 
 _SECONDS_TO_END = 2
 _SECONDS_KEPT_ALIVE = 60
 MOST_CONNECTIONS = 256
 """Connections that are open at once; who comes beyond them is told to come later."""
+
+# Gradio makes a table of its last ten thousand calls after each one, which takes as long as a search does; nobody
+# sees it here.
+_WITHOUT_STATISTICS = {"GRADIO_ANALYTICS_CACHE_FREQUENCY": str(10**12), "GRADIO_ANALYTICS_MAX_EVENTS": "1"}
+# It keeps the last answer of each session, of which there is one a call, and here none goes on.
+_SESSIONS_KEPT = 16
 
 
 def build_application(service: SearchService, access: Access, *, mcp: bool = False) -> Application:
@@ -34,11 +41,12 @@ def build_application(service: SearchService, access: Access, *, mcp: bool = Fal
         access: who may ask what.
         mcp: whether the functions are offered to assistants too, at `/gradio_api/mcp`.
     """
-    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1")
+    os.environ.update(GRADIO_ANALYTICS_ENABLED="False", HF_HUB_DISABLE_TELEMETRY="1", **_WITHOUT_STATISTICS)
     # Gradio imports it at the first call, which would wait seconds for it.
     importlib.import_module("pandas")
     tools = SearchTools(service)
     with gr.Blocks(title="Video search", analytics_enabled=False) as blocks:
+        blocks.state_session_capacity = _SESSIONS_KEPT
         for function in tools.of_everybody():
             # Not in Gradio's queue: the service has a fair one, and through Gradio's a tool would be called over HTTP.
             gr.api(function, api_name=function.__name__, queue=False, concurrency_limit=None)
@@ -49,6 +57,7 @@ def build_application(service: SearchService, access: Access, *, mcp: bool = Fal
     application = gr.mount_gradio_app(
         outer, blocks, path="/", mcp_server=mcp, run_history=False, ssr_mode=False, footer_links=[], show_error=True
     )
+    UnfetchedAnswers(blocks._queue)
     if mcp:
         offer_to_assistants(blocks.mcp_server_obj, [function.__name__ for function in tools.of_everybody()])
     return Guard(application, access)

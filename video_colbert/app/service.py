@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
-from video_colbert.app.answers import SearchAnswer, describe_hits
-from video_colbert.app.asked import visual_query_of
+from video_colbert.app.answering import answer_query
+from video_colbert.app.answers import SearchAnswer
 from video_colbert.app.background import IndexWork
 from video_colbert.app.fair_queue import FairQueue
 from video_colbert.app.index_state import IndexState
 from video_colbert.app.media.made_files import MadeFiles
-from video_colbert.app.media.playable import plays_as_it_is
 from video_colbert.app.media.stored_files import StoredFile, find_stored_file, find_stored_video
 from video_colbert.app.reveal import can_reveal, reveal_file
 from video_colbert.app.served_index import LoadEncoder, ServedIndex
-from video_colbert.app.service_query import MOST_HITS, ServiceQuery, StoredMoment, check_text
+from video_colbert.app.service_query import (
+    MOST_HITS,
+    ServiceQuery,
+    StoredMoment,
+    check_condition,
+    check_number,
+    check_text,
+)
+from video_colbert.app.video_list import VideoList, list_newest
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.hits import SearchHit
-from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import NotServedError, QueryError
 from video_colbert.index.filters import Membership
-from video_colbert.index.passages.asked_sources import searched_model
 from video_colbert.index.passages.source_search import VIDEO
 from video_colbert.index.video_index import VideoIndex
 
@@ -135,40 +138,7 @@ class SearchService:
             IndexStoreError: the index holds nothing of a source, or cannot be read or reached.
         """
         query.check()
-        served = self._served(query.index)
-        begin = time.monotonic()
-        sources = served.sources_of(query.sources)
-        if query.moment is not None and not query.text.strip():
-            hits = served.similar(query.moment, query.top_k, query.where, query.min_score)
-            answer = self._describe(served, hits.query, hits, {})
-            return dataclasses.replace(answer, seconds=time.monotonic() - begin)
-        visual = visual_query_of(query, served.index.stored)
-        if visual is not None and visual.text is None and VIDEO in sources:
-            # What is shown is compared with pictures alone.
-            sources = (VIDEO,)
-        encoded = served.encode(query.text if visual is None else visual, sources)
-        asked: Any = encoded
-        if encoded is None:
-            asked = [query.text]
-        elif visual is not None and sources != (VIDEO,):
-            asked = visual
-        found = served.index.search(
-            asked,
-            top_k=query.top_k,
-            where=query.where.strip() or None,
-            sources=sources,
-            min_score=query.min_score,
-        )
-        hits = found if isinstance(found, SearchHits) else found[0]
-        if query.moment is not None:
-            path = find_stored_video(served.index.stored, query.moment.video).path
-            hits = SearchHits(hits.query, hits.model, [hit for hit in hits if hit.video != path])
-        windows: Mapping[str, list[SearchHit]] = {}
-        if encoded is not None and query.with_windows:
-            windows = served.further_windows(encoded, [hit for hit in hits if not hit.is_text])
-        answer = self._describe(served, hits.query, hits, windows)
-        truncated = encoded is not None and bool(encoded.truncated)
-        return dataclasses.replace(answer, truncated=truncated, seconds=time.monotonic() - begin)
+        return answer_query(self._served(query.index), query)
 
     def similar(
         self,
@@ -224,6 +194,25 @@ class SearchService:
             encoded, top_k=MOST_HITS, where=Membership("path", (video.path,)), group_windows=False
         )
         return windows
+
+    def videos(self, index: str = "", *, top_k: int = 10, where: str = "") -> VideoList:
+        """The videos of an index, the newest first, where nothing is looked for.
+
+        Args:
+            index: name of the index; empty for the first.
+            top_k: videos, at most.
+            where: a condition that they must satisfy; empty for none.
+
+        Raises:
+            QueryError: a number is out of range, or the condition is too long.
+            NotServedError: there is no such index.
+            FilterError: the condition is not understood, or asks for a column that the index does not have.
+            IndexStoreError: the index cannot be read or reached.
+        """
+        check_number("top_k", top_k)
+        check_condition(where)
+        served = self._served(index)
+        return list_newest(served.name, served.index.stored, top_k, where)
 
     def info(self) -> list[IndexState]:
         """What each index is at the moment.
@@ -323,19 +312,6 @@ class SearchService:
         if name not in self._indexes:
             raise NotServedError(f"there is no index of this name; there are {', '.join(self._indexes)}")
         return self._indexes[name]
-
-    def _describe(
-        self, served: ServedIndex, asked: str, hits: SearchHits, windows: Mapping[str, list[SearchHit]]
-    ) -> SearchAnswer:
-        videos = served.videos_at([hit.video for hit in hits if not hit.is_text])
-        playable = {path: plays_as_it_is(path) for path in videos}
-        return SearchAnswer(
-            query=asked,
-            index=served.name,
-            model=searched_model(served.index.stored),
-            hits=describe_hits(hits, videos, windows, playable),
-            zero_shot=served.zero_shot,
-        )
 
 
 def _loader(device: str | None) -> LoadEncoder:

@@ -67,8 +67,7 @@ class ServiceQuery:
         """
         check_text(self.text)
         check_number("top_k", self.top_k)
-        if len(self.where) > MOST_LETTERS:
-            raise QueryError(f"the condition has {len(self.where)} letters; at most {MOST_LETTERS} are taken")
+        check_condition(self.where)
         if self.min_score is not None and not math.isfinite(self.min_score):
             raise QueryError(f"min_score must be a finite number, got {self.min_score}")
         shown = [each for each in (self.image, self.moment, self.clip) if each is not None]
@@ -94,6 +93,16 @@ def check_text(text: str) -> None:
         text.encode()
     except UnicodeEncodeError as error:
         raise QueryError("the query holds halves of characters, which are no text") from error
+
+
+def check_condition(where: str) -> None:
+    """Checks the length of a condition.
+
+    Raises:
+        QueryError: it is too long.
+    """
+    if len(where) > MOST_LETTERS:
+        raise QueryError(f"the condition has {len(where)} letters; at most {MOST_LETTERS} are taken")
 
 
 def check_number(name: str, number: int) -> None:

@@ -32,7 +32,7 @@ class SearchTools:
 
     def of_everybody(self) -> tuple[Callable[..., Any], ...]:
         """The functions for programs, assistants and the page."""
-        return (self.search, self.similar, self.moments, self.info)
+        return (self.search, self.similar, self.moments, self.videos, self.info)
 
     def of_the_page(self) -> tuple[Callable[..., Any], ...]:
         """The functions for people at the page, as far as the service allows them."""
@@ -132,6 +132,24 @@ class SearchTools:
         """
         windows = await self._in_turn(request, lambda: self._service.moments(index, video, text))
         return [hit_json(window) for window in windows]
+
+    async def videos(
+        self, index: str = "", where: str = "", top_k: int = 10, request: gr.Request | None = None
+    ) -> dict[str, Any]:
+        """Lists the videos of an index, the newest first, where nothing is looked for.
+
+        Args:
+            index: name of the index, as `info` gives it; empty for the first.
+            where: a condition that they must satisfy, such as "year >= 2020 and duration < 60"; empty for none.
+            top_k: videos, at most 200.
+            request: of the caller, by Gradio.
+
+        Returns:
+            In `total` how many there are, and in `videos` the newest of them: each with its id, name, folder and
+            duration.
+        """
+        listed = await self._in_turn(request, lambda: self._service.videos(index, top_k=top_k, where=where))
+        return listed.as_json()
 
     async def info(self) -> dict[str, Any]:
         """Says which indexes there are and what each holds.

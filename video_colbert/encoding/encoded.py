@@ -102,7 +102,8 @@ class QueryBags:
         words: for each query its words and where their tokens stand among the Lq; of an encoder that makes one
             pooled vector of a query, the query as one word, or its phrases and where they stand among the P. The word
             of a picture or clip is empty.
-        token_weights: float32 [Nq, Lq] weights of the query tokens, for a model that scores by them.
+        token_weights: float32 [Nq, Lq] weights of the query tokens, for a model that scores by them; of queries of
+            words and a picture or clip, times what each part counts.
         phrase_embeds: float32 [Nq, P, D] vectors of the phrases, where `words` are phrases that were encoded apart.
             Moments are found by them; they count in no score.
     """

@@ -44,28 +44,36 @@ def similar_videos(
         raise ValueError(f"top_k must be at least 1, got {top_k}")
     if min_score is not None and not math.isfinite(min_score):
         raise ValueError(f"min_score must be a finite number, got {min_score}")
-    videos = index.videos
-    ids = set(find_named(videos, [video], index.location, outcome="nothing was searched"))
-    named = sorted((each for each in videos if each.id in ids), key=_start)
-    query = _stored_query(index, named, start, end)
+    query, path = stored_query(index, video, start, end)
     # Of the windows of a video the best is given, so that the video itself takes one hit.
     [found] = index.stored.search(query, top_k=top_k + 1, where=where)
-    others = [hit for hit in found if hit.video != named[0].path][:top_k]
+    others = [hit for hit in found if hit.video != path][:top_k]
     hits = [dataclasses.replace(hit, rank=rank) for rank, hit in enumerate(others, start=1)]
     wanted = [hit for hit in hits if min_score is None or hit.score >= min_score]
     return SearchHits(query.texts[0], searched_model(index.stored), wanted)
 
 
-def _stored_query(
-    index: Index, videos: Sequence[IndexedVideo], start: float | None, end: float | None
-) -> EncodedQueries:
-    """The tokens of a video, or of a moment, as one query.
+def stored_query(index: Index, video: str, start: float | None, end: float | None) -> tuple[EncodedQueries, str]:
+    """The stored tokens of a video, or of a moment of it, as one query.
+
+    Args:
+        index: an index with its encoder.
+        video: as `Index.similar` takes it.
+        start: where the moment starts, in seconds; None for the beginning of the video.
+        end: where it ends; None for its end.
+
+    Returns:
+        The query, and the path of the video.
 
     Raises:
+        IndexStoreError: the video is not in the index, its name fits several, or the index cannot be read.
         ValueError: the moment ends before it starts, or no part of the video is in it.
     """
     from video_colbert.encoding.visual_query.visual_bags import queries_of_videos
 
+    stored = index.videos
+    ids = set(find_named(stored, [video], index.location, outcome="nothing was searched"))
+    videos = sorted((each for each in stored if each.id in ids), key=_start)
     is_moment = start is not None or end is not None
     first, last = start or 0.0, math.inf if end is None else end
     if not 0.0 <= first < last:
@@ -81,7 +89,7 @@ def _stored_query(
     times = [each.timestamps for each in parts]
     config = needed_encoder(index, "find similar videos").model.config
     query = _chosen_tokens(bags, times, (first, last) if is_moment else None, by_frames="frame" in config.score_levels)
-    return queries_of_videos([query], [f"like {title}"], [is_moment], config)
+    return queries_of_videos([query], [f"like {title}"], [is_moment], config), videos[0].path
 
 
 def _chosen_tokens(

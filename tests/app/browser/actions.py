@@ -8,7 +8,8 @@ from pathlib import Path
 
 from playwright.sync_api import Locator, Page
 
-CARD = ".card:not(.skeleton)"
+CARD = ".cards:not(.newest) > .card:not(.skeleton)"
+"""The card of a hit; those of the opening are of no query."""
 
 
 def wait_until(page: Page, condition: str, arg: object = None, *, timeout: float = 20.0) -> None:

@@ -143,8 +143,36 @@ def test_weights_of_tokens_are_those_of_the_clip(clip_backbone_folder: Path, fil
     ).sum()
     query = encoder.encode_visual_queries([VisualQuery(clip=clip)])
     assert float(encoder.similarity(query, [second])) == pytest.approx(float(one) / 2, abs=1e-5)
-    with pytest.raises(EncodingError, match=r"the model has interaction='weighted_token_wise'.*ask by one of both"):
+    with pytest.raises(EncodingError, match=r"interaction='weighted_token_wise' in its configuration.*leave one"):
         encoder.encode_visual_queries([VisualQuery(clip=clip, text="red")])
+
+
+@pytest.mark.parametrize("interaction", ["attention_max_sim", "attention_mean_max_sim"])
+def test_words_and_what_is_shown_make_the_sum_with_weights_of_tokens_too(
+    clip_backbone_folder: Path, files: list[Path], interaction: str
+) -> None:
+    encoder = contextual_encoder(clip_backbone_folder, score_levels=["frame", "video"], interaction=interaction)
+    videos = [video for video in encoder.encode_videos(files) if isinstance(video, EncodedVideo)]
+    words = encoder.encode_queries(["a red circle grows", "blue"])
+    shown = [VisualQuery(clip=VideoClip(files[0], 0.0, 1.0)), VisualQuery(image=decode_video(files[1]).frames[5])]
+    visual = encoder.encode_visual_queries(shown)
+    for queries in (words, visual):
+        weights = queries.bags_of("frame").token_weights
+        assert weights is not None
+        # Weights that are all alike would hide a mistake.
+        assert float(weights[queries.bags_of("frame").mask].std()) > 1e-4
+    combined = combine_queries(words, visual, [0.3, 0.8], [0.5, 2.0])
+    of_words, of_visual = scores(encoder, words, videos), scores(encoder, visual, videos)
+    expected = np.array([[0.3], [0.8]]) * of_words + np.array([[0.7 * 0.5], [0.2 * 2.0]]) * of_visual
+    np.testing.assert_allclose(scores(encoder, combined, videos), expected, rtol=1e-5)
+
+
+def test_words_and_what_is_shown_are_refused_where_levels_are_not_summed(
+    clip_backbone_folder: Path, files: list[Path]
+) -> None:
+    encoder = contextual_encoder(clip_backbone_folder, level_scoring="token_max")
+    with pytest.raises(EncodingError, match="level_scoring='token_max' in its configuration"):
+        encoder.encode_visual_queries([VisualQuery(clip=VideoClip(files[0]), text="red")])
 
 
 def test_a_model_of_the_video_level_alone_takes_pictures_by_it(clip_backbone_folder: Path, files: list[Path]) -> None:

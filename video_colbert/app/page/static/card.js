@@ -1,25 +1,25 @@
 // The card of a hit. All cards of an answer are of one height, whatever they hold.
 
 import { element, icon, iconButton } from "./elements.js";
-import { bestSecond } from "./moments.js";
+import { bestSecond, firstSecond } from "./moments.js";
 import { passagesOf, quotation, sourcesOf } from "./passages.js";
 import { pictureAddress } from "./server.js";
 import { timeLine } from "./time_line.js";
 import { clock, counted, day, exactClock } from "./times.js";
 
 /**
- * A hit as an item of the list.
+ * A hit as an item of the list; of a video that no query found, without what a query says of it.
  *
  * `actions` has what its buttons do: open(hit, second), alike(hit), copy(hit, second), reveal(hit), which is null where
  * the server allows none, and cut(hit, second).
  */
 export function card(hit, actions) {
-  const second = bestSecond(hit);
+  const second = firstSecond(hit);
   const [passage] = passagesOf(hit);
   return element(
     "li",
     { class: hit.gone ? "card gone" : "card", "data-video": hit.id },
-    picture(hit, second, actions),
+    picture(hit, actions),
     element(
       "div",
       { class: "card-text" },
@@ -30,20 +30,26 @@ export function card(hit, actions) {
         element("span", { class: "folder" }, folderName(hit.folder)),
         element("span", { class: "day" }, day(hit.modified)),
       ),
-      relevance(hit),
-      timeLine(hit, (picked) => actions.open(hit, picked)),
-      element("div", { class: "quoted" }, passage ? quotation(passage) : null),
+      ...(hit.isListed ? [] : found(hit, passage, actions)),
       element(
         "div",
         { class: "card-actions" },
         furtherWindows(hit, actions),
-        hit.gone ? null : iconButton("alike", "More like this moment", () => actions.alike(hit)),
+        hit.gone ? null : iconButton("alike", hit.isListed ? "More like this video" : "More like this moment", () => actions.alike(hit)),
         iconButton("copy", `Copy path and time, ${exactClock(second)}`, () => actions.copy(hit, second)),
         actions.reveal && !hit.gone ? iconButton("folder", "Reveal in folder", () => actions.reveal(hit)) : null,
         hit.gone ? null : iconButton("cut", "Export this moment", () => actions.cut(hit, second)),
       ),
     ),
   );
+}
+
+function found(hit, passage, actions) {
+  return [
+    relevance(hit),
+    timeLine(hit, (picked) => actions.open(hit, picked)),
+    element("div", { class: "quoted" }, passage ? quotation(passage) : null),
+  ];
 }
 
 /** As many empty cards as are likely to come, of the height of real ones. */
@@ -54,9 +60,10 @@ export function skeletonCards(number) {
   );
 }
 
-function picture(hit, second, actions) {
+function picture(hit, actions) {
+  const second = firstSecond(hit);
   const shown = element("img", {
-    src: pictureAddress(hit, second),
+    src: pictureAddress(hit, bestSecond(hit)),
     alt: "",
     loading: "lazy",
     decoding: "async",
@@ -67,14 +74,19 @@ function picture(hit, second, actions) {
     {
       type: "button",
       class: "picture",
-      "aria-label": hit.gone ? `${hit.name}, the file is gone` : `Play ${hit.name} from ${exactClock(second)}`,
+      "aria-label": playLabel(hit, second),
       on: { click: () => actions.open(hit, second) },
     },
     hit.gone ? noPicture(hit) : shown,
     hit.gone ? null : element("span", { class: "play" }, icon("play")),
-    element("span", { class: "badge at" }, exactClock(second)),
+    hit.isListed ? null : element("span", { class: "badge at" }, exactClock(second)),
     hit.duration ? element("span", { class: "badge duration" }, clock(hit.duration)) : null,
   );
+}
+
+function playLabel(hit, second) {
+  if (hit.gone) return `${hit.name}, the file is gone`;
+  return hit.isListed ? `Play ${hit.name}` : `Play ${hit.name} from ${exactClock(second)}`;
 }
 
 function noPicture(hit) {
@@ -87,10 +99,10 @@ function relevance(hit) {
   const scores = [`score ${hit.score.toFixed(3)}`, ...levels].join(", ");
   return element(
     "div",
-    { class: "relevance", title: scores },
+    { class: "relevance", title: `${scores}; full is the first hit, empty a video picked at random` },
     element(
       "div",
-      { class: "bar", role: "meter", "aria-label": "Relevance", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": share, "aria-valuetext": `${share} % of the best, ${scores}` },
+      { class: "bar", role: "meter", "aria-label": "Relevance", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": share, "aria-valuetext": `${share} % of the way from any video to the first hit, ${scores}` },
       element("span", { style: { width: `${share}%` } }),
     ),
     element("span", { class: "found-by" }, ...sourcesOf(hit).map((name) => element("span", { class: "source" }, name))),

@@ -4,8 +4,9 @@ import { askedByAddress, writeAddress } from "./address.js";
 import { element } from "./elements.js";
 import { Filters } from "./filters.js";
 import { heldBy, readInfo } from "./index_states.js";
-import { bestSecond } from "./moments.js";
+import { firstSecond } from "./moments.js";
 import { banner, toast } from "./notices.js";
+import { newestVideos } from "./opening.js";
 import { momentOf } from "./picture_query.js";
 import { QueryBox } from "./query_box.js";
 import { Results } from "./results.js";
@@ -34,7 +35,7 @@ let answered = "";
 let held = "";
 
 const actions = {
-  open: (hit, second = bestSecond(hit)) => viewer.open(hit, second, hits),
+  open: (hit, second = firstSecond(hit)) => viewer.open(hit, second, hits),
   cut: (hit, second) => viewer.open(hit, second, hits, { isExport: true }),
   alike: (hit) => {
     box.text = "";
@@ -87,19 +88,16 @@ async function ask({ isQuiet = false, top = STEP } = {}) {
   if (!state) return;
   writeAddress({ text, index: info.indexes.length > 1 ? state.name : null });
   asked?.abort();
-  if (!text && !picture) {
-    welcome(state);
-    return;
-  }
   asked = new AbortController();
   const { signal } = asked;
   if (!isQuiet) results.showLoading();
   const begun = performance.now();
   try {
-    const answer = await call("search", parametersOf(state), signal);
+    const answer = text || picture ? await call("search", parametersOf(state), signal) : await opening(state, signal);
     if (signal.aborted) return;
     banner(null);
-    show(answer, state, (performance.now() - begun) / 1000, isQuiet);
+    if (text || picture) show(answer, state, (performance.now() - begun) / 1000, isQuiet);
+    else welcome(answer, state, isQuiet);
   } catch (error) {
     if (error.name === "AbortError" || signal.aborted) return;
     failed(error);
@@ -126,6 +124,10 @@ function show(answer, state, seconds, isQuiet) {
     results.showHits(hits, hits.length >= wanted && wanted < MOST_HITS ? more : null);
     return;
   }
+  none();
+}
+
+function none() {
   const clear = element("button", { type: "button", class: "button", on: { click: () => filters.clear() } }, "Clear filters");
   const why = filters.isAny ? "No video passes the filters." : "The index holds no video that matches.";
   results.showNone(why, filters.isAny ? [clear] : []);
@@ -147,18 +149,32 @@ function failed(error) {
   results.showError(error.message, [again]);
 }
 
-function welcome(state) {
-  answered = "";
-  hits = [];
-  at("summary").textContent = "";
+function opening(state, signal) {
+  if (!state.videos) return { total: 0, videos: [] };
+  return newestVideos({ index: state.name, where: filters.where, count: wanted }, signal);
+}
+
+function welcome({ total, videos }, state, isQuiet) {
+  const shape = JSON.stringify([total, videos, state.progress === null]);
+  at("results").dataset.query = "";
+  hits = videos;
+  const newest = videos.length < total ? `The newest ${videos.length.toLocaleString()} of ${counted(total, "video")}` : `${counted(total, "video")}, the newest first`;
+  at("summary").textContent = videos.length ? newest : "";
+  if (isQuiet && shape === answered) return;
+  answered = shape;
   if (!state.videos) {
     results.showWelcome("There is no video yet", state.progress ? "The first ones appear here as they are read." : "Add a folder of videos with `video-colbert index`, and they appear here.");
+    return;
+  }
+  if (!videos.length) {
+    none();
     return;
   }
   const tries = (state.examples ?? []).map((query) =>
     element("button", { type: "button", class: "button", on: { click: () => { box.text = query; ask(); } } }, query),
   );
-  results.showWelcome(`Search ${counted(state.videos, "video")}`, "Say what is to be seen in a few words, such as who does what and where, or drop a picture or a clip anywhere on this page.", tries);
+  const hint = "Say what is to be seen in a few words, such as who does what and where, or drop a picture or a clip anywhere on this page.";
+  results.showWelcome(`Search ${counted(state.videos, "video")}`, hint, tries, videos, videos.length < total && wanted < MOST_HITS ? more : null);
 }
 
 function offline() {

@@ -13,6 +13,11 @@ export function bestSecond(hit) {
   return (hit.start + hit.end) / 2;
 }
 
+/** The second that a hit is played from: a video that no query found, from its beginning. */
+export function firstSecond(hit) {
+  return hit.isListed ? 0 : bestSecond(hit);
+}
+
 /** The moments of words that mean something; all of them where none does. */
 export function telling(hit) {
   const shown = (hit.moments ?? []).filter((moment) => !moment.muted);
@@ -21,6 +26,7 @@ export function telling(hit) {
 
 /** The stretches of a video that match, of all its windows, in order of time; the best window's are `isBest`. */
 export function matchedRanges(hit) {
+  if (hit.isListed) return [];
   const windows = [hit, ...(hit.windows ?? [])];
   const ranges = windows.flatMap((window) => {
     const found = window.ranges?.length ? window.ranges : [{ start: window.start, end: window.end, words: [] }];
@@ -38,6 +44,7 @@ export function exportedRange(hit, second) {
 
 /** The seconds one can step through, in order, each once: of words, of passages and of further windows. */
 export function steps(hit) {
+  if (hit.isListed) return [];
   const passages = (hit.sources ?? []).filter((source) => source.text && source.start !== null);
   const seconds = [
     bestSecond(hit),

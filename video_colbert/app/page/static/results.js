@@ -23,7 +23,7 @@ export class Results {
     this.#place.setAttribute("aria-busy", "true");
     clearTimeout(this.#waiting);
     this.#waiting = setTimeout(() => {
-      const cards = this.#place.querySelector("ol:not(.waiting)");
+      const cards = this.#place.querySelector("ol:not(.waiting, .newest)");
       if (cards) cards.classList.add("stale");
       else this.#show(element("ol", { class: "cards waiting" }, ...skeletonCards(8)));
     }, SHOW_LOADING_AFTER);
@@ -32,8 +32,7 @@ export class Results {
   /** The hits of an answer; `onMore` asks for further ones, where there are any. */
   showHits(hits, onMore = null) {
     const quotes = hits.some((hit) => passagesOf(hit).length) ? "cards with-quotes" : "cards";
-    const more = onMore && element("button", { type: "button", class: "button more", on: { click: onMore } }, "Show more");
-    this.#end(element("ol", { class: quotes }, ...hits.map((hit) => card(hit, this.#actions))), more);
+    this.#end(this.#cards(quotes, hits), moreButton(onMore));
   }
 
   /** No hit, and what may help: `remedies` are buttons. */
@@ -46,9 +45,10 @@ export class Results {
     this.#end(message("error", "This search failed", sentence, remedies, { role: "alert" }));
   }
 
-  /** Nothing is asked yet. */
-  showWelcome(title, sentence, remedies = []) {
-    this.#end(message("welcome", title, sentence, remedies));
+  /** Nothing is asked yet: a hint, and below it some videos, where there are any. */
+  showWelcome(title, sentence, remedies = [], videos = [], onMore = null) {
+    const listed = videos.length ? this.#cards("cards newest", videos, "Newest videos") : null;
+    this.#end(message("welcome", title, sentence, remedies), listed, moreButton(onMore));
   }
 
   /** What was shown stays, no longer waiting. */
@@ -57,6 +57,10 @@ export class Results {
     this.#place.removeAttribute("aria-busy");
     this.#place.querySelector("ol.waiting")?.remove();
     this.#place.querySelector("ol")?.classList.remove("stale");
+  }
+
+  #cards(kind, hits, label = null) {
+    return element("ol", { class: kind, "aria-label": label }, ...hits.map((hit) => card(hit, this.#actions)));
   }
 
   #end(...content) {
@@ -68,6 +72,10 @@ export class Results {
   #show(...content) {
     this.#place.replaceChildren(...content.filter(Boolean));
   }
+}
+
+function moreButton(onMore) {
+  return onMore && element("button", { type: "button", class: "button more", on: { click: onMore } }, "Show more");
 }
 
 function message(kind, title, sentence, remedies, attributes = {}) {

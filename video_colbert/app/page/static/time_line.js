@@ -2,7 +2,7 @@
 
 import { element } from "./elements.js";
 import { matchedRanges, telling } from "./moments.js";
-import { exactClock, span } from "./times.js";
+import { clock, exactClock, span } from "./times.js";
 
 // What a letter and the space around a word take of a card's width, in percent.
 const LETTER = 2.3;
@@ -93,6 +93,7 @@ function placed(moments, share, letter) {
 }
 
 function described(hit) {
+  if (hit.isListed) return `The whole video, ${clock(hit.duration)}`;
   const words = telling(hit).map((moment) => `${moment.word} at ${exactClock(moment.time)}`);
   return words.length ? `Moments: ${words.join(", ")}` : `Matches ${span(hit.start, hit.end)}`;
 }

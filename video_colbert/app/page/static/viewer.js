@@ -73,7 +73,7 @@ export class Viewer {
     this.#parts.exported = exportForm(hit, second);
     this.#parts.now = element("span", { class: "now" }, this.#clock(second));
     this.#parts.body.replaceChildren(
-      element("p", { class: "lit-words", role: "group", "aria-label": "Words of the query" }, ...this.#parts.words.map(({ button }) => button)),
+      element("p", { class: "lit-words", role: "group", "aria-label": "Words of the query", hidden: !this.#parts.words.length }, ...this.#parts.words.map(({ button }) => button)),
       this.#parts.line,
       element(
         "div",

@@ -62,7 +62,9 @@ def test_only_the_newest_answers_wait_and_only_for_a_while(
         calls.append(begin(client, f"a dog {number}"))
         wait_until(lambda: not queue.event_ids_to_events)
     assert len(unfetched) == MOST
-    assert "event: error" in client.get(f"/gradio_api/call/search/{calls[0]}").text
+    gone = client.get(f"/gradio_api/call/search/{calls[0]}").text
+    assert gone.startswith("event: error\ndata: ")
+    assert "ask again" in gone
     newest = client.get(f"/gradio_api/call/search/{calls[-1]}").text
     assert "event: complete" in newest
     assert f'"query": "a dog {MOST + 1}"' in newest

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
+from collections.abc import MutableMapping
 from typing import Any
 
 from gradio.server_messages import ProcessCompletedMessage
+
+from video_colbert.app.guard import Application, Receive, Send
 
 SECONDS_KEPT = 300.0
 """How long an answer waits to be fetched."""
 MOST_OF_ONE_CALLER = 250
 """Answers that wait to be fetched by one machine, at most; of more, the oldest go."""
+
+_FETCHES = re.compile(r"/gradio_api/call/\w+/(?P<call>\w+)")
+_GONE = "There is no such answer, or it was fetched already, or nobody fetched it for some minutes; ask again."
 
 
 class UnfetchedAnswers:
@@ -35,6 +43,25 @@ class UnfetchedAnswers:
         self._answered: dict[str, dict[str, str]] = {}
         self._send = queue.send_message
         queue.send_message = self._send_and_note
+
+    def in_front_of(self, application: Application) -> Application:
+        """An application that says so where an answer is fetched that is not there; Gradio's own breaks off.
+
+        Args:
+            application: what answers all else.
+        """
+
+        async def answer(scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
+            asked = _FETCHES.fullmatch(scope["path"]) if scope.get("method") == "GET" else None
+            if asked is None or self._is_held(asked["call"]):
+                await application(scope, receive, send)
+                return
+            body = f"event: error\ndata: {json.dumps({'error': _GONE})}\n\n".encode()
+            headers = [(b"content-type", b"text/event-stream"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+        return answer
 
     def __len__(self) -> int:
         """Answers that wait to be fetched."""
@@ -69,6 +96,12 @@ class UnfetchedAnswers:
             self._let_go(call, calls.pop(call))
         if not calls:
             self._answered.pop(caller, None)
+
+    def _is_held(self, call: str) -> bool:
+        """Whether a call is being answered, or its answer waits."""
+        if call in self._queue.event_ids_to_events or self._waits(call, call):
+            return True
+        return any(call in calls for calls in self._queue.pending_event_ids_session.values())
 
     def _waits(self, call: str, session: str) -> bool:
         # Gradio takes the id out when it delivers the answer.

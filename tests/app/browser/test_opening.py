@@ -35,7 +35,7 @@ def test_the_page_opens_with_a_card_of_every_video(page: Page, shoot: Callable[[
     assert len({round(height) for height in heights}) == 1
     wait_until(
         page,
-        "[...document.querySelectorAll('.newest .card:not(.gone) img')].slice(0, 4)"
+        "[...document.querySelectorAll('.newest .card:not(.gone) img')].slice(0, 7)"
         ".every((picture) => picture.complete && picture.naturalWidth > 0)",
     )
     shoot(page, "welcome")

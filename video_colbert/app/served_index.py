@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from video_colbert.app.answers.relevance import score_at_random
 from video_colbert.app.background import BackgroundWork
 from video_colbert.app.index_state import GoneFiles, IndexState, describe_state
 from video_colbert.app.media.stored_files import find_stored_video
-from video_colbert.app.relevance import score_at_random
 from video_colbert.app.service_query import StoredMoment
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.encoder import VideoColBERTEncoder

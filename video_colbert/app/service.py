@@ -7,8 +7,9 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import TypeVar
 
-from video_colbert.app.answering import answer_query
-from video_colbert.app.answers import SearchAnswer
+from video_colbert.app.answers.answering import answer_query
+from video_colbert.app.answers.search_answer import SearchAnswer
+from video_colbert.app.answers.video_list import VideoList, list_newest
 from video_colbert.app.background import IndexWork
 from video_colbert.app.fair_queue import FairQueue
 from video_colbert.app.index_state import IndexState
@@ -24,7 +25,6 @@ from video_colbert.app.service_query import (
     check_number,
     check_text,
 )
-from video_colbert.app.video_list import VideoList, list_newest
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.stored_model.model_reference import ModelReference

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import gradio as gr
 
-from video_colbert.app.answers import hit_json
+from video_colbert.app.answers.search_answer import hit_json
 from video_colbert.app.read_query import read_query
 from video_colbert.app.service import SearchService
 from video_colbert.errors import VideoColBERTError

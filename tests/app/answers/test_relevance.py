@@ -7,7 +7,7 @@ import math
 import pytest
 import torch
 
-from video_colbert.app.relevance import relevances, score_at_random
+from video_colbert.app.answers.relevance import relevances, score_at_random
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
 from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.source_hits import SourceHit

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from video_colbert.app.answers import folder_and_name
+from video_colbert.app.answers.search_answer import folder_and_name
 from video_colbert.app.media.playable import plays_as_it_is
 from video_colbert.encoding.media_files import is_gone
 from video_colbert.index.indexed_video import IndexedVideo

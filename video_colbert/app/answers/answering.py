@@ -7,11 +7,11 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from video_colbert.app.answers import SearchAnswer, describe_hits
+from video_colbert.app.answers.relevance import relevances
+from video_colbert.app.answers.search_answer import SearchAnswer, describe_hits
 from video_colbert.app.asked import visual_query_of
 from video_colbert.app.media.playable import plays_as_it_is
 from video_colbert.app.media.stored_files import find_stored_video
-from video_colbert.app.relevance import relevances
 from video_colbert.app.served_index import ServedIndex
 from video_colbert.app.service_query import ServiceQuery
 from video_colbert.encoding.hits import SearchHit

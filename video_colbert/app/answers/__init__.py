@@ -1,0 +1,1 @@
+"""What a server over indexes answers: to a query, and where nothing is asked."""

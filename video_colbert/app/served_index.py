@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from video_colbert.app.answers.relevance import score_at_random
 from video_colbert.app.background import BackgroundWork
 from video_colbert.app.index_state import GoneFiles, IndexState, describe_state
 from video_colbert.app.media.stored_files import find_stored_video
@@ -120,7 +119,7 @@ class ServedIndex:
 
     def similar(
         self, moment: StoredMoment, top_k: int, where: str, min_score: float | None
-    ) -> tuple[SearchHits, float | None]:
+    ) -> tuple[SearchHits, EncodedQueries]:
         """The videos that are like a moment of a stored one, by its stored tokens.
 
         Args:
@@ -130,7 +129,7 @@ class ServedIndex:
             min_score: the score that a hit has at least; None for any.
 
         Returns:
-            The hits, and the score of a video picked at random.
+            The hits, and the query that found them.
 
         Raises:
             NotServedError: the index holds no such video.
@@ -141,16 +140,12 @@ class ServedIndex:
             hits = self.index.similar(
                 path, moment.start, moment.end, top_k=top_k, where=where.strip() or None, min_score=min_score
             )
-            query, _ = stored_query(self.index, path, moment.start, moment.end)
-            return hits, self.score_at_random(query)
+            return hits, stored_query(self.index, path, moment.start, moment.end)[0]
         except ValueError as error:
             raise QueryError(str(error)) from error
 
-    def score_at_random(self, queries: EncodedQueries) -> float | None:
-        """The score of a query that a video of the index has that is picked at random; None where it is not known.
-
-        Args:
-            queries: one query, of pictures.
+    def sample(self) -> LevelBags | None:
+        """The tokens of some videos, evenly over the index as it was a minute ago at most; None while it is empty.
 
         Raises:
             IndexStoreError: the index cannot be read.
@@ -159,7 +154,7 @@ class ServedIndex:
         if self._sample is None or now - self._sample[0] > _SECONDS_SAMPLED:
             found = self.index.stored.sampled_tokens(_SAMPLE)
             self._sample = None if found is None else (now, found)
-        return None if self._sample is None else score_at_random(queries, self._sample[1])
+        return None if self._sample is None else self._sample[1]
 
     def videos_at(self, paths: Sequence[str]) -> Mapping[str, IndexedVideo]:
         """What the index knows of some videos, by path.

@@ -7,13 +7,14 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from video_colbert.app.answers.relevance import relevances
+from video_colbert.app.answers.relevance import relevances, score_at_random
 from video_colbert.app.answers.search_answer import SearchAnswer, describe_hits
 from video_colbert.app.asked import visual_query_of
 from video_colbert.app.media.playable import plays_as_it_is
 from video_colbert.app.media.stored_files import find_stored_video
 from video_colbert.app.served_index import ServedIndex
 from video_colbert.app.service_query import ServiceQuery
+from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.index.passages.asked_sources import searched_model
@@ -36,8 +37,8 @@ def answer_query(served: ServedIndex, query: ServiceQuery) -> SearchAnswer:
     begin = time.monotonic()
     sources = served.sources_of(query.sources)
     if query.moment is not None and not query.text.strip():
-        hits, at_random = served.similar(query.moment, query.top_k, query.where, query.min_score)
-        answer = _described(served, hits, {}, at_random)
+        hits, stored = served.similar(query.moment, query.top_k, query.where, query.min_score)
+        answer = _described(served, hits, {}, _score_at_random(served, stored))
         return dataclasses.replace(answer, seconds=time.monotonic() - begin)
     visual = visual_query_of(query, served.index.stored)
     if visual is not None and visual.text is None and VIDEO in sources:
@@ -63,10 +64,15 @@ def answer_query(served: ServedIndex, query: ServiceQuery) -> SearchAnswer:
     windows: Mapping[str, list[SearchHit]] = {}
     if encoded is not None and query.with_windows:
         windows = served.further_windows(encoded, [hit for hit in hits if not hit.is_text])
-    at_random = served.score_at_random(encoded) if encoded is not None and sources == (VIDEO,) else None
+    at_random = _score_at_random(served, encoded) if encoded is not None and sources == (VIDEO,) else None
     answer = _described(served, hits, windows, at_random)
     truncated = encoded is not None and bool(encoded.truncated)
     return dataclasses.replace(answer, truncated=truncated, seconds=time.monotonic() - begin)
+
+
+def _score_at_random(served: ServedIndex, queries: EncodedQueries) -> float | None:
+    sample = served.sample()
+    return None if sample is None else score_at_random(queries, sample)
 
 
 def _described(

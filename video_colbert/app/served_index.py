@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from video_colbert.app.background import BackgroundWork
 from video_colbert.app.index_state import GoneFiles, IndexState, describe_state
@@ -24,12 +25,14 @@ from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.opening import open_index
 from video_colbert.index.passages.asked_sources import choose_sources, text_model_of
 from video_colbert.index.passages.source_search import VIDEO
-from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.searching import encode_visual
 from video_colbert.index.similar_videos import stored_query
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.processing import VideoDecodingError
 from video_colbert.text.passages import SOURCES
+
+if TYPE_CHECKING:
+    from video_colbert.index.search.level_bags import LevelBags
 
 LoadEncoder = Callable[[VideoIndex], VideoColBERTEncoder]
 """Loads the encoder of the model that made an index, or gives the one that is loaded."""

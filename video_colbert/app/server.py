@@ -57,10 +57,10 @@ def build_application(service: SearchService, access: Access, *, mcp: bool = Fal
     application = gr.mount_gradio_app(
         outer, blocks, path="/", mcp_server=mcp, run_history=False, ssr_mode=False, footer_links=[], show_error=True
     )
-    unfetched = UnfetchedAnswers(blocks._queue)
+    outer.add_middleware(UnfetchedAnswers(blocks._queue).in_front_of)
     if mcp:
         offer_to_assistants(blocks.mcp_server_obj, [function.__name__ for function in tools.of_everybody()])
-    return Guard(unfetched.in_front_of(application), access)
+    return Guard(application, access)
 
 
 def uvicorn_server(application: Application, when_ready: Callable[[], None]) -> uvicorn.Server:

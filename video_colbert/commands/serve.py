@@ -99,8 +99,10 @@ def run(arguments: argparse.Namespace) -> int:
         VideoColBERTError: something is missing, or contradicts itself; or a model or index cannot be used.
         FileNotFoundError: a folder is not there, or there is no video in any.
     """
+    from video_colbert.app.idle_threads import let_idle_threads_sleep
     from video_colbert.app.ports import address_of, open_port
 
+    let_idle_threads_sleep()
     access = _access(arguments)
     if not arguments.folders and not arguments.index:
         raise IndexStoreError("say what to serve: folders of videos, such as `serve .`, or --index DIR")

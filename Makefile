@@ -8,6 +8,7 @@
 #   make test-gpu                  the tests that need a GPU, which the others do not see
 #   make test-models               the tests with real speech and screen text models; adds their extras and 150 MB of weights
 #   make test-app                  the tests that drive a browser over the page of `serve`; adds Chromium
+#   make test-mteb                 the tests of models under mteb; adds the extra `mteb`, 300 MB
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make check                     lint, format, types and layers
 #   make bench                     every figure the README quotes that takes minutes
@@ -24,7 +25,7 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu test-models test-app test-datasets36 check format bench bench-sources study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test clean
+.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-datasets36 check format bench bench-sources study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -34,6 +35,7 @@ setup-speech: $(VENV)/.installed-speech
 setup-screen-text: $(VENV)/.installed-screen-text
 setup-app: $(VENV)/.installed-app
 setup-browser-test: $(VENV)/.installed-browser-test
+setup-mteb: $(VENV)/.installed-mteb
 
 # A torch that PYTHON already has is seen through a .pth file and left as it is.
 $(VENV)/.torch:
@@ -78,6 +80,9 @@ test-app: setup-dev setup-browser-test
 	    || $(BIN)/python -m playwright install chromium \
 	    || echo "no Chromium can be installed here; the tests of the page are skipped" >&2
 	$(BIN)/python -m pytest -m browser
+
+test-mteb: setup-dev setup-mteb
+	$(BIN)/python -m pytest tests/evaluation/mteb_models tests/commands/test_evaluate_mteb.py
 
 test-datasets36: setup-dev $(DATASETS36)/.installed
 	VIDEO_COLBERT_DATASETS36_PYTHON=$(CURDIR)/$(DATASETS36)/bin/python $(BIN)/python -m pytest tests/datasets36

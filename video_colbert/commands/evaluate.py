@@ -17,9 +17,11 @@ from video_colbert.commands.arguments.dataset_arguments import (
 from video_colbert.commands.arguments.level_weights import add_level_weights
 from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder
 from video_colbert.commands.arguments.numbers import positive_int
+from video_colbert.commands.evaluate_mteb import add_mteb_arguments, refuse_mteb_arguments, run_mteb
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import DatasetError
 from video_colbert.evaluation.dataset_rows import MOVING_SHAPES, VIDEO_FOLDER, load_rows
+from video_colbert.evaluation.mteb_models.task_results import MTEB_RESULTS_FILE
 from video_colbert.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -37,14 +39,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add_model_arguments(parser, batch_size=32)
     names = [*BENCHMARKS, VIDEO_FOLDER, MOVING_SHAPES]
-    parser.add_argument(
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
         "--dataset",
         choices=names,
-        required=True,
         metavar="NAME",
         help=f"{', '.join(BENCHMARKS)}; {VIDEO_FOLDER} for any folder of videos with a captions.jsonl or "
         f"captions.csv; {MOVING_SHAPES}, which is made on the spot",
     )
+    source.add_argument(
+        "--mteb",
+        nargs="+",
+        metavar="TASK",
+        help="tasks of mteb in place of a data set, such as MSRVTTT2V DiDeMoT2VRetrieval; mteb downloads their data "
+        "(the extra [mteb])",
+    )
+    add_mteb_arguments(parser)
     add_data_arguments(parser, data_dir_required=False)
     parser.add_argument("--split", default="test", help="split of the data set (default: test)")
     add_allow_missing(parser)
@@ -53,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         metavar="FILE",
         help="write the results to this JSON file; as evaluation.json in a checkpoint's folder they are published "
-        "with it",
+        f"with it, as {MTEB_RESULTS_FILE} those of --mteb",
     )
     parser.add_argument(
         "--report",
@@ -99,6 +109,9 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.output is not None and not Path(arguments.output).absolute().parent.is_dir():
         raise DatasetError(f"--output {arguments.output} cannot be written: there is no such folder")
+    if arguments.mteb is not None:
+        return run_mteb(arguments)
+    refuse_mteb_arguments(arguments)
     with dataset_errors():
         rows = load_rows(
             arguments.dataset,

@@ -14,6 +14,7 @@ from video_colbert.evaluation.retrieval import EvaluationResult
 from video_colbert.hub.card_provenance import intended_use, license_and_citation, limits, training
 from video_colbert.hub.card_source import CardSource
 from video_colbert.hub.evaluation_files import dataset_name
+from video_colbert.hub.mteb_results import mteb_section
 from video_colbert.hub.published_text import as_code, escaped, hub_id, markdown_table
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.modeling_video_colbert.multi_vector_video_colbert import SIMILARITIES
@@ -92,8 +93,9 @@ def _introduction(checkpoint: CardSource) -> str:
 
 def _evaluation(checkpoint: CardSource) -> str:
     lines = ["## Evaluation"]
+    of_mteb = mteb_section(checkpoint.mteb_results)
     if not checkpoint.results:
-        return "\n\n".join([*lines, "No evaluation is recorded for this checkpoint."])
+        return "\n\n".join([*lines, of_mteb or "No evaluation is recorded for this checkpoint."])
     groups: dict[tuple[Any, ...], list[EvaluationResult]] = {}
     for result in checkpoint.results:
         key = (result.dataset, result.protocol, result.split, gallery_text(result), result.num_queries)
@@ -119,7 +121,7 @@ def _evaluation(checkpoint: CardSource) -> str:
         "R@k is the share of queries, in percent, with a right video among the first k; MdR and MnR are the median "
         "and mean rank of the best right video. Tied scores count with the expectation over random orders."
     )
-    return "\n\n".join(lines)
+    return "\n\n".join([*lines, of_mteb] if of_mteb else lines)
 
 
 def _resultsmarkdown_table(results: Sequence[EvaluationResult]) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from video_colbert.errors import CheckpointError
+from video_colbert.evaluation.mteb_models.task_results import MTEB_RESULTS_FILE
 from video_colbert.hub.evaluation_files import EVALUATION_FILE
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
@@ -38,6 +39,7 @@ _OPTIONAL = (
     TRAINING_FILE,
     TRAINING_RUN_FILE,
     EVALUATION_FILE,
+    MTEB_RESULTS_FILE,
     *MULTI_VECTOR_FILES,
 )
 _AUTO_CLASSES = {CONFIG_FILE: ("AutoConfig", "AutoModel"), PROCESSOR_FILE: ("AutoProcessor",)}

@@ -24,6 +24,7 @@ from video_colbert.hub.evaluation_files import (
     read_evaluation_results,
     to_model_index,
 )
+from video_colbert.hub.mteb_results import mteb_model_index, read_mteb_results
 from video_colbert.hub.published_text import hub_id, without_local_folders
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
@@ -96,6 +97,7 @@ def build_model_card(
         results=read_evaluation_results(folder),
         backbone=backbone,
         license=license or license_of(backbone),
+        mteb_results=read_mteb_results(folder),
     )
     data = _metadata(checkpoint, datasets)
     existing = folder / CARD_FILE
@@ -128,5 +130,5 @@ def _metadata(checkpoint: CardSource, datasets: Sequence[str] | None) -> ModelCa
         datasets=[hub_id for dataset in datasets if (hub_id := dataset_hub_id(dataset))] or None,
         tags=list(TAGS),
         model_name=checkpoint.name.split("/")[-1],
-        eval_results=to_model_index(checkpoint.results) or None,
+        eval_results=[*to_model_index(checkpoint.results), *mteb_model_index(checkpoint.mteb_results)] or None,
     )

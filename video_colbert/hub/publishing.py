@@ -14,6 +14,7 @@ from huggingface_hub.hf_api import ModelInfo
 from video_colbert.encoding.pretrained import load_model_files
 from video_colbert.encoding.stored_model.model_files import find_model_files
 from video_colbert.errors import CheckpointError, HubError
+from video_colbert.evaluation.mteb_models.task_results import MTEB_RESULTS_FILE
 from video_colbert.hub.backbone_facts import license_of
 from video_colbert.hub.checkpoint_files import (
     CONFIG_FILE,
@@ -38,6 +39,7 @@ _REPLACED = (
     "model*.safetensors",
     WEIGHTS_INDEX_FILE,
     EVALUATION_FILE,
+    MTEB_RESULTS_FILE,
     TRAINING_FILE,
     TRAINING_RUN_FILE,
     ".eval_results/*.yaml",

@@ -116,7 +116,7 @@ def _evaluation(checkpoint: CardSource) -> str:
                 f"**{first.num_expected_videos - first.num_videos} videos of the split are missing, and with them "
                 "their queries: these figures do not compare with those of the whole gallery.**"
             )
-        lines.append(_resultsmarkdown_table(results))
+        lines.append(_results_table(results))
     lines.append(
         "R@k is the share of queries, in percent, with a right video among the first k; MdR and MnR are the median "
         "and mean rank of the best right video. Tied scores count with the expectation over random orders."
@@ -124,7 +124,7 @@ def _evaluation(checkpoint: CardSource) -> str:
     return "\n\n".join([*lines, of_mteb] if of_mteb else lines)
 
 
-def _resultsmarkdown_table(results: Sequence[EvaluationResult]) -> str:
+def _results_table(results: Sequence[EvaluationResult]) -> str:
     names = list(dict.fromkeys(name for result in results for name in result.metrics))
     ordered = sorted(
         results, key=lambda item: (list(DIRECTIONS).index(item.direction), list(LEVELS).index(item.level))

@@ -44,8 +44,8 @@ def backbone_facts(backbone: str | None) -> BackboneFacts | None:
         backbone: its Hub id, or what a config has in its place.
 
     Example:
-        >>> backbone_facts("openai/clip-vit-base-patch32").license
-        'mit'
+        >>> backbone_facts("google/siglip2-base-patch16-224").license
+        'apache-2.0'
     """
     if (name := hub_id(backbone)) is None:
         return None

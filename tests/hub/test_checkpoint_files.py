@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from video_colbert.errors import CheckpointError
-from video_colbert.hub.checkpoint_files import find_checkpoint_files, read_json_object
+from video_colbert.hub.checkpoint_files import find_checkpoint_files
 from video_colbert.hub.evaluation_files import EVALUATION_FILE, read_evaluation_results
+from video_colbert.hub.json_files import read_json_object
 from video_colbert.hub.self_test import SelfTest
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 

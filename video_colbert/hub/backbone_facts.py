@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 from huggingface_hub import HfApi
 from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
 
+from video_colbert.hub.checkpoint_files import CONFIG_FILE, TRAINING_FILE
+from video_colbert.hub.json_files import read_json_object, read_json_object_if_there
 from video_colbert.hub.published_text import hub_id
 
 
@@ -35,6 +38,19 @@ _KNOWN = {
     r"google/siglip-": BackboneFacts("apache-2.0", ("en",), f"English {_WEBLI}"),
     r"google/siglip2-": BackboneFacts("apache-2.0", ("multilingual",), f"{_WEBLI}, in over 100 languages"),
 }
+
+
+def backbone_of(folder: Path) -> str | None:
+    """The Hub id of what a checkpoint's training started from; None where that was a folder.
+
+    Args:
+        folder: of the checkpoint.
+
+    Raises:
+        CheckpointError: a file of the checkpoint is missing or malformed.
+    """
+    started_from = read_json_object_if_there(folder / TRAINING_FILE).get("model")
+    return hub_id(started_from or read_json_object(folder / CONFIG_FILE).get("backbone"))
 
 
 def backbone_facts(backbone: str | None) -> BackboneFacts | None:

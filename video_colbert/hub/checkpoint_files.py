@@ -5,16 +5,15 @@ Optimizer and random states, pickles of any kind (`.bin`, `.pt`, `.pkl`) and wha
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from transformers.dynamic_module_utils import get_relative_import_files
 
 from video_colbert.errors import CheckpointError
 from video_colbert.evaluation.mteb_models.task_results import MTEB_RESULTS_FILE
 from video_colbert.hub.evaluation_files import EVALUATION_FILE
+from video_colbert.hub.json_files import read_json_object
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 CONFIG_FILE = "config.json"
@@ -77,23 +76,6 @@ def find_checkpoint_files(folder: Path) -> CheckpointFiles:
     for name in sorted(kept):
         _check_is_inside(folder, name)
     return CheckpointFiles(sorted(kept), sorted({path.name for path in folder.iterdir()} - kept))
-
-
-def read_json_object(path: Path) -> dict[str, Any]:
-    """Reads a JSON file that holds an object.
-
-    Raises:
-        CheckpointError: it is missing or holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"there is no {path}; save the model and its processor there") from error
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} must hold a JSON object, not a {type(content).__name__}")
-    return content
 
 
 def _check_is_inside(folder: Path, name: str) -> None:

@@ -22,6 +22,7 @@ from video_colbert.evaluation.dual_softmax import DUAL_SOFTMAX
 from video_colbert.evaluation.metrics import Ties
 from video_colbert.evaluation.result_text import DIRECTIONS, LEVELS, conditions_text, gallery_text
 from video_colbert.evaluation.retrieval import EvaluationResult
+from video_colbert.hub.json_files import read_json_list_if_there
 from video_colbert.hub.published_text import hub_id
 
 EVALUATION_FILE = "evaluation.json"
@@ -56,14 +57,7 @@ def read_evaluation_results(folder: Path) -> list[EvaluationResult]:
         CheckpointError: the file is not a list of results; the message names the item and the field.
     """
     path = folder / EVALUATION_FILE
-    if not path.is_file():
-        return []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, list):
-        raise CheckpointError(f"{path} must hold a list of evaluation results, not a {type(content).__name__}")
+    content = read_json_list_if_there(path, "evaluation results")
     results = [_parsed(item, f"item {place} of {path}") for place, item in enumerate(content)]
     seen = set()
     for result in results:

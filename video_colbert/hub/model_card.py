@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from huggingface_hub import ModelCard, ModelCardData
 
-from video_colbert.hub.backbone_facts import backbone_facts, license_of
+from video_colbert.hub.backbone_facts import backbone_facts, backbone_of, license_of
 from video_colbert.hub.card_sections import card_sections
 from video_colbert.hub.card_source import CardSource
 from video_colbert.hub.checkpoint_files import (
@@ -16,7 +15,6 @@ from video_colbert.hub.checkpoint_files import (
     PROCESSOR_FILE,
     TRAINING_FILE,
     TRAINING_RUN_FILE,
-    read_json_object,
 )
 from video_colbert.hub.evaluation_files import (
     dataset_hub_id,
@@ -24,8 +22,9 @@ from video_colbert.hub.evaluation_files import (
     read_evaluation_results,
     to_model_index,
 )
+from video_colbert.hub.json_files import read_json_object, read_json_object_if_there
 from video_colbert.hub.mteb_results import mteb_model_index, read_mteb_results
-from video_colbert.hub.published_text import hub_id, without_local_folders
+from video_colbert.hub.published_text import without_local_folders
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 CARD_FILE = "README.md"
@@ -86,14 +85,14 @@ def build_model_card(
     """
     folder = Path(folder)
     config = VideoColBERTConfig(**read_json_object(folder / CONFIG_FILE))
-    training = without_local_folders(_object_if_there(folder / TRAINING_FILE))
-    backbone = hub_id(training.get("model") or config.backbone)
+    training = without_local_folders(read_json_object_if_there(folder / TRAINING_FILE))
+    backbone = backbone_of(folder)
     checkpoint = CardSource(
         name=repo_id or folder.resolve().name,
         config=config,
         processor=read_json_object(folder / PROCESSOR_FILE),
         training=training,
-        run=_object_if_there(folder / TRAINING_RUN_FILE),
+        run=read_json_object_if_there(folder / TRAINING_RUN_FILE),
         results=read_evaluation_results(folder),
         backbone=backbone,
         license=license or license_of(backbone),
@@ -111,10 +110,6 @@ def build_model_card(
             return card
     text = "\n\n".join([_MARKER, *card_sections(checkpoint)])
     return ModelCard(f"---\n{data.to_yaml()}\n---\n\n{text}\n")
-
-
-def _object_if_there(path: Path) -> dict[str, Any]:
-    return read_json_object(path) if path.is_file() else {}
 
 
 def _metadata(checkpoint: CardSource, datasets: Sequence[str] | None) -> ModelCardData:

@@ -7,7 +7,6 @@ own, such as the 879 pairs of MSRVTTT2V where MSR-VTT's 1k-A has 1,000.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +16,7 @@ from huggingface_hub import EvalResult
 
 from video_colbert.errors import CheckpointError
 from video_colbert.evaluation.mteb_models.task_results import METRICS, MTEB_RESULTS_FILE, MtebResult, split_note
+from video_colbert.hub.json_files import read_json_list_if_there
 from video_colbert.hub.published_text import escaped, hub_id, markdown_table
 
 _TEXTS = ("task", "subset", "split", "dataset", "dataset_revision", "mteb_version")
@@ -33,14 +33,7 @@ def read_mteb_results(folder: Path) -> list[MtebResult]:
         CheckpointError: the file is not a list of results; the message names the item and the field.
     """
     path = folder / MTEB_RESULTS_FILE
-    if not path.is_file():
-        return []
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(content, list):
-        raise CheckpointError(f"{path} must hold a list of results of mteb, not a {type(content).__name__}")
+    content = read_json_list_if_there(path, "results of mteb")
     return [_parsed(item, f"item {number} of {path}") for number, item in enumerate(content)]
 
 

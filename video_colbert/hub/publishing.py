@@ -15,7 +15,7 @@ from video_colbert.encoding.pretrained import load_model_files
 from video_colbert.encoding.stored_model.model_files import find_model_files
 from video_colbert.errors import CheckpointError, HubError
 from video_colbert.evaluation.mteb_models.task_results import MTEB_RESULTS_FILE
-from video_colbert.hub.backbone_facts import license_of
+from video_colbert.hub.backbone_facts import backbone_of, license_of
 from video_colbert.hub.checkpoint_files import (
     CONFIG_FILE,
     TRAINING_FILE,
@@ -23,9 +23,9 @@ from video_colbert.hub.checkpoint_files import (
     WEIGHTS_INDEX_FILE,
     CheckpointFiles,
     find_checkpoint_files,
-    read_json_object,
 )
 from video_colbert.hub.evaluation_files import EVALUATION_FILE, hub_result_files, read_evaluation_results
+from video_colbert.hub.json_files import read_json_object
 from video_colbert.hub.model_card import CARD_FILE, build_model_card
 from video_colbert.hub.published_text import without_local_folders
 from video_colbert.hub.self_test import SELF_TEST_FILES, make_self_test
@@ -119,7 +119,7 @@ def publish_checkpoint(
         existing = _existing_repository(api, repo_id)
         if existing is not None:
             _check_name_is_free(api, existing, private, tag)
-    license = license or license_of(_backbone(folder), api)
+    license = license or license_of(backbone_of(folder), api)
     additions = _additions(folder, found, repo_id, license)
     with hub_errors(f"{repo_id} cannot be published"):
         if existing is None:
@@ -145,12 +145,6 @@ def publish_checkpoint(
     left_out = [name for name in found.left_out if name not in published]
     url = str(commit.commit_url)
     return PublishedCheckpoint(repo_id, commit.oid, url, commit.pr_url, tag, files, left_out, license)
-
-
-def _backbone(folder: Path) -> str | None:
-    """What the training of a checkpoint started from, as its files name it."""
-    training = read_json_object(folder / TRAINING_FILE) if (folder / TRAINING_FILE).is_file() else {}
-    return training.get("model") or read_json_object(folder / CONFIG_FILE).get("backbone")
 
 
 def _existing_repository(api: HfApi, repo_id: str) -> ModelInfo | None:

@@ -27,13 +27,7 @@ def finite_number(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: the text is none.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number")
-    return number
+    return _finite(text, "a number")
 
 
 def seconds(text: str) -> float:
@@ -42,13 +36,7 @@ def seconds(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: the text is none.
     """
-    try:
-        number = float(text)
-    except ValueError:
-        number = -1.0
-    if not 0 <= number < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return number
+    return _finite(text, "a number of seconds", lowest=0.0)
 
 
 def positive_seconds(text: str) -> float:
@@ -69,10 +57,14 @@ def share(text: str) -> float:
     Raises:
         argparse.ArgumentTypeError: the text is none.
     """
+    return _finite(text, "a number from 0 to 1", lowest=0.0, highest=1.0)
+
+
+def _finite(text: str, what: str, *, lowest: float = -math.inf, highest: float = math.inf) -> float:
     try:
         number = float(text)
     except ValueError:
-        number = -1.0
-    if not 0.0 <= number <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 1")
+        number = math.nan
+    if not (math.isfinite(number) and lowest <= number <= highest):
+        raise argparse.ArgumentTypeError(f"{text!r} is not {what}")
     return number

@@ -115,6 +115,7 @@ def test_card_without_evaluation_or_training_says_so(folder: Path) -> None:
     text = build_model_card(folder).text
     assert "No evaluation is recorded" in text
     assert "No training arguments are recorded" in text
+    assert "Hardware and time are not recorded." in text
     assert "6 frames of a video are looked at" in text
     assert "A query is cut at 16 tokens" in text
 

@@ -44,8 +44,7 @@ def training(checkpoint: CardSource) -> str:
         checkpoint: what the card is made of.
     """
     parts = ["## Training", _training_data(checkpoint)]
-    if took := _run_text(checkpoint.run):
-        parts.append(took)
+    parts.append(_run_text(checkpoint.run))
     if checkpoint.training:
         set_ones = ((name, value) for name, value in _flat(checkpoint.training) if value not in (None, [], ""))
         rows = [[as_code(name), as_code(value)] for name, value in set_ones]
@@ -131,7 +130,7 @@ def _run_text(run: dict[str, Any]) -> str:
         facts.append(f"mixed precision: {escaped(precision)}")
     if isinstance(libraries := run.get("libraries"), dict):
         facts += [f"{escaped(name)} {escaped(version)}" for name, version in libraries.items()]
-    return f"The run, as it measured itself: {'; '.join(facts)}." if facts else ""
+    return f"The run, as it measured itself: {'; '.join(facts)}." if facts else "Hardware and time are not recorded."
 
 
 def _flat(values: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:

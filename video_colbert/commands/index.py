@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from video_colbert.encoding.encoder import VideoColBERTEncoder
     from video_colbert.index import Index, IndexInfo, IndexingReport, VideoIndex, WindowSettings
     from video_colbert.index.ingest.contextual_texts import ContextualTexts
+    from video_colbert.index.ingest.reading_tasks.reading_job import ReadTasks
 
 NAME = "index"
 HELP = "make an index of videos, or add to one"
@@ -81,14 +82,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     ray.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="encode on the machines of a Ray cluster (extra `ray`), to which paths must mean the same files; `auto` "
-        "for the running one",
+        help="encode and read on the machines of a Ray cluster (extra `ray`), to which paths must mean the same "
+        "files; `auto` for the running one",
     )
     ray.add_argument(
         "--encoders",
         type=positive_int,
         metavar="N",
-        help="with --ray, how many models encode (default: one for each GPU, or else for each machine)",
+        help="with --ray, how many models encode, each with its --workers, and how many such groups of workers read "
+        "(default: one for each GPU, or else for each machine)",
     )
 
 
@@ -302,9 +304,15 @@ def _index_on_ray(
 
 def _reading_arguments(arguments: argparse.Namespace) -> dict[str, Any]:
     """How what is said and written is read."""
+    read: ReadTasks | None = None
+    if arguments.ray is not None:
+        from video_colbert.index.ingest.reading_tasks.ray_reading import RayReaders
+
+        read = RayReaders(arguments.ray, groups=arguments.encoders, workers=arguments.workers).read
     return {
         "description_column": None if arguments.description == "-" else arguments.description,
         "workers": arguments.workers,
+        "read": read,
         "retry_bad": arguments.retry_bad,
         "timeout": arguments.timeout,
     }

@@ -83,6 +83,9 @@ class SpeechReader:
         from faster_whisper import WhisperModel
 
         files = self._files
+        if not files.folder.is_dir():
+            # The reader was made on another machine, whose cache of the Hub lies elsewhere.
+            files = find_speech_model(files.name, files.revision)
         device, _, number = self._device.partition(":")
         try:
             model = WhisperModel(

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Literal
 
 from video_colbert.errors import ModelLoadError
+from video_colbert.processing.video_sources import VideoDecodingError
+from video_colbert.text.audio import SoundOfFile
 from video_colbert.text.passages import Passage, ReadPassages
 
 
@@ -32,6 +34,8 @@ class MadeReader:
     def load(self, threads: int = 0) -> None:
         if self._settings == "unloadable":
             raise ModelLoadError("the speech model 'made' cannot be loaded: it is damaged")
+        if self._settings == "uninstalled":
+            raise ModuleNotFoundError("No module named 'listening'", name="listening")
 
     def read(self, path: str, progress: Callable[[float], None] | None = None) -> ReadPassages:
         with self._log.open("a") as log:
@@ -48,3 +52,28 @@ class MadeReader:
         if "damaged" in path:
             return ReadPassages([Passage("speech", "what is left", 0.0, 1.0)], "2 packets of its sound are damaged")
         return ReadPassages([Passage("speech", f"this is {Path(path).name}", 0.0, 1.0)])
+
+
+class SoundReader:
+    """Tells how long the sound of a file is, as speech, and what of it is damaged; recognises nothing."""
+
+    source: Literal["speech"] = "speech"
+
+    def settings_of(self, path: str) -> str:
+        return "sound"
+
+    def load(self, threads: int = 0) -> None:
+        """Loads nothing."""
+
+    def read(self, path: str, progress: Callable[[float], None] | None = None) -> ReadPassages:
+        sound = SoundOfFile(path)
+        try:
+            found = [
+                Passage(
+                    self.source, f"sound of {stretch.seconds:.1f} s", stretch.start, stretch.start + stretch.seconds
+                )
+                for stretch in sound
+            ]
+        except VideoDecodingError as error:
+            return ReadPassages([], error.reason)
+        return ReadPassages(found, sound.problem)

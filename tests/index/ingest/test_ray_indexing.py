@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,9 +15,8 @@ import pytest
 from tests.video_files import write_clip
 from video_colbert.encoding.encoded import VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
-from video_colbert.errors import MissingExtraError
 from video_colbert.index import LanceIndex
-from video_colbert.index.ingest.ray_indexing import RayEncoders, _sized, index_videos_on_ray
+from video_colbert.index.ingest.ray_indexing import RayEncoders, index_videos_on_ray
 
 _VIDEOS = 200
 
@@ -77,29 +75,6 @@ def test_two_nodes_store_every_video_once_though_a_worker_is_killed(
     )
     for hit in local.search(queries, top_k=20)[0]:
         assert hits[hit.video] == pytest.approx(hit.score, abs=1e-3)
-
-
-def test_missing_ray_is_said_with_what_to_install(
-    tmp_path: Path, checkpoint_folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    encoder = VideoColBERTEncoder.from_pretrained(checkpoint_folder, device="cpu")
-    index = LanceIndex.create(tmp_path / "index", model=encoder.reference, num_frames=encoder.num_frames)
-    with pytest.raises(MissingExtraError, match=r"pip install 'video-colbert\[ray\]'"):
-        index_videos_on_ray(index, RayEncoders("m"), ["a.mp4"])
-
-
-@pytest.mark.parametrize(
-    ("machines", "expected"),
-    [
-        ([{"CPU": 1}, {"CPU": 1}], (2, 1)),
-        ([{"CPU": 64, "GPU": 8}, {"CPU": 48, "GPU": 4}], (12, 6)),
-        ([{"CPU": 16}, {}], (1, 16)),
-    ],
-)
-def test_encoders_fill_the_machines(machines: list[dict[str, float]], expected: tuple[int, int]) -> None:
-    sized = _sized(RayEncoders("m"), [{"Alive": True, "Resources": resources} for resources in machines])
-    assert (sized.encoders, sized.workers) == expected
 
 
 def _kill_a_worker(index: Path, killed: list[tuple[int, int]]) -> None:

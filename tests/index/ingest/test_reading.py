@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from video_colbert.errors import ModelLoadError
 from video_colbert.index import LanceIndex
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo
 from video_colbert.index.ingest.reading import ReadingPlace, read_passages
-from video_colbert.index.ingest.reading_process import start_reading
+from video_colbert.index.ingest.reading_tasks.reading_process import start_reading
 from video_colbert.text.description import DescriptionReader
 from video_colbert.text.subtitles import SubtitleReader
 
@@ -216,3 +217,13 @@ def test_bars_of_recognisers_make_no_lock_that_an_ended_process_would_leave(monk
     monkeypatch.delattr(tqdm, "_lock", raising=False)
     start_reading([], 1, [0.0])
     assert isinstance(tqdm.get_lock(), type(threading.RLock()))
+
+
+def test_a_file_that_was_only_touched_holds_its_content_and_is_read(tmp_path: Path) -> None:
+    index, files = indexed(tmp_path, "a.mp4", "b.mp4")
+    os.utime(files[0], (1.0, 1.0))
+    # Of the same length.
+    files[1].write_text("c.mp4")
+    report = read_passages(index, [MadeReader(tmp_path / "log")], files, workers=1)
+    assert texts(index) == {"this is a.mp4"}
+    assert [Path(bad.source).name for bad in report.bad] == ["b.mp4"]

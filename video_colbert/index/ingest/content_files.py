@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from video_colbert.encoding.encoded import BadVideo
 from video_colbert.encoding.media_files import is_remote, public_name
 from video_colbert.index.indexed_video import IndexedVideo
-from video_colbert.index.ingest.reading_process import FileState
+from video_colbert.index.ingest.reading_tasks.reading_process import FileState
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.text.passages import BesideReader, PassageReader, one_line
 

@@ -13,7 +13,8 @@ from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.media_files import is_remote, public_name, read_state
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.ingest.reading import ReadingPlace, read_passages
-from video_colbert.index.ingest.reading_process import FileState
+from video_colbert.index.ingest.reading_tasks.reading_job import ReadTasks
+from video_colbert.index.ingest.reading_tasks.reading_process import FileState
 from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.passages.reading_store import Reading
 from video_colbert.index.video_index import VideoIndex
@@ -135,6 +136,7 @@ def read_before_encoding(
     metadata: Mapping[str, Mapping[str, MetadataValue]],
     description_column: str | None = None,
     workers: int | None = None,
+    read: ReadTasks | None = None,
     retry_bad: bool = False,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
 ) -> tuple[IndexingReport, ContextualTexts]:
@@ -151,6 +153,7 @@ def read_before_encoding(
         metadata: by path, values that the files get in this run.
         description_column: as of `read_passages`, and so on.
         workers: likewise.
+        read: likewise.
         retry_bad: likewise.
         timeout: likewise.
 
@@ -175,6 +178,7 @@ def read_before_encoding(
         place=place,
         description_column=description_column,
         workers=workers,
+        read=read,
         retry_bad=retry_bad,
         timeout=timeout,
     )

@@ -20,7 +20,7 @@ from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.encoding.media_files import public_name
 from video_colbert.encoding.passes.number_formats import Backend, DType
 from video_colbert.encoding.stored_model.model_reference import ModelReference
-from video_colbert.errors import MissingExtraError, ModelMismatchError
+from video_colbert.errors import ModelMismatchError
 from video_colbert.index.index_notes import BadFile
 from video_colbert.index.indexed_video import MetadataValue
 from video_colbert.index.ingest.bad_memory import BadMemory
@@ -29,6 +29,7 @@ from video_colbert.index.ingest.events import Duplicate, Encoded, FileContent, I
 from video_colbert.index.ingest.indexing import check_cut, note_run
 from video_colbert.index.ingest.plan import IngestPlan
 from video_colbert.index.ingest.pruning import find_gone
+from video_colbert.index.ingest.ray_cluster import connect, share_cluster
 from video_colbert.index.ingest.report import IndexingReport, ReportBuilder
 from video_colbert.index.ingest.stored_content import StoredContent, stored_contents
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES, IndexWriter
@@ -102,18 +103,14 @@ def index_videos_on_ray(
         IndexStoreError: the index cannot take the metadata, or cannot be written.
         ConnectionError: there is no cluster at this address.
     """
-    try:
-        import ray
-        import ray.data
-    except ImportError as error:
-        raise MissingExtraError("indexing on Ray needs the extra `ray`: pip install 'video-colbert[ray]'") from error
+    connect(address)
+    import ray
+
     metadata = {public_name(path): values for path, values in (metadata or {}).items()}
     index.check_metadata(metadata.values())
-    if not ray.is_initialized():
-        ray.init(address=address)
     paths = list({public_name(file): file for file in files}.values())
-    encoders = _sized(encoders, ray.nodes())
-    number, gpus = encoders.encoders or 1, ray.cluster_resources().get("GPU", 0)
+    share = share_cluster(encoders.encoders, encoders.workers)
+    encoders = dataclasses.replace(encoders, encoders=share.parts, workers=share.cores)
     memory = BadMemory(index.notes.bad_files)
     stored, known_bad = stored_contents(check_cut(index)), {} if retry_bad else dict(memory.files)
     if texts is not NO_TEXTS:
@@ -126,9 +123,9 @@ def index_videos_on_ray(
         fn_constructor_args=(ray.put(job),),
         batch_size=files_at_a_time,
         batch_format="pyarrow",
-        compute=ray.data.ActorPoolStrategy(size=number),
-        num_cpus=encoders.workers,
-        num_gpus=1 if gpus else 0,
+        compute=ray.data.ActorPoolStrategy(size=share.parts),
+        num_cpus=share.cores,
+        num_gpus=share.gpus,
     )
     report, owners = ReportBuilder(), dict[str, str]()
     with (
@@ -211,17 +208,6 @@ def _halved(event: IngestEvent) -> IngestEvent:
         return event
     halves = {level: tokens.half() for level, tokens in event.video.embeds.items()}
     return dataclasses.replace(event, video=dataclasses.replace(event.video, embeds=halves))
-
-
-def _sized(encoders: RayEncoders, nodes: Sequence[Mapping[str, Any]]) -> RayEncoders:
-    """Fills in how many encoders there are and how many cores each has."""
-    machines = [node["Resources"] for node in nodes if node["Alive"] and node["Resources"].get("CPU", 0) >= 1]
-    gpus = [int(machine.get("GPU", 0)) for machine in machines]
-    number = encoders.encoders or sum(gpus) or len(machines) or 1
-    of_one_machine = max(gpus, default=0) or -(-number // max(len(machines), 1))
-    cores = min((int(machine["CPU"]) for machine in machines), default=1)
-    workers = encoders.workers or max(cores // of_one_machine, 1)
-    return dataclasses.replace(encoders, encoders=number, workers=workers)
 
 
 def _once_in_the_cluster(event: IngestEvent, owners: dict[str, str]) -> IngestEvent:

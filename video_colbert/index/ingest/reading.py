@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import os
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from video_colbert.encoding.display import format_seconds
 from video_colbert.encoding.encoded import BadVideo
 from video_colbert.encoding.encoding_plan import DEFAULT_TIMEOUT_SECONDS
 from video_colbert.errors import VideoColBERTError
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.ingest.content_files import ReadContent, contents_to_read, note_description_column
-from video_colbert.index.ingest.reading_process import (
-    OtherContent,
-    ReadingAnswer,
-    ReadingTask,
-    start_reading,
-)
+from video_colbert.index.ingest.reading_tasks.local_reading import read_here
+from video_colbert.index.ingest.reading_tasks.reading_job import ReadingJob, ReadTasks
+from video_colbert.index.ingest.reading_tasks.reading_process import OtherContent, ReadingAnswer, ReadingTask
 from video_colbert.index.ingest.report import IndexingReport
 from video_colbert.index.ingest.writer import SECONDS_BETWEEN_WRITES
 from video_colbert.index.passages.reading_store import Reading
 from video_colbert.index.video_index import VideoIndex
-from video_colbert.processes.worker_pool import Failure, WorkerPool
-from video_colbert.processes.worker_server import default_workers, worker_context
-from video_colbert.progress import RunProgress
+from video_colbert.processes.worker_pool import Failure
 from video_colbert.text.passages import Passage, PassageReader, Source
 
 # A file may take so many times as long as it lasts before it is given up.
 _MOST_TIMES_ITS_LENGTH = 20.0
-# Tasks that a worker holds: the one that it reads and the next.
-_TASKS_AT_A_WORKER = 2
 
 
 @dataclass(frozen=True)
@@ -57,6 +48,7 @@ def read_passages(
     place: ReadingPlace | None = None,
     description_column: str | None = None,
     workers: int | None = None,
+    read: ReadTasks | None = None,
     retry_bad: bool = False,
     timeout: float = DEFAULT_TIMEOUT_SECONDS,
     seconds_between_writes: float = SECONDS_BETWEEN_WRITES,
@@ -73,7 +65,8 @@ def read_passages(
         place: other videos than those of the index; None for these.
         description_column: a column of the videos' metadata that is a description too, where there is a reader of
             descriptions; so are those that earlier runs named.
-        workers: processes; by default one for each core, which they share with each other.
+        workers: processes of this machine; by default one for each core, which they share with each other.
+        read: what reads in their place, such as `RayReaders.read`.
         retry_bad: whether to read again what an earlier run could not read as a whole.
         timeout: seconds after which a file is given up, unless it lasts long.
         seconds_between_writes: how long what was read may wait to be written.
@@ -100,37 +93,14 @@ def read_passages(
         return report
     if place is not None:
         place.before((task.digest, task.source) for task in tasks)
+    seconds = [contents[task.digest].video.duration for task in tasks]
+    job = ReadingJob(readers, tasks, seconds, max(timeout, _MOST_TIMES_ITS_LENGTH * max(seconds)))
     run = _Run(index, contents, report, seconds_between_writes)
-    longest = max(contents[task.digest].video.duration for task in tasks)
-    processes = min(default_workers() if workers is None else workers, len(tasks))
-    clocks = worker_context(start_reading.__module__).RawArray("d", _TASKS_AT_A_WORKER * processes)
-    start = functools.partial(start_reading, readers, max(default_workers() // processes, 1), clocks)
-    pool: WorkerPool[ReadingTask, ReadingAnswer] = WorkerPool(
-        start, workers=processes, timeout=max(timeout, _MOST_TIMES_ITS_LENGTH * longest)
-    )
-    waiting, free = deque(tasks), deque(range(len(clocks)))
-    lengths = [contents[task.digest].video.duration for task in tasks]
-    done = 0.0
-
-    def next_task(_: int) -> ReadingTask | None:
-        if not waiting or not free:
-            return None
-        task = replace(waiting.popleft(), clock=free.popleft())
-        clocks[task.clock] = 0.0
-        return task
-
-    name = "reading " + ", ".join(dict.fromkeys(task.source.replace("_", " ") for task in tasks))
-    with pool, RunProgress(name, round(sum(lengths))) as progress:
+    answers = read_here(job, workers=workers) if read is None else read(job)
+    with contextlib.closing(answers):
         try:
-            while waiting or pool.is_busy:
-                pool.hand_out(next_task)
-                for finished in pool.wait():
-                    free.append(finished.task.clock)
-                    clocks[finished.task.clock] = 0.0
-                    done += contents[finished.task.digest].video.duration
-                    run.take(finished.task, finished.answer)
-                so_far = min(done + sum(clocks), sum(lengths))
-                progress.update(so_far, f"{format_seconds(so_far)} of {format_seconds(sum(lengths))}")
+            for task, answer in answers:
+                run.take(task, answer)
         finally:
             # On Ctrl-C and on errors too.
             run.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import platform
 import threading
 import time
 from collections.abc import Callable, MutableSequence, Sequence
@@ -10,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from video_colbert.errors import VideoColBERTError
+from video_colbert.encoding.media_files import content_digest
+from video_colbert.errors import MissingExtraError, VideoColBERTError
 from video_colbert.text.passages import PassageReader, ReadPassages, Source
 
 # Of a whole file's modification time; an index keeps seconds as a float.
@@ -115,11 +117,26 @@ def _answer(
             reader.load(threads)
             loaded.add(task.source)
         before = FileState.of(task.path)
-        if not before.fits(task.state):
+        if not _is_content(task, before):
             return OtherContent()
         found = reader.read(task.path, progress)
         return found if FileState.of(task.path) == before else OtherContent()
     except OSError as error:
         return ReadPassages([], f"cannot be read: {error.strerror or error}")
+    except ImportError as error:
+        # It is there where the reader was made, which may be another machine.
+        return MissingExtraError(
+            f"{task.source.replace('_', ' ')} needs the package {error.name}, which is not installed on "
+            f"{platform.node()}; install the same extras there"
+        )
     except VideoColBERTError as error:
         return error
+
+
+def _is_content(task: ReadingTask, state: FileState) -> bool:
+    """Whether the file in its present state holds the content of a task."""
+    if state.fits(task.state):
+        return True
+    # Another machine's copy has a time of its own, and so has a file that was only touched.
+    is_same_size = FileState(state.size, None).fits(task.state)
+    return is_same_size and content_digest(task.path) == task.digest

@@ -2,9 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeAlias
+
+import numpy as np
+from transformers.video_utils import VideoMetadata
 
 from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs
+
+Metadata: TypeAlias = Mapping[str, Any]
+"""What `transformers.video_utils.load_video` returns beside frames: `fps`, `frames_indices`, `duration`, ..."""
+
+_METADATA_FIELDS = frozenset(VideoMetadata.__dataclass_fields__)
 
 QUERY_KEYWORDS = ("padding", "truncation", "max_length", "return_tensors")
 VIDEO_KEYWORDS = (
@@ -15,6 +23,7 @@ VIDEO_KEYWORDS = (
     "video_metadata",
     "device",
     "return_timestamps",
+    "return_metadata",
     "return_tensors",
     *VideoColBERTVideosKwargs.__annotations__,
 )
@@ -94,6 +103,49 @@ def sorted_arguments(
             if name in known[kind]:
                 nested[kind][name] = value
     return nested["text"], nested["videos"]
+
+
+def for_each(value: object, length: int, name: str) -> list[Any]:
+    """Lists an argument that is given once for all videos or in a list of one for each.
+
+    Raises:
+        ValueError: The list has another length.
+    """
+    if not isinstance(value, list | tuple | np.ndarray):
+        return [value] * length
+    if len(value) != length:
+        raise ValueError(f"{name} lists {len(value)} values for {length} videos")
+    return list(value)
+
+
+def is_metadata(value: object) -> bool:
+    """Whether a value describes frames, rather than being a video."""
+    return isinstance(value, Mapping) and bool(_METADATA_FIELDS & set(value)) and not {"path", "bytes"} & set(value)
+
+
+def metadata_list(metadata: Any, length: int) -> list[Metadata]:
+    """Lists the metadata of a call's videos.
+
+    Args:
+        metadata: Those of one video, which are then those of all, or a list of one for each, nested or not.
+        length: How many videos there are.
+
+    Raises:
+        ValueError: There are not as many as videos, or one of them is something else.
+    """
+    if not isinstance(metadata, list | tuple):
+        listed = [metadata] * length
+    else:
+        listed = [item for part in metadata for item in (part if isinstance(part, list | tuple) else [part])]
+    if len(listed) != length:
+        raise ValueError(f"video_metadata lists {len(listed)} values for {length} videos")
+    for item in listed:
+        if not is_metadata(item):
+            raise ValueError(
+                f"video_metadata holds {type(item).__name__}; it must hold VideoMetadata, or dictionaries of "
+                f"{', '.join(sorted(_METADATA_FIELDS))}"
+            )
+    return listed
 
 
 def check_query_arguments(

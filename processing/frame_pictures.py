@@ -93,7 +93,7 @@ class FramePictures:
             scaled = self._scaled(frame, width, height, "rgb48le")
             pixels = tone_mapped(_channels(scaled, np.dtype("<u2"), 3), transfer)
         elif may_be_transparent(frame.format):
-            pixels = _on_black(_channels(self._scaled(frame, width, height, "rgba"), np.dtype(np.uint8), 4))
+            pixels = on_black(_channels(self._scaled(frame, width, height, "rgba"), np.dtype(np.uint8), 4))
         else:
             pixels = _channels(self._scaled(frame, width, height, "rgb24"), np.dtype(np.uint8), 3)
         return _upright(pixels, frame)
@@ -196,7 +196,15 @@ def may_be_transparent(pixel_format: VideoFormat) -> bool:
     return pixel_format.has_palette or any(component.is_alpha for component in pixel_format.components)
 
 
-def _on_black(pixels: np.ndarray) -> np.ndarray:
+def on_black(pixels: np.ndarray) -> np.ndarray:
+    """Lays a picture that may be transparent on black.
+
+    Args:
+        pixels: uint8 `[H, W, 4]`, RGB and how opaque.
+
+    Returns:
+        uint8 `[H, W, 3]`; a view where all is opaque.
+    """
     alpha = pixels[..., 3:].astype(np.uint16)
     if (alpha == 255).all():
         return pixels[..., :3]

@@ -9,10 +9,11 @@ import torch
 from transformers.feature_extraction_utils import BatchFeature
 from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
+from typing_extensions import Unpack
 
-from .call_arguments import check_return_tensors, refuse_unknown_keywords
+from .call_arguments import Metadata, check_return_tensors, metadata_list, refuse_unknown_keywords
 from .frame_sampling import FrameSampling
-from .video_batches import Video, VideoMetadata, described, for_each, padded, video_list
+from .video_batches import decoded_batch, described, metadata_of, padded, video_list
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodingBackend
 from .video_settings import (
@@ -198,17 +199,18 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
 
     def preprocess(
         self,
-        videos: Video | Sequence[Video],
+        videos: Any,
         *,
         start: float | Sequence[float | None] | None = None,
         end: float | Sequence[float | None] | None = None,
         generator: np.random.Generator | Sequence[np.random.Generator] | None = None,
         input_data_format: ChannelOrder | None = None,
-        video_metadata: VideoMetadata | Sequence[VideoMetadata] | None = None,
+        video_metadata: Metadata | Sequence[Metadata] | Sequence[Sequence[Metadata]] | None = None,
         device: str | torch.device | None = None,
         return_timestamps: bool = False,
+        return_metadata: bool = False,
         return_tensors: str | None = "pt",
-        **settings: Any,
+        **settings: Unpack[VideoColBERTVideosKwargs],
     ) -> BatchFeature:
         """Decodes videos and prepares their frames.
 
@@ -216,22 +218,25 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         catches `VideoDecodingError`.
 
         Args:
-            videos: One video or a list of B: anything that `decode_video` takes, or a `DecodedVideo`, out of
-                whose frames is sampled.
+            videos: One video or a list of B, in any form that `video_list` takes: all of transformers' `VideoInput`,
+                what `datasets.Video()` gives, frames with their metadata.
             start: Window start in seconds, included; one for all videos, or a list of B.
             end: Window end in seconds, excluded; one for all videos, or a list of B.
             generator: For `"segment_random"`: one for all videos, or a list of B.
             input_data_format: The channel order of arrays whose shape leaves it open.
-            video_metadata: Of arrays of frames, such as `transformers.video_utils.load_video` returns: their `fps`.
+            video_metadata: Of frames, such as `transformers.video_utils.load_video` returns: their `fps`; of one
+                video or a list of B.
             device: Where frames are normalised and returned.
             return_timestamps: Whether to return the times of the frames.
+            return_metadata: Whether to return the videos' metadata.
             return_tensors: `"pt"`, `"np"`, or `None` for lists of B.
             **settings: Settings in place of the processor's own, as `with_settings` takes them.
 
         Returns:
             `pixel_values_videos`, float32 `[B, T, 3, H, W]`, zero where there is no frame; `video_mask`, bool
             `[B, T]`, true on frames, which come first; with `return_timestamps`, `timestamps`, a list of B
-            float64 arrays: seconds of each video's frames.
+            float64 arrays: seconds of each video's frames; with `return_metadata`, `video_metadata`, a list of B
+            `transformers.video_utils.VideoMetadata`.
 
         Raises:
             VideoDecodingError: A video cannot be decoded.
@@ -240,30 +245,15 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         """
         check_return_tensors(return_tensors)
         own = self.with_settings(**settings) if settings else self
-        batch = video_list(videos)
+        batch = video_list(videos, input_data_format)
         if video_metadata is not None:
-            all_metadata = for_each(video_metadata, len(batch), "video_metadata")
             batch = [
                 described(video, metadata, input_data_format)
-                for video, metadata in zip(batch, all_metadata, strict=True)
+                for video, metadata in zip(batch, metadata_list(video_metadata, len(batch)), strict=True)
             ]
-        decoded = [
-            own.decoding.decode(
-                video,
-                start=video_start,
-                end=video_end,
-                generator=draw,
-                input_data_format=input_data_format,
-                prepare=own.resize_and_crop_frame,
-            )
-            for video, video_start, video_end, draw in zip(
-                batch,
-                for_each(start, len(batch), "start"),
-                for_each(end, len(batch), "end"),
-                for_each(generator, len(batch), "generator"),
-                strict=True,
-            )
-        ]
+        decoded, sizes = decoded_batch(
+            batch, own.decoding, own.resize_and_crop_frame, start, end, generator, input_data_format
+        )
         length = own.num_frames or max(len(video.frames) for video in decoded)
         pixels = [own.normalize(torch.from_numpy(video.frames).to(device)) for video in decoded]
         pixel_values, mask = padded(pixels, length)
@@ -274,6 +264,11 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             data = {"pixel_values_videos": list(pixel_values), "video_mask": mask.tolist()}
         if return_timestamps:
             data["timestamps"] = [video.timestamps for video in decoded]
+        if return_metadata:
+            data["video_metadata"] = [
+                metadata_of(source, video, size, own.backend)
+                for source, video, size in zip(batch, decoded, sizes, strict=True)
+            ]
         return BatchFeature(data)
 
     def resize_and_crop(self, frames: np.ndarray | torch.Tensor) -> torch.Tensor:

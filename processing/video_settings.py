@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from .frame_sampling import FRAME_SAMPLINGS, FrameSampling
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodedVideo, DecodingBackend, decode_video
-from .video_sources import ChannelOrder, VideoSource
+from .video_sources import ChannelOrder, FrameImages, VideoDecoder, VideoSource
 from .video_stream import FramePreparation, OpenVideoFile
 
 # More of a video go through no model; the padding of a config that asks for very many would fill all memory.
@@ -24,7 +24,6 @@ _MAX_FRAMES = 10_000
 # What other video processors take, and what to do here instead.
 SETTINGS_ADVICE = {
     "max_frames": "num_frames is the most frames of a video",
-    "return_metadata": "return_timestamps=True returns the times of the frames",
     "do_convert_rgb": "frames are always RGB",
     "do_pad": "videos are always padded, with a mask",
     "data_format": "pixels are always [B, T, 3, H, W]",
@@ -232,7 +231,7 @@ class DecodingSettings:
 
     def decode(
         self,
-        source: VideoSource | DecodedVideo | OpenVideoFile,
+        source: VideoSource | FrameImages | VideoDecoder | DecodedVideo | OpenVideoFile,
         *,
         start: float | None = None,
         end: float | None = None,

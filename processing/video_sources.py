@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, TypeAlias, cast
+from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
 import torch
@@ -17,6 +17,8 @@ from huggingface_hub import HfFileSystem, hf_hub_download
 from .video_downloads import DownloadError, download
 
 VideoSource: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | Mapping[str, Any] | np.ndarray | torch.Tensor
+FrameImages: TypeAlias = list[str] | list[Path] | tuple[str | os.PathLike[str], ...]
+"""The images that are the frames of a video: paths or URLs, in order."""
 ChannelOrder: TypeAlias = Literal["channels_first", "channels_last"]
 
 IMAGE_SUFFIXES = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"})
@@ -35,6 +37,23 @@ _PASSING_ERRORS = frozenset(
     )
     if hasattr(errno, name)
 )
+
+
+class VideoDecoder(Protocol):
+    """What is used of torchcodec's `VideoDecoder`, such as `datasets.Video()` gives."""
+
+    metadata: Any
+
+    def __len__(self) -> int:
+        """Counts the frames."""
+
+    def get_frames_at(self, indices: list[int]) -> Any:
+        """Decodes the frames of these numbers."""
+
+
+def is_decoder(source: object) -> TypeGuard[VideoDecoder]:
+    """Whether a source is a decoder of torchcodec's, or one of its form."""
+    return hasattr(source, "get_frames_at") and hasattr(source, "metadata")
 
 
 class VideoDecodingError(Exception):

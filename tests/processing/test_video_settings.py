@@ -84,7 +84,7 @@ def test_another_sampling_leaves_the_processors_fps_aside() -> None:
     [
         ("num_frame", 3, "did you mean 'num_frames'"),
         ("do_normalise", False, "did you mean 'do_normalize'"),
-        ("return_metadata", True, "return_timestamps=True"),
+        ("data_format", "channels_last", "pixels are always"),
         ("do_convert_rgb", False, "frames are always RGB"),
         ("temperature", 1.0, "it takes backend, crop_size"),
     ],
@@ -120,7 +120,10 @@ def test_metadata_tell_the_times_of_frames() -> None:
     times = own([FRAMES[:3]], video_metadata=[few], return_timestamps=True)["timestamps"][0]
     assert times.tolist() == [0.0, 2.0, 4.0]
     for wrong, message in (
-        ({"total_num_frames": 30}, "fps None"),
+        ({"fps": 0.0}, "fps 0.0; it must be a positive number"),
+        ({"fps": 1.0, "frames_indices": [0, 2, 1, *range(3, 30)]}, "not in order"),
+        ([metadata] * 2, "lists 2 values for 1 videos"),
+        ("ten", "video_metadata holds str"),
         ({"fps": 1.0, "frames_indices": [1]}, "1 frames_indices for 30 frames"),
     ):
         with pytest.raises(ValueError, match=message):

@@ -34,7 +34,7 @@ OPERATORS: dict[str, Callable[[object, object], object]] = {
 # Three values, as in SQL: None is "not known".
 Truth = bool | None
 Condition = tuple[str, Callable[[IndexedVideo], Truth]]
-BEGINNING = dt.datetime(2026, 11, 20, tzinfo=dt.timezone.utc)
+BEGINNING = dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
 
 
 def quoted(text: str) -> str:
@@ -127,13 +127,13 @@ def time_condition(generator: random.Random) -> Condition:
     elif style == "second":
         text = local.strftime("%Y-%m-%d %H:%M:%S")
     else:
-        zone = dt.timezone.utc if style == "utc" else dt.timezone(dt.timedelta(hours=-5, minutes=-30))
+        zone = dt.UTC if style == "utc" else dt.timezone(dt.timedelta(hours=-5, minutes=-30))
         text = time.astimezone(zone).isoformat().replace("+00:00", "Z")
     sign = generator.choice(list(OPERATORS))
 
     def holds(value: object) -> object:
         assert isinstance(value, float)
-        return OPERATORS[sign](dt.datetime.fromtimestamp(value, dt.timezone.utc), time)
+        return OPERATORS[sign](dt.datetime.fromtimestamp(value, dt.UTC), time)
 
     return f"modified {sign} {quoted(text)}", known("modified", holds)
 

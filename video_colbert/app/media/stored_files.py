@@ -88,7 +88,7 @@ def _checked_file(video: IndexedVideo, path: str, folders: Sequence[str]) -> Sto
     try:
         real = Path(path).resolve(strict=True)
         status = real.stat()
-    # A loop of links is a RuntimeError in Python 3.10 to 3.12, and a name with a null character a ValueError.
+    # A loop of links is a RuntimeError in Python 3.11 and 3.12, and a name with a null character a ValueError.
     except (OSError, RuntimeError, ValueError) as error:
         raise NotServedError(f"{name} is gone, or cannot be reached") from error
     if not _is_within(real, Path(path), folders):

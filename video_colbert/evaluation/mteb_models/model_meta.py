@@ -126,7 +126,7 @@ def _release_date(files: ModelFiles) -> str | None:
         return day
     weights = weight_file_names({path.name for path in files.folder.iterdir()})
     times = [(files.folder / name).stat().st_mtime for name in weights]
-    return datetime.datetime.fromtimestamp(max(times), datetime.timezone.utc).date().isoformat() if times else None
+    return datetime.datetime.fromtimestamp(max(times), datetime.UTC).date().isoformat() if times else None
 
 
 def _json_object(path: Path) -> dict[str, Any]:

@@ -31,12 +31,8 @@ __all__ = [
 
 def __getattr__(name: str) -> Any:
     """What needs transformers, whose import takes longer than torch's: processes that decode never ask for it."""
-    if name == "VideoColBERTProcessor":
-        return _registered_processor()
-    if name == "VideoColBERTVideoProcessor":
-        from .video_processing_video_colbert import VideoColBERTVideoProcessor
-
-        return VideoColBERTVideoProcessor
+    if name in ("VideoColBERTProcessor", "VideoColBERTVideoProcessor"):
+        return _registered()[name]
     if name == "QueryWord":
         from .query_tokens import QueryWord
 
@@ -44,13 +40,20 @@ def __getattr__(name: str) -> Any:
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
-def _registered_processor() -> "type[VideoColBERTProcessor]":
+def _registered() -> dict[str, type[Any]]:
+    """The classes of the processor and of its part for videos, which the Auto classes then find."""
     from transformers import AutoProcessor
+    from transformers.models.auto.video_processing_auto import AutoVideoProcessor
 
     from .processing_video_colbert import VideoColBERTProcessor
+    from .video_processing_video_colbert import VideoColBERTVideoProcessor
 
     VideoColBERTProcessor.register_for_auto_class()
-    # AutoProcessor finds a processor by the class name in processor_config.json among all registered ones. The key, a
-    # model's config class elsewhere, is not consulted for that, and this folder does not import the model.
+    # Both are found by the class name in processor_config.json among all registered ones. The key, a model's config
+    # class elsewhere, is not consulted for that, and this folder does not import the model.
     AutoProcessor.register(VideoColBERTProcessor, VideoColBERTProcessor, exist_ok=True)
-    return VideoColBERTProcessor
+    AutoVideoProcessor.register(VideoColBERTVideoProcessor, VideoColBERTVideoProcessor, exist_ok=True)
+    return {
+        "VideoColBERTProcessor": VideoColBERTProcessor,
+        "VideoColBERTVideoProcessor": VideoColBERTVideoProcessor,
+    }

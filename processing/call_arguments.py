@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from transformers.video_utils import VideoMetadata
 
-from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs
+from .video_settings import SETTINGS_ADVICE, VideoColBERTVideoProcessorKwargs
 
 Metadata: TypeAlias = Mapping[str, Any]
 """What `transformers.video_utils.load_video` returns beside frames: `fps`, `frames_indices`, `duration`, ..."""
@@ -25,7 +25,7 @@ VIDEO_KEYWORDS = (
     "return_timestamps",
     "return_metadata",
     "return_tensors",
-    *VideoColBERTVideosKwargs.__annotations__,
+    *VideoColBERTVideoProcessorKwargs.__annotations__,
 )
 _ADVICE = {
     **SETTINGS_ADVICE,

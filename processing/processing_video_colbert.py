@@ -34,7 +34,7 @@ from .query_tokens import (
 from .retrieval_scores import RetrievalScoresMixin
 from .video_batches import Video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
-from .video_settings import SETTINGS_ADVICE, VideoColBERTVideosKwargs, is_whole
+from .video_settings import SETTINGS_ADVICE, VideoColBERTVideoProcessorKwargs, is_whole
 
 QueryWindows: TypeAlias = Literal["sentences"]
 
@@ -123,7 +123,7 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
             TypeError: An override is of an unknown name.
         """
         hub = {name: overrides.pop(name) for name in _HUB_ARGUMENTS if name in overrides}
-        known = VideoColBERTVideosKwargs.__annotations__
+        known = VideoColBERTVideoProcessorKwargs.__annotations__
         query: dict[str, Any] = {name: overrides.pop(name) for name in _QUERY_ARGUMENTS if name in overrides}
         refuse_unknown_keywords(
             overrides, (*_HUB_ARGUMENTS, *_QUERY_ARGUMENTS, *known), "from_backbone", SETTINGS_ADVICE
@@ -308,13 +308,15 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
                 f"{pretrained_model_name_or_path} holds no processor_config.json with a video_processor: it was not "
                 "saved by VideoColBERTProcessor (for a CLIP or SigLIP checkpoint, use from_backbone)"
             )
-        known = (*VideoColBERTVideosKwargs.__annotations__, *_QUERY_ARGUMENTS)
+        known = (*VideoColBERTVideoProcessorKwargs.__annotations__, *_QUERY_ARGUMENTS)
         loading = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         if not kwargs.get("return_unused_kwargs"):
             # With an underscore, the library's Auto classes tell each other how they were called.
             others = [name for name in kwargs if name not in (*loading, *_LOADING_ARGUMENTS) and name[0] != "_"]
             refuse_unknown_keywords(others, known, f"{cls.__name__}.from_pretrained", SETTINGS_ADVICE)
-        overrides = {name: value for name, value in kwargs.items() if name in VideoColBERTVideosKwargs.__annotations__}
+        overrides = {
+            name: value for name, value in kwargs.items() if name in VideoColBERTVideoProcessorKwargs.__annotations__
+        }
         video_processor = VideoColBERTVideoProcessor.from_dict(settings, **overrides)
         # The tokenizer is one of the library's; whether code from the Hub may run is not even asked.
         tokenizer = cls._load_tokenizer_from_pretrained(

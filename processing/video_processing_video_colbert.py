@@ -20,7 +20,7 @@ from .video_settings import (
     SETTINGS_ADVICE,
     DecodingSettings,
     FrameResizing,
-    VideoColBERTVideosKwargs,
+    VideoColBERTVideoProcessorKwargs,
     check_pixel_settings,
     is_whole,
     replaced_settings,
@@ -58,8 +58,8 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         do_rescale: Whether to multiply by `rescale_factor`.
         rescale_factor: What brings 0 to 255 to the range of mean and standard deviation.
         do_normalize: Whether to subtract the mean and divide by the standard deviation.
-        image_mean: Mean of each of R, G, B.
-        image_std: Standard deviation of each of R, G, B.
+        image_mean: Mean of each of R, G, B, or of all.
+        image_std: Standard deviation of each of R, G, B, or of all.
         backend: What decodes: `"pyav"` or `"torchcodec"`.
         tone_map: Whether videos of high dynamic range (PQ, HLG) are brought to the range of ordinary video, by the
             curve of `tone_mapped`; else they are taken as they are stored, which looks pale.
@@ -72,7 +72,10 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
     """
 
     model_input_names = ["pixel_values_videos", "video_mask"]  # noqa: RUF012 # the library's own way of declaring it
-    valid_kwargs = VideoColBERTVideosKwargs
+    valid_kwargs = VideoColBERTVideoProcessorKwargs
+    # So that a checkpoint says where its code is; `AutoVideoProcessor` itself needs torchvision.
+    _auto_class = "AutoVideoProcessor"
+    do_convert_rgb = True
 
     def __init__(
         self,
@@ -88,8 +91,8 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         do_rescale: bool = True,
         rescale_factor: float = 1 / 255,
         do_normalize: bool = True,
-        image_mean: Sequence[float] = (0.48145466, 0.4578275, 0.40821073),
-        image_std: Sequence[float] = (0.26862954, 0.26130258, 0.27577711),
+        image_mean: float | Sequence[float] = (0.48145466, 0.4578275, 0.40821073),
+        image_std: float | Sequence[float] = (0.26862954, 0.26130258, 0.27577711),
         backend: DecodingBackend = "pyav",
         tone_map: bool = False,
         max_pixels: int = DEFAULT_MAX_PIXELS,
@@ -119,6 +122,20 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         self.tone_map = tone_map
         self.max_pixels = max_pixels
         self._validate()
+
+    @property
+    def do_sample_frames(self) -> bool:
+        """Whether frames are sampled; set to false, all frames of every video are taken."""
+        return self.num_frames is not None or self.sampling != "uniform"
+
+    @do_sample_frames.setter
+    def do_sample_frames(self, value: bool) -> None:
+        if value and not self.do_sample_frames:
+            raise ValueError(
+                "do_sample_frames cannot be set to true here; set num_frames, which says how many to take"
+            )
+        if not value:
+            self.num_frames, self.sampling, self.fps = None, "uniform", None
 
     @property
     def decoding(self) -> DecodingSettings:
@@ -155,7 +172,9 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         # Saved beside another sampling it never had an effect.
         if saved.get("sampling", "fps") != "fps":
             saved["fps"] = None
-        given = {name: value for name, value in kwargs.items() if name in VideoColBERTVideosKwargs.__annotations__}
+        given = {
+            name: value for name, value in kwargs.items() if name in VideoColBERTVideoProcessorKwargs.__annotations__
+        }
         others = {name: value for name, value in kwargs.items() if name not in given}
         returns_others = others.pop("return_unused_kwargs", False)
         processor = cls(**replaced_settings(saved, given))
@@ -164,7 +183,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         # With an underscore, the library's Auto classes tell each other how they were called.
         named = [name for name in others if not name.startswith("_") and name != "trust_remote_code"]
         refuse_unknown_keywords(
-            named, VideoColBERTVideosKwargs.__annotations__, f"{cls.__name__}.from_dict", SETTINGS_ADVICE
+            named, VideoColBERTVideoProcessorKwargs.__annotations__, f"{cls.__name__}.from_dict", SETTINGS_ADVICE
         )
         return processor
 
@@ -189,7 +208,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             TypeError: An argument has an unknown name.
             ValueError: A setting is out of range.
         """
-        known = VideoColBERTVideosKwargs.__annotations__
+        known = VideoColBERTVideoProcessorKwargs.__annotations__
         refuse_unknown_keywords(settings, known, type(self).__name__, SETTINGS_ADVICE)
         return type(self)(**replaced_settings(self.to_dict(), settings))
 
@@ -210,7 +229,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         return_timestamps: bool = False,
         return_metadata: bool = False,
         return_tensors: str | None = "pt",
-        **settings: Unpack[VideoColBERTVideosKwargs],
+        **settings: Unpack[VideoColBERTVideoProcessorKwargs],
     ) -> BatchFeature:
         """Decodes videos and prepares their frames.
 

@@ -31,7 +31,7 @@ SETTINGS_ADVICE = {
 }
 
 
-class VideoColBERTVideosKwargs(TypedDict, total=False):
+class VideoColBERTVideoProcessorKwargs(TypedDict, total=False):
     """The settings of a `VideoColBERTVideoProcessor`, which a call or `from_pretrained` may replace."""
 
     num_frames: int | None
@@ -49,8 +49,8 @@ class VideoColBERTVideosKwargs(TypedDict, total=False):
     do_rescale: bool
     rescale_factor: float
     do_normalize: bool
-    image_mean: Sequence[float]
-    image_std: Sequence[float]
+    image_mean: float | Sequence[float]
+    image_std: float | Sequence[float]
     backend: DecodingBackend
 
 
@@ -132,19 +132,19 @@ def is_rate(value: object) -> bool:
     return _is_number(value) and value > 0  # type: ignore[operator] # a number by then
 
 
-def three_numbers(values: Iterable[float], field: str) -> list[float]:
+def three_numbers(values: float | Iterable[float], field: str) -> list[float]:
     """Lists a number for each of R, G, B.
 
     Args:
-        values: The numbers.
+        values: The numbers, or one that all three are.
         field: Name of the setting.
 
     Raises:
         ValueError: They are not three finite numbers.
     """
-    numbers = list(values) if isinstance(values, Iterable) else [values]
+    numbers = list(values) if isinstance(values, Iterable) else [values] * 3
     if len(numbers) != 3 or not all(map(_is_number, numbers)):
-        raise ValueError(f"{field} is {values!r}; it must hold three numbers, of R, G and B")
+        raise ValueError(f"{field} is {values!r}; it must be a number, or hold three, of R, G and B")
     return numbers
 
 

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,46 @@ def test_every_field_is_saved_and_comes_back(tmp_path: Path) -> None:
         loaded = VideoColBERTVideoProcessor.from_pretrained(tmp_path)
         assert loaded.to_dict() == processor.to_dict()
     assert {name: loaded.to_dict()[name] for name in settings} == settings
+
+
+def test_one_number_is_the_mean_and_the_deviation_of_all_colours() -> None:
+    frames = random_frames(2, 40, 50)
+    expected = tiny_processor(image_mean=[0.5] * 3, image_std=[0.25] * 3)(frames)["pixel_values_videos"]
+    assert torch.equal(tiny_processor(image_mean=0.5, image_std=0.25)(frames)["pixel_values_videos"], expected)
+    assert torch.equal(tiny_processor()(frames, image_mean=0.5, image_std=0.25)["pixel_values_videos"], expected)
+
+
+def test_sampling_may_be_switched_off_as_an_attribute() -> None:
+    processor = tiny_processor(fps=1.0)
+    assert processor.do_sample_frames
+    processor.do_sample_frames = False
+    assert processor(random_frames(9, 40, 50))["pixel_values_videos"].shape[1] == 9
+    with pytest.raises(ValueError, match="set num_frames"):
+        processor.do_sample_frames = True
+    processor.num_frames = 3
+    processor.do_sample_frames = True
+    assert processor(random_frames(9, 40, 50))["pixel_values_videos"].shape[1] == 3
+
+
+def test_the_auto_class_of_video_processors_finds_it_here_and_in_a_saved_checkpoint(
+    checkpoint_folder: Path,
+) -> None:
+    from transformers.models.auto.video_processing_auto import video_processor_class_from_name
+
+    import video_colbert.processing
+
+    name = "VideoColBERTVideoProcessor"
+    assert video_processor_class_from_name(name) is getattr(video_colbert.processing, name)
+    saved = json.loads((checkpoint_folder / "processor_config.json").read_text())["video_processor"]
+    assert saved["video_processor_type"] == name
+    assert saved["auto_map"]["AutoVideoProcessor"] == f"video_processing_video_colbert.{name}"
+    assert (checkpoint_folder / "video_processing_video_colbert.py").is_file()
+
+
+def test_the_auto_class_of_video_processors_loads_it(checkpoint_folder: Path) -> None:
+    pytest.importorskip("torchvision")
+    from transformers import AutoVideoProcessor
+
+    for trust in (False, True):
+        loaded = AutoVideoProcessor.from_pretrained(checkpoint_folder, trust_remote_code=trust)
+        assert type(loaded) is VideoColBERTVideoProcessor

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from video_colbert.processing.video_processing_video_colbert import VideoColBERTVideoProcessor
-from video_colbert.processing.video_settings import DecodingSettings, VideoColBERTVideosKwargs
+from video_colbert.processing.video_settings import DecodingSettings, VideoColBERTVideoProcessorKwargs
 
 FRAMES = np.random.default_rng(0).integers(0, 256, size=(30, 40, 50, 3)).astype(np.uint8)
 TINY = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}
@@ -39,7 +39,7 @@ def tiny_processor(**settings: Any) -> VideoColBERTVideoProcessor:
 
 
 def test_every_declared_setting_is_tried_here() -> None:
-    assert set(OTHERS) == set(VideoColBERTVideosKwargs.__annotations__)
+    assert set(OTHERS) == set(VideoColBERTVideoProcessorKwargs.__annotations__)
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -49,6 +49,8 @@ def test_a_setting_given_at_a_call_at_loading_and_at_construction_means_the_same
     if name == "do_sample_frames":
         at_construction = {"num_frames": None}
     expected = tiny_processor(**at_construction)
+    # What is saved says where its code is, from then on.
+    expected.save_pretrained(tmp_path)
     own.save_pretrained(tmp_path)
     loaded = VideoColBERTVideoProcessor.from_pretrained(tmp_path, **{name: OTHERS[name]})
     assert loaded.to_dict() == own.with_settings(**{name: OTHERS[name]}).to_dict() == expected.to_dict()

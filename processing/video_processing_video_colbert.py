@@ -194,7 +194,11 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             What is saved in `processor_config.json`.
         """
         fields = {name: getattr(self, name) for name in _FIELDS}
-        return {**fields, **super().to_dict()}
+        saved = {**fields, **super().to_dict()}
+        # As the library writes it into a processor that it saves, which is to stay the same by being saved.
+        module = type(self).__module__.rpartition(".")[2]
+        saved["auto_map"] = {**saved.get("auto_map", {}), "AutoVideoProcessor": f"{module}.{type(self).__name__}"}
+        return saved
 
     def with_settings(self, **settings: Any) -> "VideoColBERTVideoProcessor":
         """Returns a processor of other settings.

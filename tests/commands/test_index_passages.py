@@ -43,10 +43,11 @@ def found(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> list[di
     return hits
 
 
+@pytest.mark.parametrize("scheme", ["", "qdrant+local://"])
 def test_a_plain_collection_is_indexed_and_searched(
-    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    notes: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], scheme: str
 ) -> None:
-    index = tmp_path / "index"
+    index = f"{scheme}{tmp_path}/index"
     assert main(["index", "--passages", str(notes), "--text-model", str(model), "--index", str(index)]) == 0
     assert capsys.readouterr().out == f"3 passages encoded; the index in {index} holds 3.\n"
     best = found(capsys, "leaves make energy", "--index", index)[0]
@@ -247,10 +248,6 @@ def test_what_cannot_be_kept_or_found_is_refused_before_videos_are_encoded(
     code, _, told = run_command(*command, "--index", index, "--text-model", tmp_path)
     assert code == 1
     assert "holds no weights" in told
-    address = f"qdrant+local://{index}"
-    code, _, told = run_command(*command, "--index", address, "--subtitles")
-    assert code == 1
-    assert "an index in Qdrant keeps no texts" in told
     assert not index.exists()
 
 

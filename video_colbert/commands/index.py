@@ -111,7 +111,7 @@ def run(arguments: argparse.Namespace) -> int:
     windows = asked_windows(arguments)
     readers = make_readers(arguments)
     metadata = collect_metadata(arguments, files, folders, may_be_empty=may_be_empty)
-    check_texts(arguments, readers, metadata)
+    check_texts(arguments, metadata)
     arguments = _with_model(arguments)
     from video_colbert.index import index_videos, prune_videos
     from video_colbert.index.ingest.contextual_texts import NO_TEXTS, read_before_encoding, texts_of_index
@@ -222,11 +222,7 @@ def _open(
 def _encode_passages(arguments: argparse.Namespace, index: VideoIndex) -> str | None:
     """What was done of the index's passages, in words; None for nothing."""
     from video_colbert.commands.text_passages import encode_index_passages
-    from video_colbert.index.qdrant.location import is_qdrant_uri
 
-    # Such an index keeps none, which is an error only where they are asked for.
-    if is_qdrant_uri(index.location) and arguments.text_model is None:
-        return None
     return encode_index_passages(arguments, index)
 
 

@@ -73,7 +73,7 @@ def encode_index_passages(arguments: argparse.Namespace, index: VideoIndex) -> s
         What was done, in words; None where there was nothing to do.
 
     Raises:
-        IndexStoreError: the index keeps no passages, or cannot be written.
+        IndexStoreError: the index cannot be written.
         ModelLoadError: the text model cannot be loaded.
     """
     from video_colbert.index.passages.encode_passages import count_pending, encode_passages

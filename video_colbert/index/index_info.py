@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from video_colbert.encoding.display import format_seconds
-from video_colbert.errors import IndexStoreError
 from video_colbert.index.passages.encode_passages import count_pending
-from video_colbert.index.passages.passage_store import PassageStore
 from video_colbert.index.video_index import VideoIndex
 from video_colbert.index.windows import WindowSettings, counted_videos
 
@@ -105,12 +103,8 @@ def describe_index(stored: VideoIndex) -> IndexInfo:
         IndexStoreError: it cannot be read or reached.
     """
     videos = stored.videos
-    try:
-        passages: PassageStore | None = stored.passages
-    except IndexStoreError:
-        # This kind of index keeps none.
-        passages = None
-    text_model = None if passages is None else passages.model
+    passages = stored.passages
+    text_model = passages.model
     return IndexInfo(
         location=stored.location,
         model=str(stored.model),
@@ -124,9 +118,9 @@ def describe_index(stored: VideoIndex) -> IndexInfo:
         folders=stored.notes.folders,
         columns=stored.columns,
         number_formats=stored.notes.number_formats,
-        num_passages=0 if passages is None else len(passages),
+        num_passages=len(passages),
         text_model=None if text_model is None else str(text_model),
-        num_pending=0 if passages is None else count_pending(passages, stored.readings),
+        num_pending=count_pending(passages, stored.readings),
     )
 
 

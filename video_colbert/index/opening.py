@@ -117,20 +117,18 @@ def create_text_index(location: str | os.PathLike[str], *, codec: str | None = N
     """Makes an index that holds texts and takes no videos.
 
     Args:
-        location: a folder, or an address in object storage.
+        location: as `open_index`.
         codec: how tokens are stored, as of `open_index`; float16 by default.
         **options: of opening it, as of `open_index`.
 
     Raises:
-        IndexStoreError: there is an index already, or the location is in Qdrant or cannot be written.
+        IndexStoreError: there is an index already, there is no such option, or the location cannot be written.
         ValueError: there is no such codec.
     """
     from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
     from video_colbert.index.index import Index
 
     address = _Address.of(location, {"codec": codec, **options})
-    if address.is_qdrant:
-        raise IndexStoreError(f"{address.text}: texts need an index in a folder or in object storage")
     return Index(address.create(NO_VIDEO_MODEL, None, None))
 
 

@@ -32,12 +32,10 @@ class VideoIndex(Protocol):
         model: which weights made the vectors.
         num_frames: frames sampled from each video; None for as many as there are.
         windows: how long videos are cut; None for videos as a whole.
-        keeps_texts: whether it keeps what was read of videos.
         interactions: the ways in which it scores queries, by their names in a model's configuration.
         level_scorings: the ways in which it makes one score of levels, likewise.
     """
 
-    keeps_texts: bool = True
     interactions: Collection[str] = INTERACTIONS
     level_scorings: Collection[str] = LEVEL_SCORINGS
     location: str
@@ -51,7 +49,7 @@ class VideoIndex(Protocol):
 
     @property
     def levels(self) -> Collection[str]:
-        """The levels that stored videos have tokens of; none before the first, or where no texts are kept."""
+        """The levels that stored videos have tokens of; none before the first."""
         return ()
 
     @property
@@ -157,20 +155,12 @@ class VideoIndex(Protocol):
 
     @property
     def readings(self) -> ReadingStore:
-        """What was read of the videos' contents; it goes with them.
-
-        Raises:
-            IndexStoreError: this kind of index keeps none.
-        """
+        """What was read of the videos' contents; it goes with them."""
         ...
 
     @property
     def passages(self) -> PassageStore:
-        """What was read as it is searched: texts and their tokens.
-
-        Raises:
-            IndexStoreError: this kind of index keeps none.
-        """
+        """What was read as it is searched: texts and their tokens."""
         ...
 
     @property

@@ -54,7 +54,13 @@ class QdrantServer:
             case "PUT", "":
                 config = models.CreateCollection.model_validate(body)
                 vectors: Any = config.vectors
-                return local.create_collection(name, vectors_config=vectors, metadata=config.metadata)
+                return local.create_collection(
+                    name,
+                    vectors_config=vectors,
+                    metadata=config.metadata,
+                )
+            case "DELETE", "":
+                return local.delete_collection(name)
             case "PATCH", "":
                 change = models.UpdateCollection.model_validate(body)
                 return local.update_collection(name, metadata=change.metadata, vectors_config=change.vectors)
@@ -81,10 +87,16 @@ class QdrantServer:
             case "POST", "points/count":
                 return local.count(name, models.CountRequest.model_validate(body).filter)
             case "POST", "points/delete":
-                return local.delete(name, models.PointIdsList.model_validate(body))
+                chosen = models.FilterSelector if "filter" in body else models.PointIdsList
+                return local.delete(name, chosen.model_validate(body))
+            case "POST", "facet":
+                return local.facet(name, body["key"], exact=body["exact"])
             case "POST", "points/batch":
                 return local.batch_update_points(name, OPERATIONS.validate_python(body["operations"]))
             case "PUT", "index":
+                if isinstance(body["field_schema"], dict) and "scoring" in body["field_schema"]:
+                    words = models.TextIndexParams.model_validate(body["field_schema"])
+                    return local.create_payload_index(name, body["field_name"], words)
                 return models.UpdateResult(operation_id=0, status=models.UpdateStatus.COMPLETED)
         raise KeyError(f"{method} {path} is no request that this server knows")
 
@@ -132,7 +144,7 @@ class QdrantServer:
                 pass
 
         method: Callable[[Handler], None] = Handler.respond
-        for verb in ("GET", "PUT", "POST", "PATCH"):
+        for verb in ("GET", "PUT", "POST", "PATCH", "DELETE"):
             setattr(Handler, f"do_{verb}", method)
         return Handler
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from video_colbert.errors import IndexStoreError, MetadataError
-
-if TYPE_CHECKING:
-    from video_colbert.text.passages import PassageReader
 
 # Arguments of `index` that concern videos.
 _OF_VIDEOS = (
@@ -54,30 +50,20 @@ def check_collection_alone(arguments: argparse.Namespace) -> None:
 
 def check_texts(
     arguments: argparse.Namespace,
-    readers: Sequence[PassageReader],
     metadata: Mapping[str, Mapping[str, str | int | float | bool]],
 ) -> None:
     """Checks that what is read of videos can be kept, described and encoded.
 
     Args:
         arguments: of `index`.
-        readers: what reads.
         metadata: of this run, by video.
 
     Raises:
-        IndexStoreError: the index keeps no texts, or cannot be read.
+        IndexStoreError: the index cannot be read.
         MetadataError: no metadata has the column of --description, or it is one of --no-description too.
         MissingExtraError: sentence-transformers is not installed.
         ModelLoadError: there is no such text model.
     """
-    from video_colbert.index.qdrant.location import is_qdrant_uri
-
-    is_of_texts = readers or arguments.text_model is not None or arguments.no_description
-    if is_of_texts and is_qdrant_uri(arguments.index):
-        raise IndexStoreError(
-            f"{arguments.index}: an index in Qdrant keeps no texts, and --subtitles, --speech, --screen-text, "
-            "--description, --no-description and --text-model need one in a folder or in object storage"
-        )
     if arguments.no_description:
         _check_dropped(arguments)
     if arguments.description not in (None, "-"):

@@ -118,8 +118,6 @@ def texts_of_index(index: VideoIndex, levels: Callable[[], Collection[str]]) -> 
     Raises:
         IndexStoreError: the index cannot be read.
     """
-    if not index.keeps_texts:
-        return NO_TEXTS
     known = index.levels or levels()
     of_texts = [level for level in _SOURCES_OF if level in known]
     if not of_texts:

@@ -76,7 +76,7 @@ def read_passages(
 
     Raises:
         ValueError: two readers of one source.
-        IndexStoreError: the index cannot be read or written, or keeps no passages.
+        IndexStoreError: the index cannot be read or written.
         ModelLoadError: a reader's model cannot be loaded.
         PassageError: a reader cannot read what is asked for.
         WorkerError: processes cannot be started.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from video_colbert.encoding.stored_model.model_reference import NO_VIDEO_MODEL
 from video_colbert.errors import IndexStoreError, ModelMismatchError
 from video_colbert.index.passages.source_search import KEYWORDS, SEARCHED, VIDEO
-from video_colbert.text.passages import SOURCES, Source
+from video_colbert.text.passages import SOURCES
 
 if TYPE_CHECKING:
     from video_colbert.index.video_index import VideoIndex
@@ -26,7 +26,8 @@ def choose_sources(index: VideoIndex, asked: Collection[str] | None) -> tuple[st
         IndexStoreError: there is no such source, or the index holds nothing of it.
     """
     held: list[str] = [] if index.model == NO_VIDEO_MODEL else [VIDEO]
-    held += _held_passages(index)
+    of_passages = index.passages.sources
+    held += [source for source in SOURCES if source in of_passages]
     if any(source != VIDEO for source in held):
         held.append(KEYWORDS)
     if asked is None:
@@ -34,7 +35,7 @@ def choose_sources(index: VideoIndex, asked: Collection[str] | None) -> tuple[st
     for source in asked:
         if source not in SEARCHED:
             raise IndexStoreError(f"there is no source {source!r}; there are {', '.join(SEARCHED)}")
-        if source not in held and source in {kind for _, kind in _kept(index)}:
+        if source not in held and source in {kind for _, kind in index.readings.known()}:
             raise IndexStoreError(
                 f"the index in {index.location} holds nothing of the source {source} that is encoded; name a "
                 "--text-model to `index`"
@@ -82,21 +83,3 @@ def searched_model(index: VideoIndex) -> str:
     if index.model != NO_VIDEO_MODEL or (made_by := index.passages.model) is None:
         return index.model.name
     return made_by.name
-
-
-def _kept(index: VideoIndex) -> Collection[tuple[str, Source]]:
-    try:
-        return index.readings.known()
-    except IndexStoreError:
-        # This kind of index keeps none.
-        return ()
-
-
-def _held_passages(index: VideoIndex) -> tuple[Source, ...]:
-    try:
-        passages = index.passages
-    except IndexStoreError:
-        # This kind of index keeps none.
-        return ()
-    held = passages.sources
-    return tuple(source for source in SOURCES if source in held)

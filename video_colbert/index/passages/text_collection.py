@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from video_colbert.errors import IndexStoreError, PassageError
+from video_colbert.errors import PassageError
 from video_colbert.index.passages.reading_store import Reading
 from video_colbert.text.passages import Passage, one_line
 
@@ -63,12 +63,7 @@ def names_of_texts(index: VideoIndex) -> set[str]:
     Raises:
         IndexStoreError: it cannot be read.
     """
-    try:
-        readings = index.readings
-    except IndexStoreError:
-        # This kind of index keeps none.
-        return set()
-    return {name for name, source in readings.known() if source == "document"}
+    return {name for name, source in index.readings.known() if source == "document"}
 
 
 def _lines(paths: Sequence[Path]) -> Iterator[tuple[Path, int, str]]:

@@ -5,9 +5,10 @@ An upload is repeated after a lost connection, and sends only what is missing.
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
@@ -18,7 +19,8 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index.indexed_video import IndexedVideo
 from video_colbert.index.qdrant.collection import QdrantCollection, pages
 from video_colbert.index.qdrant.errors import is_transient
-from video_colbert.index.qdrant.points import make_point, point_id
+from video_colbert.index.qdrant.layout import level_vector
+from video_colbert.index.qdrant.points import level_vectors, make_point, point_id
 from video_colbert.progress import progress_bar
 
 logger = logging.getLogger(__name__)
@@ -48,8 +50,31 @@ def upload_videos(collection: QdrantCollection, videos: Sequence[tuple[IndexedVi
     waiting = iter(videos)
     with progress_bar(total=len(videos), desc="uploading", unit="video", is_shown=len(videos) > _CHUNK) as bar:
         while chunk := list(islice(waiting, _CHUNK)):
-            _upload_chunk(collection, chunk)
+            points = {point_id(video.id): functools.partial(make_point, video, encoded) for video, encoded in chunk}
+            upload_points(collection, points, batch_size(map(_numbers_of, chunk)))
             bar.update(len(chunk))
+
+
+def renew_videos(collection: QdrantCollection, videos: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+    """Gives videos that are stored other tokens; what else is known of them stays.
+
+    Args:
+        collection: where.
+        videos: each with its new tokens, of all levels of the collection; those that are not stored are passed over.
+
+    Raises:
+        IndexStoreError: as `upload_videos`.
+        Exception: likewise.
+    """
+    there = collection.stored([point_id(video.id) for video, _ in videos])
+    for video, encoded in videos:
+        if (point := point_id(video.id)) not in there:
+            continue
+        vectors = level_vectors(encoded.embeds)
+        change = [models.PointVectors(id=point, vector=vectors)]
+        _repeat_interrupted(collection, functools.partial(collection.client.update_vectors, collection.name, change))
+        if gone := [name for level in encoded.embeds if (name := level_vector(level)) not in vectors]:
+            collection.client.delete_vectors(collection.name, gone, [point])
 
 
 def set_payload(collection: QdrantCollection, values: Mapping[str, dict[str, Any]], part: str | None = None) -> None:
@@ -79,8 +104,9 @@ def remove_videos(collection: QdrantCollection, ids: Collection[str]) -> int:
     return len(there)
 
 
-def remove_replaced(collection: QdrantCollection, videos: Sequence[IndexedVideo]) -> None:
-    """Removes other contents from the places (path and window) of videos that are stored there."""
+def find_replaced(collection: QdrantCollection, videos: Sequence[IndexedVideo]) -> list[str]:
+    """The ids of other contents at the places (path and window) of videos that are stored there."""
+    found: list[str] = []
     ids = {(video.path, video.start, video.end): video.id for video in videos}
     for page in pages(sorted({video.path for video in videos})):
         where = models.Filter(must=[models.FieldCondition(key="path", match=models.MatchAny(any=list(page)))])
@@ -89,29 +115,74 @@ def remove_replaced(collection: QdrantCollection, videos: Sequence[IndexedVideo]
             row = record.payload or {}
             stored.setdefault((row["path"], row["start"], row["end"]), []).append(row["id"])
         # Content that is stored under another path is not at its new one yet, so it replaces nothing there.
-        replaced = [
+        found += [
             other
             for place, others in stored.items()
             if ids.get(place) in others
             for other in others
             if other != ids[place]
         ]
-        remove_videos(collection, replaced)
+    return found
 
 
-def _upload_chunk(collection: QdrantCollection, chunk: Sequence[tuple[IndexedVideo, EncodedVideo]]) -> None:
+def upload_points(
+    collection: QdrantCollection, points: Mapping[str, Callable[[], models.PointStruct]], batch: int
+) -> None:
+    """Uploads those points that are not in the collection yet; each is acknowledged only once it can be found.
+
+    Args:
+        collection: where to.
+        points: by id, what makes each.
+        batch: points a request.
+
+    Raises:
+        IndexStoreError: as `upload_videos`.
+        Exception: likewise.
+    """
+
+    def upload() -> None:
+        there = collection.stored(list(points))
+        missing = [make for point, make in points.items() if point not in there]
+        if missing:
+            collection.client.upload_points(
+                collection.name,
+                (make() for make in missing),
+                batch_size=batch,
+                parallel=collection.location.parallel,
+                wait=True,
+            )
+
+    _repeat_interrupted(collection, upload)
+
+
+def replace_points(collection: QdrantCollection, points: Sequence[models.PointStruct], sizes: Sequence[int]) -> None:
+    """Uploads points, each in place of one of the same id if there is one.
+
+    Args:
+        collection: where to.
+        points: the points.
+        sizes: how many bytes each takes in a request, about.
+
+    Raises:
+        IndexStoreError: as `upload_videos`.
+        Exception: likewise.
+    """
+    parts: list[list[models.PointStruct]] = []
+    room = 0
+    for point, size in zip(points, sizes, strict=True):
+        if not parts or size > room:
+            parts.append([])
+            room = _REQUEST_BYTES
+        parts[-1].append(point)
+        room -= size
+    for part in parts:
+        _repeat_interrupted(collection, functools.partial(collection.client.upsert, collection.name, part))
+
+
+def _repeat_interrupted(collection: QdrantCollection, upload: Callable[[], object]) -> None:
     for pause in (*_PAUSES, None):
         try:
-            there = collection.stored([point_id(video.id) for video, _ in chunk])
-            missing = [(video, encoded) for video, encoded in chunk if point_id(video.id) not in there]
-            if missing:
-                collection.client.upload_points(
-                    collection.name,
-                    (make_point(video, encoded) for video, encoded in missing),
-                    batch_size=_batch_size([encoded for _, encoded in missing]),
-                    parallel=collection.location.parallel,
-                    wait=True,
-                )
+            upload()
             return
         except RuntimeError as error:
             # How the client reports that one of its uploading processes failed.
@@ -129,7 +200,14 @@ def _wait(collection: QdrantCollection, pause: float, error: Exception) -> None:
     time.sleep(pause)
 
 
-def _batch_size(videos: Sequence[EncodedVideo]) -> int:
-    """Videos a request, so that the largest of them would fit as often."""
-    largest = max(sum(tokens.numel() for tokens in encoded.embeds.values()) for encoded in videos)
-    return min(64, max(1, _REQUEST_BYTES // (_BYTES_A_NUMBER * largest)))
+def batch_size(numbers: Iterable[int]) -> int:
+    """Points a request, so that the largest of them would fit as often.
+
+    Args:
+        numbers: for each of some points, how many numbers its vectors have.
+    """
+    return min(64, max(1, _REQUEST_BYTES // (_BYTES_A_NUMBER * max(numbers))))
+
+
+def _numbers_of(video: tuple[IndexedVideo, EncodedVideo]) -> int:
+    return sum(tokens.numel() for tokens in video[1].embeds.values())

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 from qdrant_client import QdrantClient, models
@@ -29,6 +29,8 @@ COLLECTION_SCHEMA_VERSION = 2
 _OLDEST_SERVER = (1, 20)
 # Records or operations in one request.
 _PAGE = 500
+PayloadIndex: TypeAlias = models.PayloadSchemaType | models.KeywordIndexParams | models.TextIndexParams
+
 _COLUMN_PREFIX = "column:"
 _NOTES = "notes"
 _COLUMN_TYPES = {"string": pa.string(), "int64": pa.int64(), "double": pa.float64(), "bool": pa.bool_()}
@@ -178,12 +180,12 @@ class QdrantCollection:
             },
         )
         # What is stored at a path is looked up with every upload.
-        self._index_payload(
+        self.index_payload(
             "path", models.KeywordIndexParams(type=models.KeywordIndexType.KEYWORD, memory=models.Memory.COLD)
         )
-        self._index_payload(COPIES_FIELD.name, models.PayloadSchemaType.KEYWORD)
+        self.index_payload(COPIES_FIELD.name, models.PayloadSchemaType.KEYWORD)
         for column in FACT_FIELDS:
-            self._index_payload(column.name, _PAYLOAD_INDEXES[str(column.type)])
+            self.index_payload(column.name, _PAYLOAD_INDEXES[str(column.type)])
 
     def describe(self) -> CollectionDescription:
         """What the collection says of itself, checked against the options that the address names.
@@ -242,7 +244,7 @@ class QdrantCollection:
         """Records new metadata columns and has the server index their values; repeating it changes nothing."""
         kinds = {column.name: str(column.type) for column in columns}
         for name, kind in kinds.items():
-            self._index_payload(metadata_key(name), _PAYLOAD_INDEXES[kind])
+            self.index_payload(metadata_key(name), _PAYLOAD_INDEXES[kind])
         if kinds:
             recorded = {f"{_COLUMN_PREFIX}{name}": kind for name, kind in kinds.items()}
             self.client.update_collection(self.name, metadata=recorded)
@@ -259,17 +261,20 @@ class QdrantCollection:
             found.update(str(record.id) for record in records)
         return found
 
-    def scroll(self, where: models.Filter | None, payload: bool | list[str]) -> Iterator[models.Record]:
+    def scroll(
+        self, where: models.Filter | None, payload: bool | list[str], *, page: int = _PAGE
+    ) -> Iterator[models.Record]:
         """All points that satisfy a condition, without vectors, page by page.
 
         Args:
             where: the condition; None for all points.
             payload: whether their payload is wanted, or which parts of it.
+            page: points that one request brings.
         """
         offset: Any = None
         while True:
             records, offset = self.client.scroll(
-                self.name, scroll_filter=where, limit=_PAGE, offset=offset, with_payload=payload
+                self.name, scroll_filter=where, limit=page, offset=offset, with_payload=payload
             )
             yield from records
             if offset is None:
@@ -281,9 +286,10 @@ class QdrantCollection:
             self._client.close()
         self._client = self._folder = None
 
-    def _index_payload(self, key: str, schema: models.PayloadSchemaType | models.KeywordIndexParams) -> None:
-        # Local mode has no such indexes, and warns of each.
-        if self.location.folder is None:
+    def index_payload(self, key: str, schema: PayloadIndex) -> None:
+        """Has the server index a key of the payload; repeating it changes nothing."""
+        # Of these indexes local mode imitates that of texts alone, and warns of each other.
+        if self.location.folder is None or isinstance(schema, models.TextIndexParams):
             self.client.create_payload_index(self.name, key, schema)
 
 

@@ -67,14 +67,6 @@ def _unreachable(place: str, reason: str) -> str:
     return f"{place}: the Qdrant server cannot be reached ({reason}); check host, port and that it runs"
 
 
-def no_passages_here(location: str) -> IndexStoreError:
-    """The error of an index that is asked for what is said and written."""
-    return IndexStoreError(
-        f"the index in {location} keeps no passages; what is said and written needs an index in a folder or in object "
-        "storage"
-    )
-
-
 def _not_understood(place: str) -> str:
     return f"{place}: what answers there is no Qdrant server that this client understands; check host and port"
 

@@ -46,12 +46,21 @@ def make_point(video: IndexedVideo, encoded: EncodedVideo) -> models.PointStruct
         video: what to know of it.
         encoded: its tokens.
     """
-    bags = LevelBags({level: TokenBags.from_bags([tokens.cpu()]) for level, tokens in encoded.embeds.items()})
-    # A point has no vector for a level on which the video has no tokens.
+    return models.PointStruct(id=point_id(video.id), vector=level_vectors(encoded.embeds), payload=to_payload(video))
+
+
+def level_vectors(embeds: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The vectors of a point, by name: its tokens rounded to float16, and their pooled vector.
+
+    Args:
+        embeds: [tokens, D], by level, in the order of the collection's levels.
+    """
+    bags = LevelBags({level: TokenBags.from_bags([tokens.cpu()]) for level, tokens in embeds.items()})
+    # A point has no vector for a level on which it has no tokens.
     held = {level: bag.tokens for level, bag in bags.items() if len(bag.tokens)}
     vectors: dict[str, Any] = {level_vector(level): _numbers(tokens) for level, tokens in held.items()}
     vectors[POOLED] = _numbers(bags.pooled()[0])
-    return models.PointStruct(id=point_id(video.id), vector=vectors, payload=to_payload(video))
+    return vectors
 
 
 def to_payload(video: IndexedVideo) -> dict[str, Any]:

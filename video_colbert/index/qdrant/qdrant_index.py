@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 from qdrant_client import QdrantClient, models
 from typing_extensions import override
@@ -12,26 +12,31 @@ from typing_extensions import override
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
 from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.stored_model.model_reference import ModelReference
-from video_colbert.errors import IndexStoreError, ModelMismatchError
+from video_colbert.errors import IndexStoreError
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter, parse_filter
 from video_colbert.index.index_notes import IndexNotes
 from video_colbert.index.indexed_video import FileFacts, IndexedVideo, MetadataValue
 from video_colbert.index.metadata_columns import columns_in_words, filter_fields, new_metadata_fields
+from video_colbert.index.passages.content_texts import ContentTexts
 from video_colbert.index.passages.passage_store import PassageStore
 from video_colbert.index.passages.reading_store import ReadingStore
-from video_colbert.index.qdrant.changes import remove_replaced, remove_videos, set_payload, upload_videos
-from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection
-from video_colbert.index.qdrant.errors import no_passages_here
+from video_colbert.index.qdrant.adding import add_videos
+from video_colbert.index.qdrant.changes import remove_videos, set_payload
+from video_colbert.index.qdrant.collection import CollectionDescription, QdrantCollection, pages
 from video_colbert.index.qdrant.filters import to_qdrant_filter
 from video_colbert.index.qdrant.location import parse_qdrant_uri
+from video_colbert.index.qdrant.passages.passage_collection import QdrantPassages
+from video_colbert.index.qdrant.passages.reading_collection import QdrantReadings
+from video_colbert.index.qdrant.passages.side_collection import any_of
 from video_colbert.index.qdrant.points import METADATA, from_payload, metadata_to_payload
+from video_colbert.index.qdrant.removal import contents_without
 from video_colbert.index.qdrant.search import CollectionSearcher, SearchRequest
 from video_colbert.index.qdrant.stored_tokens import sampled_tokens, tokens_of
 from video_colbert.index.search.calibration import Calibration
 from video_colbert.index.search.interaction import check_interaction, check_level_scoring
 from video_colbert.index.search.level_bags import LevelBags
-from video_colbert.index.search.scoring import check_queries, levels_text
+from video_colbert.index.search.scoring import check_queries
 from video_colbert.index.video_index import VideoIndex, check_model, forget_notes
 from video_colbert.index.windows import WindowSettings
 
@@ -60,7 +65,6 @@ class QdrantIndex(VideoIndex):
 
     # The server compares pooled vectors and, in a cluster, tokens, which have no weights there.
     interactions = ("mean_max_sim",)
-    keeps_texts = False
     level_scorings = ("sum",)
 
     def __init__(self, collection: QdrantCollection, description: CollectionDescription) -> None:
@@ -70,6 +74,8 @@ class QdrantIndex(VideoIndex):
         self.windows = description.windows
         self._collection = collection
         self._description = description
+        options = description.options
+        self._texts = ContentTexts(QdrantReadings(collection, options), QdrantPassages(collection, options))
 
     @staticmethod
     def exists(uri: str, *, client: QdrantClient | None = None) -> bool:
@@ -158,6 +164,24 @@ class QdrantIndex(VideoIndex):
             where = self._to_qdrant(parsed, self._collection.describe())
             return tuple(from_payload(found.payload, self.location) for found in self._collection.scroll(where, True))
 
+    @property
+    @override
+    def levels(self) -> Collection[str]:
+        with self._collection.operation():
+            return self._described().dimensions
+
+    @override
+    def videos_of_contents(self, contents: Collection[str]) -> Mapping[str, IndexedVideo]:
+        found: dict[str, IndexedVideo] = {}
+        with self._collection.operation():
+            for page in pages(sorted(contents)):
+                for record in self._collection.scroll(any_of("digest", page), True):
+                    video = from_payload(record.payload, self.location)
+                    first = found.setdefault(video.digest, video)
+                    if (video.path, video.start or 0.0) < (first.path, first.start or 0.0):
+                        found[video.digest] = video
+        return found
+
     @override
     def tokens_of(self, ids: Sequence[str]) -> LevelBags:
         with self._collection.operation():
@@ -181,24 +205,9 @@ class QdrantIndex(VideoIndex):
 
     @override
     def add(self, videos: Sequence[tuple[IndexedVideo, EncodedVideo]], *, renews: bool = False) -> None:
-        of_places = {(video.path, video.start, video.end): (video, encoded) for video, encoded in videos}
-        new = list({video.id: (video, encoded) for video, encoded in of_places.values()}.values())
-        if not new:
-            return
-        with self._collection.operation():
-            self._description = stored = self._collection.describe()
-            dimensions = stored.dimensions or _dimensions(new[0][1])
-            for _, encoded in new:
-                self._check_dimensions(dimensions, encoded)
-            # Pooled vectors hold the levels in the collection's order.
-            new = [(video, _in_order(encoded, dimensions)) for video, encoded in new]
-            columns = new_metadata_fields(stored.columns, [video.metadata for video, _ in new])
-            if not stored.dimensions:
-                self._collection.add_vectors(dimensions, stored.options)
-                self._description = replace(stored, dimensions=dimensions)
-            self._collection.add_columns(columns)
-            upload_videos(self._collection, new)
-            remove_replaced(self._collection, [video for video, _ in new])
+        if videos:
+            with self._collection.operation():
+                self._description = add_videos(self._collection, self._texts, videos, renews=renews)
 
     @override
     def move(self, paths: Mapping[str, str]) -> None:
@@ -244,22 +253,26 @@ class QdrantIndex(VideoIndex):
     @property
     @override
     def readings(self) -> ReadingStore:
-        raise no_passages_here(self.location)
+        return self._texts.readings
 
     @property
     @override
     def passages(self) -> PassageStore:
-        raise no_passages_here(self.location)
+        return self._texts.passages
 
     @override
     def remove(self, ids: Collection[str]) -> int:
         with self._collection.operation():
+            # First, since nobody knows whose they were once the videos are gone.
+            self._texts.remove(contents_without(self._collection, ids))
             return remove_videos(self._collection, ids)
 
     @override
     def forget(self, ids: Collection[str]) -> Sequence[str]:
         forget_notes(self, ids)
         self.remove(ids)
+        if not ids:
+            self._texts.remove_others({video.digest for video in self.videos})
         return [
             f"files of {self.location} that Qdrant has not rewritten yet, which it does when a fifth of a segment is "
             "deleted, and snapshots that were taken of it"
@@ -289,7 +302,7 @@ class QdrantIndex(VideoIndex):
             check_interaction(queries.interaction, self.interactions, f"the index at {self.location}")
             check_level_scoring(queries.level_scoring, self.level_scorings, f"the index at {self.location}")
             check_queries(queries, self._description.dimensions, f"the index at {self.location}")
-            request = SearchRequest(top_k, allowed, group_windows)
+            request = SearchRequest(top_k, allowed, "path" if group_windows else None)
             return CollectionSearcher(self._collection, self._description).search(queries, request)
 
     @property
@@ -327,24 +340,3 @@ class QdrantIndex(VideoIndex):
     def _to_qdrant(self, condition: Filter, description: CollectionDescription) -> models.Filter:
         fields = filter_fields(description.columns)
         return to_qdrant_filter(resolve_filter(condition, fields, description.notes.folders), fields, self._collection)
-
-    def _check_dimensions(self, stored: Mapping[str, int], encoded: EncodedVideo) -> None:
-        """Checks that the tokens of a video fit what is stored."""
-        if encoded.token_weights:
-            raise IndexStoreError(
-                f"the index at {self.location} holds no weights of tokens, which {encoded.clip.source!r} has; index "
-                "in a folder"
-            )
-        if (given := _dimensions(encoded)) != stored:
-            raise ModelMismatchError(
-                f"the index at {self.location} holds vectors of {levels_text(stored)}, not of {levels_text(given)} "
-                f"like those of {encoded.clip.source!r}"
-            )
-
-
-def _in_order(encoded: EncodedVideo, levels: Iterable[str]) -> EncodedVideo:
-    return replace(encoded, embeds={level: encoded.embeds[level] for level in levels})
-
-
-def _dimensions(encoded: EncodedVideo) -> dict[str, int]:
-    return {level: int(tokens.shape[1]) for level, tokens in encoded.embeds.items()}

@@ -29,8 +29,9 @@ from video_colbert.index.search.candidates import pool_queries
 from video_colbert.index.search.rescoring import single_query
 from video_colbert.index.search.scoring import counted_levels, score_bags
 
-# Queries in one request.
-_QUERY_BATCH = 16
+QUERY_BATCH = 16
+"""Queries in one request."""
+
 # Where the server scores compressed tokens, so many hits for each one wanted are scored again here.
 _RESCORED_HITS = 4
 # Where it scores float16, it rounds the query to float16 too: two hits more, or a quarter, see to the last place.
@@ -46,12 +47,12 @@ class SearchRequest:
     Attributes:
         top_k: hits a query, at most.
         where: condition on the videos, applied before the candidates are cut.
-        group_windows: whether a video shows up once, with its best window.
+        group_by: a key of the payload of which each value shows up once, with its best point; None for all points.
     """
 
     top_k: int
     where: models.Filter | None
-    group_windows: bool
+    group_by: str | None
 
 
 class CollectionSearcher:
@@ -85,9 +86,9 @@ class CollectionSearcher:
             ValueError: a query has no token that counts.
         """
         results: list[list[SearchHit]] = []
-        for first in range(0, len(queries.texts), _QUERY_BATCH):
-            rows = range(first, min(first + _QUERY_BATCH, len(queries.texts)))
-            points = self._best_points(queries, rows, request)
+        for first in range(0, len(queries.texts), QUERY_BATCH):
+            rows = range(first, min(first + QUERY_BATCH, len(queries.texts)))
+            points = best_points(self._collection, self._description, queries, rows, request)
             wanted = list(dict.fromkeys(point for best in points for point in best))
             stored = fetch_points(self._collection, self._description, wanted)
             for row, best in zip(rows, points, strict=True):
@@ -95,42 +96,6 @@ class CollectionSearcher:
                 found = [stored[point] for point in best if point in stored]
                 results.append(self._hits(queries, row, found, request))
         return results
-
-    def _best_points(self, queries: EncodedQueries, rows: Sequence[int], request: SearchRequest) -> list[list[str]]:
-        """For each query the ids of the points that the server scored best, of each video one if wanted."""
-        options = self._description.options
-        if options.token_quantization:
-            wanted = request.top_k * _RESCORED_HITS
-        else:
-            wanted = request.top_k + max(_SPARE_HITS, request.top_k // _SPARE_SHARE)
-        candidates = max(self._collection.location.candidates, wanted)
-        limit = min(candidates, wanted * _WINDOWS) if request.group_windows else wanted
-        best: dict[int, list[str]] = {}
-        pending = list(rows)
-        while pending:
-            requests = [
-                score_query(
-                    single_query(queries, row),
-                    dimensions=self._description.dimensions,
-                    candidates=candidates,
-                    limit=limit,
-                    where=request.where,
-                    rescore_pooled=options.quantization == "binary",
-                )
-                for row in pending
-            ]
-            responses = self._collection.client.query_batch_points(self._collection.name, requests)
-            short = []
-            for row, response in zip(pending, responses, strict=True):
-                by_video: dict[str, str] = {}
-                for point in response.points:
-                    key = (point.payload or {})["path"] if request.group_windows else point.id
-                    by_video.setdefault(str(key), str(point.id))
-                best[row] = list(by_video.values())[:wanted]
-                if len(best[row]) < wanted and len(response.points) == limit < candidates:
-                    short.append(row)
-            pending, limit = short, candidates
-        return [best[row] for row in rows]
 
     def _hits(
         self,
@@ -164,6 +129,58 @@ class CollectionSearcher:
         ]
 
 
+def best_points(
+    collection: QdrantCollection,
+    description: CollectionDescription,
+    queries: EncodedQueries,
+    rows: Sequence[int],
+    request: SearchRequest,
+) -> list[list[str]]:
+    """The ids of the points that the server scores best for each of some queries, somewhat more than are asked for.
+
+    Args:
+        collection: where; its location says how many candidates a query has.
+        description: what it holds.
+        queries: Nq queries.
+        rows: which of them.
+        request: what is asked.
+    """
+    options = description.options
+    if options.token_quantization:
+        wanted = request.top_k * _RESCORED_HITS
+    else:
+        wanted = request.top_k + max(_SPARE_HITS, request.top_k // _SPARE_SHARE)
+    candidates = max(collection.location.candidates, wanted)
+    limit = min(candidates, wanted * _WINDOWS) if request.group_by else wanted
+    best: dict[int, list[str]] = {}
+    pending = list(rows)
+    while pending:
+        requests = [
+            score_query(
+                single_query(queries, row),
+                dimensions=description.dimensions,
+                candidates=candidates,
+                limit=limit,
+                where=request.where,
+                group_by=request.group_by,
+                rescore_pooled=options.quantization == "binary",
+            )
+            for row in pending
+        ]
+        responses = collection.client.query_batch_points(collection.name, requests)
+        short = []
+        for row, response in zip(pending, responses, strict=True):
+            by_group: dict[str, str] = {}
+            for point in response.points:
+                key = (point.payload or {})[request.group_by] if request.group_by else point.id
+                by_group.setdefault(str(key), str(point.id))
+            best[row] = list(by_group.values())[:wanted]
+            if len(best[row]) < wanted and len(response.points) == limit < candidates:
+                short.append(row)
+        pending, limit = short, candidates
+    return [best[row] for row in rows]
+
+
 def score_query(
     query: EncodedQueries,
     *,
@@ -171,6 +188,7 @@ def score_query(
     candidates: int,
     limit: int,
     where: models.Filter | None,
+    group_by: str | None = "path",
     rescore_pooled: bool = False,
 ) -> models.QueryRequest:
     """One query for Qdrant's query interface.
@@ -185,6 +203,7 @@ def score_query(
         candidates: videos that each shard scores by their tokens.
         limit: hits.
         where: condition on the candidates, applied before they are cut.
+        group_by: as of `SearchRequest`; the key comes with each hit.
         rescore_pooled: whether twice the candidates are chosen by the compressed pooled vectors and cut by the full
             ones, which is worth reading those only where the copy is coarse.
 
@@ -212,7 +231,7 @@ def score_query(
         prefetch=branches,
         query=models.FormulaQuery(formula=models.SumExpression(sum=terms), defaults=missing),
         limit=limit,
-        with_payload=["path"],
+        with_payload=[group_by] if group_by else False,
         with_vector=False,
     )
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
+from qdrant_client import models
 from torch import Tensor
 
 from video_colbert.errors import IndexStoreError
@@ -32,18 +33,31 @@ def fetch_points(
     """
     names = [level_vector(level) for level in description.dimensions]
     stored = {}
+    for record in retrieve_points(collection, points, names):
+        vectors: Any = record.vector
+        stored[str(record.id)] = (
+            from_payload(record.payload, str(collection.location)),
+            {
+                level: torch.tensor(vectors.get(level_vector(level), [])).half().view(-1, dimension)
+                for level, dimension in description.dimensions.items()
+            },
+        )
+    return stored
+
+
+def retrieve_points(
+    collection: QdrantCollection, points: Sequence[str], vectors: list[str]
+) -> Iterator[models.Record]:
+    """Stored points with their payloads and some of their vectors.
+
+    Args:
+        collection: where.
+        points: their ids; those that are not stored are left out.
+        vectors: names.
+    """
     for first in range(0, len(points), _POINT_BATCH):
         page = points[first : first + _POINT_BATCH]
-        for record in collection.client.retrieve(collection.name, page, with_vectors=names):
-            vectors: Any = record.vector
-            stored[str(record.id)] = (
-                from_payload(record.payload, str(collection.location)),
-                {
-                    level: torch.tensor(vectors.get(level_vector(level), [])).half().view(-1, dimension)
-                    for level, dimension in description.dimensions.items()
-                },
-            )
-    return stored
+        yield from collection.client.retrieve(collection.name, page, with_payload=True, with_vectors=vectors)
 
 
 def tokens_of(collection: QdrantCollection, description: CollectionDescription, ids: Sequence[str]) -> LevelBags:

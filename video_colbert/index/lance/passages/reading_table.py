@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,12 +11,14 @@ from typing_extensions import override
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.table import LanceTable
+from video_colbert.index.passages.reading_rows import reading_of_row, reading_row, source_of
 from video_colbert.index.passages.reading_store import Reading, ReadingStore
-from video_colbert.text.passages import Passage, Source
+from video_colbert.text.passages import Source
 
 TABLE_NAME = "readings"
 """Name of the table in the index's folder or address."""
 
+_HOLDER = f"table {TABLE_NAME}"
 # Readings of an hour of speech are some hundred kilobytes.
 _READ_AT_ONCE = 256
 _VERSION_KEY, _VERSION = b"video_colbert.readings_version", b"1"
@@ -64,7 +64,7 @@ class LanceReadings(ReadingStore):
         table = self._table(make=True)
         assert table is not None  # noqa: S101 - it was made
         last = {(reading.digest, reading.source): reading for reading in readings}
-        table.replace(pa.Table.from_pylist([_row(reading) for reading in last.values()], schema=_SCHEMA))
+        table.replace(pa.Table.from_pylist([reading_row(reading) for reading in last.values()], schema=_SCHEMA))
 
     @override
     def read(self, digests: Collection[str] | None = None) -> Iterator[Reading]:
@@ -78,7 +78,7 @@ class LanceReadings(ReadingStore):
         for first in range(0, len(row_ids), _READ_AT_ONCE):
             rows, _ = version.take(row_ids[first : first + _READ_AT_ONCE], _SCHEMA.names)
             for row in rows.to_pylist():
-                yield _reading(row, table.location)
+                yield reading_of_row(row, table.location, _HOLDER)
 
     @override
     def remove(self, digests: Collection[str]) -> None:
@@ -101,7 +101,9 @@ class LanceReadings(ReadingStore):
         if table is None:
             return {}
         rows, _ = table.at_version(table.latest_version()).read(["digest", "source", name])
-        return {(row["digest"], _source(row["source"], table.location)): row[name] for row in rows.to_pylist()}
+        return {
+            (row["digest"], source_of(row["source"], table.location, _HOLDER)): row[name] for row in rows.to_pylist()
+        }
 
     def _table(self, *, make: bool = False) -> LanceTable | None:
         """The table; None where there is none and none is to be made."""
@@ -144,32 +146,3 @@ def _ids_of(table: LanceTable, digests: Collection[str]) -> list[str]:
     wanted = set(digests)
     rows, _ = table.at_version(table.latest_version()).read(["id", "digest"])
     return sorted(row["id"] for row in rows.to_pylist() if row["digest"] in wanted)
-
-
-def _row(reading: Reading) -> dict[str, str | None]:
-    passages = [passage.to_json() for passage in reading.passages]
-    return {
-        "id": f"{reading.source}:{reading.digest}",
-        "digest": reading.digest,
-        "source": reading.source,
-        "settings": reading.settings,
-        "problem": reading.problem,
-        "passages": json.dumps(passages, ensure_ascii=False),
-    }
-
-
-def _reading(row: Mapping[str, str], location: str) -> Reading:
-    try:
-        passages = tuple(Passage.from_json(record) for record in json.loads(row["passages"]))
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
-        raise IndexStoreError(
-            f"{location} is damaged: what its table {TABLE_NAME} holds of {row['digest']} are no passages"
-        ) from error
-    return Reading(row["digest"], _source(row["source"], location), row["settings"], passages, row["problem"])
-
-
-def _source(name: str, location: str) -> Source:
-    for source in get_args(Source):
-        if source == name:
-            return source  # type: ignore[no-any-return] # a tuple of arguments is untyped
-    raise IndexStoreError(f"{location} is damaged: its table {TABLE_NAME} names the source {name!r}, which is none")

@@ -10,6 +10,7 @@
 #   make test-app                  the tests that drive a browser over the page of `serve`; adds Chromium
 #   make test-mteb                 the tests of models under mteb; adds the extra `mteb`, 300 MB
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
+#   make test-transformers         transformers' own common tests of models and processors over ours; fetches them, 11 MB
 #   make check                     lint, format, types and layers
 #   make bench                     every figure the README quotes that takes minutes
 #   make bench-sources             400 videos read by real models of speech and screen text, an hour or two
@@ -25,7 +26,7 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-datasets36 check format bench bench-sources study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb clean
+.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-datasets36 test-transformers check format bench bench-sources study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -87,6 +88,11 @@ test-mteb: setup-dev setup-mteb
 test-datasets36: setup-dev $(DATASETS36)/.installed
 	VIDEO_COLBERT_DATASETS36_PYTHON=$(CURDIR)/$(DATASETS36)/bin/python $(BIN)/python -m pytest tests/datasets36
 
+# Their marks are not ours, and they bring many.
+test-transformers: setup-dev
+	$(BIN)/python tests/transformers_common/fetch_common_tests.py
+	$(BIN)/python -m pytest -o addopts='--import-mode=importlib -q' -m transformers tests/transformers_common
+
 check: setup-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -119,4 +125,4 @@ study: setup-bench
 	$(BIN)/python benchmarks/study/run_sources_study.py
 
 clean:
-	rm -rf $(VENV) $(DATASETS36) runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DATASETS36) .transformers-tests runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -21,6 +21,15 @@ class BackboneMixin(PreTrainedModel):
     """How a `VideoColBERTModel` begins: with the towers of a backbone."""
 
     @classmethod
+    def is_custom_code(cls) -> bool:
+        """Returns false, so that weights of towers that a checkpoint lacks start as transformers starts them.
+
+        In custom code, transformers takes a module without weights of its own, such as a tower's attention, for
+        initialised already. That is for code that sets weights by other means than `transformers.initialization`.
+        """
+        return False
+
+    @classmethod
     def from_backbone(
         cls: type[_Model],
         name_or_path: str | Path,

@@ -41,7 +41,9 @@ QueryWindows: TypeAlias = Literal["sentences"]
 _BACKBONES = ("clip", "siglip")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 # What the library's `from_pretrained` takes that decides nothing here.
-_LOADING_ARGUMENTS = ("return_unused_kwargs", "trust_remote_code", "code_revision", "proxies")
+_LOADING_ARGUMENTS = ("return_unused_kwargs", "trust_remote_code", "code_revision", "proxies", "use_fast")
+# Words of the tokenizer's own.
+_TOKEN_ARGUMENTS = tuple(PreTrainedTokenizerBase.SPECIAL_TOKENS_ATTRIBUTES)
 _QUERY_ARGUMENTS = ("query_length", "query_windows", "query_pad_token_id", "do_lower_case")
 # The most tokens that one character takes: the four bytes of an emoji, and SentencePiece's word mark.
 _CHARACTER_TOKENS = 5
@@ -286,6 +288,12 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
         """The names of the model's inputs that this processor makes."""
         return ["input_ids", "attention_mask", *self.video_processor.model_input_names]
 
+    def to_dict(self) -> dict[str, Any]:
+        """Returns what is saved in `processor_config.json`, the same before and after it is saved."""
+        saved: dict[str, Any] = super().to_dict()
+        saved["auto_map"] = {"AutoProcessor": f"{type(self).__module__.rpartition('.')[2]}.{type(self).__name__}"}
+        return saved
+
     def check_argument_for_proper_class(self, argument_name: str, argument: object) -> object:
         """Checks a part of the processor; the library's own check of a video processor needs torchvision."""
         if argument_name != "video_processor":
@@ -308,7 +316,8 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
                 f"{pretrained_model_name_or_path} holds no processor_config.json with a video_processor: it was not "
                 "saved by VideoColBERTProcessor (for a CLIP or SigLIP checkpoint, use from_backbone)"
             )
-        known = (*VideoColBERTVideoProcessorKwargs.__annotations__, *_QUERY_ARGUMENTS)
+        known = (*VideoColBERTVideoProcessorKwargs.__annotations__, *_QUERY_ARGUMENTS, *_TOKEN_ARGUMENTS)
+        tokens = {name: kwargs[name] for name in _TOKEN_ARGUMENTS if name in kwargs}
         loading = {name: kwargs[name] for name in _HUB_ARGUMENTS if name in kwargs}
         if not kwargs.get("return_unused_kwargs"):
             # With an underscore, the library's Auto classes tell each other how they were called.
@@ -320,7 +329,7 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
         video_processor = VideoColBERTVideoProcessor.from_dict(settings, **overrides)
         # The tokenizer is one of the library's; whether code from the Hub may run is not even asked.
         tokenizer = cls._load_tokenizer_from_pretrained(
-            "tokenizer", pretrained_model_name_or_path, trust_remote_code=False, **loading
+            "tokenizer", pretrained_model_name_or_path, trust_remote_code=False, **loading, **tokens
         )
         return [video_processor, tokenizer]
 

@@ -181,7 +181,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         if returns_others:
             return processor, others  # type: ignore[return-value] # the library's own way
         # With an underscore, the library's Auto classes tell each other how they were called.
-        named = [name for name in others if not name.startswith("_") and name != "trust_remote_code"]
+        named = [name for name in others if name[0] != "_" and name not in ("trust_remote_code", "use_fast")]
         refuse_unknown_keywords(
             named, VideoColBERTVideoProcessorKwargs.__annotations__, f"{cls.__name__}.from_dict", SETTINGS_ADVICE
         )

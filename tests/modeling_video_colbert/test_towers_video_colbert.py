@@ -84,3 +84,16 @@ def test_a_checkpoint_that_lacks_weights_is_refused_by_name(tmp_path: Path) -> N
     backbone.save_pretrained(tmp_path, state_dict=weights)
     with pytest.raises(ValueError, match=r"lacks the weights .*text_projection.weight"):
         VideoColBERTModel.from_backbone(tmp_path)
+
+
+@pytest.mark.parametrize("family", ["clip", "siglip"])
+def test_weights_of_towers_that_a_checkpoint_lacks_start_as_those_of_the_backbone(family: str) -> None:
+    config = tiny_model(family).config
+    torch.manual_seed(0)
+    backbone = type(tiny_backbone(family))(tiny_backbone(family).config)
+    found = VideoColBERTModel.from_pretrained(None, config=config, state_dict={})
+    for tower in ("text_model", "vision_model"):
+        for name, weight in getattr(backbone, tower).named_parameters():
+            if weight.numel() > 1000 and "head" not in name:
+                start = getattr(found, tower).get_parameter(name)
+                assert float(start.detach().std()) == pytest.approx(float(weight.detach().std()), rel=0.2), name

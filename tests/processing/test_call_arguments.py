@@ -110,6 +110,27 @@ def test_settings_given_to_from_pretrained_take_effect(processor: VideoColBERTPr
             load(tmp_path, num_frames=0)
 
 
+def test_special_words_of_the_tokenizer_may_be_given_to_from_pretrained(
+    processor: VideoColBERTProcessor, tmp_path: Path
+) -> None:
+    processor.save_pretrained(tmp_path)
+    for load in (VideoColBERTProcessor.from_pretrained, AutoProcessor.from_pretrained):
+        changed = load(tmp_path, mask_token="(MASK)", use_fast=True)  # noqa: S106 # a word, not a secret
+        assert changed.tokenizer.convert_ids_to_tokens(changed.tokenizer.mask_token_id) == "(MASK)"
+        assert changed.to_dict() == processor.to_dict()
+
+
+def test_saving_a_processor_leaves_what_it_saves_as_it_was(
+    clip_tokenizer: PreTrainedTokenizerBase, tmp_path: Path
+) -> None:
+    processor = make_processor(clip_tokenizer)
+    before = processor.to_dict()
+    processor.save_pretrained(tmp_path)
+    loaded = VideoColBERTProcessor.from_pretrained(tmp_path)
+    assert loaded.to_dict() == processor.to_dict()
+    assert before["auto_map"] == loaded.to_dict()["auto_map"]
+
+
 def test_a_processor_that_cut_a_caption_is_still_the_same_processor(clip_tokenizer: PreTrainedTokenizerBase) -> None:
     processor = make_processor(clip_tokenizer)
     before, pickled = Hasher.hash(processor), pickle.dumps(processor)

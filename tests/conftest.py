@@ -9,6 +9,7 @@ from transformers import PreTrainedTokenizerBase
 from tests.hub_stand_in import HubStandIn
 from tests.tiny_checkpoints import save_tiny_backbone, save_tiny_checkpoint
 from tests.tiny_tokenizers import build_clip_tokenizer, build_siglip_tokenizer
+from tests.warm_python.launching import end_server, make_folder
 from video_colbert import VideoColBERTEncoder
 
 
@@ -22,6 +23,13 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     elif not torch.cuda.is_available():
         raise pytest.UsageError("tests marked gpu need a GPU and a torch that finds it")
+    if not hasattr(config, "workerinput"):
+        make_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if not hasattr(config, "workerinput"):
+        end_server()
 
 
 @pytest.fixture(scope="session", autouse=True)

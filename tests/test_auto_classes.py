@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_python import warm_python
+
 LOAD = """
 print(type(transformers.AutoConfig.from_pretrained({folder!r})).__module__)
 print(type(transformers.AutoModel.from_pretrained({folder!r})).__module__)
@@ -12,10 +14,10 @@ transformers.AutoTokenizer.from_pretrained({folder!r})
 """
 
 
-def run(code: str) -> str:
+def run(code: str, python: str = "") -> str:
     """Runs code in a process of its own, in which nothing can answer a question."""
     process = subprocess.run(
-        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [python or warm_python(), "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stderr
     assert "custom code" not in process.stdout + process.stderr
@@ -23,7 +25,8 @@ def run(code: str) -> str:
 
 
 def test_importing_the_package_loads_neither_torch_nor_transformers() -> None:
-    assert run("import sys, video_colbert; print({'torch', 'transformers'} & set(sys.modules))") == "set()\n"
+    code = "import sys, video_colbert; print({'torch', 'transformers'} & set(sys.modules))"
+    assert run(code, sys.executable) == "set()\n"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 import video_colbert
 from tests.video_files import copy_real_clips, write_bad_files, write_clip, write_wav
+from tests.warm_python import warm_python
 from video_colbert.cli import main
 
 
@@ -290,7 +291,7 @@ def test_version_and_help_answer_without_loading_torch() -> None:
 
 
 def test_the_package_runs_as_a_module() -> None:
-    done = subprocess.run([sys.executable, "-m", "video_colbert", "--version"], capture_output=True, text=True)
+    done = subprocess.run([warm_python(), "-m", "video_colbert", "--version"], capture_output=True, text=True)
     assert (done.returncode, done.stdout.strip()) == (0, f"video-colbert {video_colbert.__version__}")
 
 
@@ -300,7 +301,7 @@ def test_inference_imports_nothing_of_the_training_extra() -> None:
         "[getattr(video_colbert, name) for name in video_colbert.__all__]\n"
         "sys.exit(' '.join({'datasets', 'evaluate'} & set(sys.modules)) or 0)"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    done = subprocess.run([warm_python(), "-c", code], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

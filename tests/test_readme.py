@@ -13,7 +13,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +28,7 @@ from tests.hub_stand_in import HubStandIn
 from tests.index.qdrant.qdrant_server import serve
 from tests.text.tiny_text_models import save_stanford
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 from video_colbert.cli import COMMANDS, build_parser, main
 from video_colbert.commands.arguments.model_arguments import DEFAULT_MODEL
 
@@ -179,7 +179,7 @@ def run_command(words: list[str], names: dict[str, str], client: HubClient) -> N
             recipes = [str(REPOSITORY / word) if word.startswith("recipes/") else word for word in arguments]
             assert client(train, [*recipes, *TINY_RUN]) == 0
         case ["python", "train.py", "--help"]:
-            done = subprocess.run([sys.executable, "train.py", "--help"], cwd=REPOSITORY, capture_output=True)
+            done = subprocess.run([warm_python(), "train.py", "--help"], cwd=REPOSITORY, capture_output=True)
             assert done.returncode == 0
         case ["make", target]:
             done = subprocess.run(["make", "-n", target], cwd=REPOSITORY, capture_output=True)

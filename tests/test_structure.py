@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.warm_python import warm_python
+
 REPOSITORY = Path(__file__).parents[1]
 PACKAGE = REPOSITORY / "video_colbert"
 MOST_LINES = 350
@@ -112,6 +114,6 @@ def test_the_training_script_leaves_no_package_of_ours_at_the_top_of_the_import_
         "top = {'processing', 'dataset_builders', 'modeling_video_colbert'} & set(sys.modules)\n"
         "assert 'video_colbert' in sys.modules and not top, top"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
+    done = subprocess.run([warm_python(), "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--recipe" in done.stdout

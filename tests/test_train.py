@@ -22,6 +22,7 @@ from safetensors.torch import load_file
 from tests.hub.clients import HubClient
 from tests.hub_stand_in import HubStandIn
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 from video_colbert.hub import read_evaluation_results, verify_checkpoint
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
@@ -98,8 +99,10 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "GLOO_SOCKET_IFNAME": "lo"}
 
 
-def start(command_line: list[str], launcher: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-    command = [sys.executable, *launcher, str(REPOSITORY / "train.py"), *command_line]
+def start(command_line: list[str], launcher: tuple[str, ...] = (), own_python: bool = False) -> subprocess.Popen[str]:
+    # One that is asked for its children, or whose group gets a signal.
+    python = sys.executable if launcher or own_python else warm_python()
+    command = [python, *launcher, str(REPOSITORY / "train.py"), *command_line]
     return subprocess.Popen(
         command,
         env=environment(),
@@ -236,7 +239,7 @@ def test_run_killed_in_mid_epoch_and_resumed_ends_with_the_weights_of_one_that_w
 
 def test_sigterm_saves_and_exits_with_its_number(arguments: Arguments, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    process = start(arguments(num_train_epochs=500, num_workers=1))
+    process = start(arguments(num_train_epochs=500, num_workers=1), own_python=True)
     wait_until(lambda: (run / "log.jsonl").is_file() and len(log_of(run)) > 2, process)
     # As a scheduler does, to all processes of the run; the worker must not die of it before the run ends.
     os.killpg(process.pid, signal.SIGTERM)

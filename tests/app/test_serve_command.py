@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import httpx
 
 from tests.app.running_server import call
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 
 pytestmark = pytest.mark.slow
 
@@ -28,7 +28,7 @@ def test_a_folder_is_served_while_it_is_indexed_and_ctrl_c_ends_quietly(
         write_clip(tmp_path / "videos" / f"{seed}.mp4", seed)
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "video_colbert", "serve", str(tmp_path / "videos")),
+            *(warm_python(), "-m", "video_colbert", "serve", str(tmp_path / "videos")),
             *("--model", str(checkpoint_folder), "--port", "0", "--device", "cpu", "--no-open"),
         ],
         stdout=subprocess.PIPE,

@@ -10,11 +10,12 @@ import select
 import signal
 import struct
 import subprocess
-import sys
 import termios
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+
+from tests.warm_python import warm_python
 
 COLUMNS = 80
 CTRL_C = "\x03"
@@ -22,9 +23,14 @@ CTRL_D = "\x04"
 
 # The command gets the terminal as its own, so that Ctrl-C reaches it and all its processes.
 _TAKE_TERMINAL = """
-import fcntl, os, sys, termios
+import fcntl, os, runpy, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-os.execv(sys.argv[1], sys.argv[1:])
+option, *sys.argv = sys.argv[1:]
+if option == "-m":
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+else:
+    sys.argv.insert(0, option)
+    runpy.run_path(option, run_name="__main__")
 """
 
 
@@ -39,13 +45,15 @@ class Terminal:
     def __init__(self, *arguments: str | Path, folder: Path, environment: Mapping[str, str]) -> None:
         self._terminal, side = pty.openpty()
         fcntl.ioctl(side, termios.TIOCSWINSZ, struct.pack("HHHH", 24, COLUMNS, 0, 0))
+        # What the command starts is to be in its session, which the terminal's Ctrl-C goes to.
+        own = {name: value for name, value in os.environ.items() if name != "VIDEO_COLBERT_WARM_PYTHON"}
         self.process = subprocess.Popen(
-            [sys.executable, "-c", _TAKE_TERMINAL, sys.executable, *map(str, arguments)],
+            [warm_python(), "-c", _TAKE_TERMINAL, *map(str, arguments)],
             stdin=side,
             stdout=side,
             stderr=side,
             cwd=folder,
-            env={**os.environ, "TERM": "xterm", "OMP_NUM_THREADS": "1", **environment},
+            env={**own, "TERM": "xterm", "OMP_NUM_THREADS": "1", **environment},
             start_new_session=True,
         )
         os.close(side)

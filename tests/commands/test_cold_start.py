@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,6 +12,7 @@ import pytest
 from tests.commands.conftest import RunCommand
 from tests.hub_stand_in import HubStandIn
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 
 # Runs a command, and says which of the heavy libraries it imported and which processes it started.
 RUN = """
@@ -27,24 +27,6 @@ print(code, len(started), *sorted(heavy), sep="|")
 """
 
 
-# Runs each command in a process that knows nothing of the others, started out of one that has imported what other
-# people's libraries take seconds for.
-RUN_EACH = """
-import json, os, sys
-import torch, transformers.modeling_utils
-for command in json.loads(sys.argv[1]):
-    process = os.fork()
-    if not process:
-        from video_colbert.cli import main
-        code = main(command)
-        sys.stderr.flush()
-        os._exit(code)
-    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
-    if code:
-        sys.exit(f"{command} ended with {code}")
-"""
-
-
 def run(*arguments: str | Path, environment: dict[str, str] | None = None) -> tuple[int, int, set[str], str]:
     """Exit code, processes started, heavy modules, and the notices."""
     command = [sys.executable, "-c", RUN, *map(str, arguments)]
@@ -55,10 +37,11 @@ def run(*arguments: str | Path, environment: dict[str, str] | None = None) -> tu
 
 
 def run_each(*commands: tuple[str | Path, ...], environment: dict[str, str]) -> None:
-    """Runs commands one after the other, each in a process of its own; all must succeed."""
-    script = [sys.executable, "-c", RUN_EACH, json.dumps([list(map(str, command)) for command in commands])]
-    done = subprocess.run(script, capture_output=True, text=True, env={**os.environ, **environment})
-    assert done.returncode == 0, done.stderr
+    """Runs commands one after the other, each in a process that knows nothing of the others; all must succeed."""
+    for command in commands:
+        words = [warm_python(), "-m", "video_colbert", *map(str, command)]
+        done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **environment})
+        assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture

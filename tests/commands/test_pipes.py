@@ -6,13 +6,13 @@ import json
 import os
 import re
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 
 # Takes half a second for each clip, and says twice a second what it otherwise says every ten.
 _SLOW_INDEXING = """
@@ -46,7 +46,7 @@ def index(tmp_path: Path, clip_backbone_folder: Path, run_command: RunCommand) -
 
 def run_in_shell(script: str, index: Path) -> subprocess.CompletedProcess[str]:
     """Runs a shell script in which `vc` is the command line and `$I` the index."""
-    start = f'vc() {{ "{sys.executable}" -m video_colbert "$@"; }}; I={index}; '
+    start = f'vc() {{ "{warm_python()}" -m video_colbert "$@"; }}; I={index}; '
     environment = {**os.environ, "VIDEO_COLBERT_CACHE": str(index.parent / "cache"), "OMP_NUM_THREADS": "1"}
     return subprocess.run(["bash", "-c", start + script], capture_output=True, text=True, env=environment)
 
@@ -66,7 +66,7 @@ def test_a_long_run_says_now_and_then_in_lines_how_far_it_is(tmp_path: Path, cli
     script = tmp_path / "slow.py"
     script.write_text(_SLOW_INDEXING)
     command = [script, "index", "videos", "--model", clip_backbone_folder, "--index", "index", "--batch-size", "1"]
-    done = subprocess.run([sys.executable, *command], cwd=tmp_path, capture_output=True, text=True)
+    done = subprocess.run([warm_python(), *command], cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     lines = [line for line in done.stderr.splitlines() if line.startswith("indexing ")]
     assert len(lines) >= 3

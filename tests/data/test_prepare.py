@@ -4,7 +4,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ import av
 import pytest
 from tqdm import tqdm
 
+from tests.warm_python import warm_python
 from video_colbert.data import prepare
 from video_colbert.data.prepare import MANIFEST_FILE, STATE_FILE, prepare_videos
 from video_colbert.data.video_check import VideoFile, VideoRecord, examine_video
@@ -243,7 +243,7 @@ def test_200_videos_killed_and_restarted_finish_with_no_video_done_twice(tmp_pat
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, str(script), str(folder)]
+    command = [warm_python(), str(script), str(folder)]
     first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
     deadline = time.monotonic() + 120
     while not (folder / STATE_FILE).exists() or len((folder / STATE_FILE).read_text().splitlines()) < 20:

@@ -1,7 +1,6 @@
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from huggingface_hub import DatasetCard
 
 from tests.dataset_builders.small_benchmarks import WRITERS
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 from video_colbert.data import publish
 from video_colbert.data.publish import publish_dataset, write_dataset_repository
 from video_colbert.dataset_builders.benchmarks import load_benchmark
@@ -35,7 +35,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def load_in_a_clean_process(repository: Path, tmp_path: Path) -> dict[str, list[dict[str, Any]]]:
     environment = {"HF_HOME": str(tmp_path / "hf"), "HF_HUB_OFFLINE": "1", "PATH": ""}
     result = subprocess.run(
-        [sys.executable, "-I", "-c", LOADER, str(repository)],
+        [warm_python(), "-I", "-c", LOADER, str(repository)],
         capture_output=True,
         text=True,
         env=environment,

@@ -3,12 +3,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.warm_python import warm_python
 from video_colbert.evaluation import metrics
 from video_colbert.evaluation.metrics import text_to_video_metrics, video_to_text_metrics
 
@@ -46,7 +46,7 @@ def test_module_loads_offline_from_its_folder_and_gives_the_metrics(tmp_path: Pa
     scores = generator.integers(0, 9, (12, 8)) / 3
     positives = [[int(place)] for place in generator.permutation([*range(8), 0, 1, 2, 3])]
     run = subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(FOLDER)],
+        [warm_python(), "-c", SCRIPT, str(FOLDER)],
         input=json.dumps({"scores": scores.tolist(), "positives": positives}),
         env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
         cwd=tmp_path,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import io
-import multiprocessing
 import os
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from typing import ParamSpec, TypeVar
+
+from tests.warm_python import WARM, warm_python
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -36,9 +36,7 @@ class HubClient:
     """
 
     def __init__(self, settings: Mapping[str, str]) -> None:
-        self._executor = ProcessPoolExecutor(
-            1, multiprocessing.get_context("spawn"), initializer=_set_environment, initargs=(dict(settings),)
-        )
+        self._executor = ProcessPoolExecutor(1, WARM, initializer=_set_environment, initargs=(dict(settings),))
 
     def __call__(
         self, function: Callable[_Arguments, _Result], *args: _Arguments.args, **kwargs: _Arguments.kwargs
@@ -55,7 +53,7 @@ class HubClient:
 
 def run_without_packages(code: str, environment: Mapping[str, str]) -> str:
     """Runs code in a process where none of our packages can be imported, and gives its output."""
-    command = [sys.executable, "-I", "-c", _HIDE_PACKAGES + code]
+    command = [warm_python(), "-I", "-c", _HIDE_PACKAGES + code]
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ pytest.importorskip("gradio", reason="needs the extra [app]")
 from tests.hub.clients import HubClient
 from tests.hub_stand_in import HubStandIn
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 from video_colbert import open_index
 from video_colbert.hub import publish_checkpoint
 from video_colbert.hub.space import publish_space
@@ -124,7 +124,7 @@ def test_what_was_pushed_starts_in_a_clean_environment_and_answers(
         f"runpy.run_path({str(pushed / 'app.py')!r}, run_name='__main__')"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+        [warm_python(), "-c", code], cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
     )
     try:
         address = f"http://127.0.0.1:{port_of(process)}"

@@ -10,6 +10,7 @@ import torch
 
 from tests.index.qdrant.qdrant_server import serve
 from tests.video_files import write_bad_files, write_clip
+from tests.warm_python import warm_python
 from video_colbert import Index, VideoColBERTEncoder, open_index
 from video_colbert.encoding.search_hits import SearchHits
 from video_colbert.errors import FilterError, IndexStoreError, MetadataError, ModelMismatchError
@@ -274,7 +275,7 @@ except MissingExtraError as error:
 else:
     raise AssertionError("no error")
 """
-    subprocess.run([sys.executable, "-c", script], check=True)
+    subprocess.run([warm_python(), "-c", script], check=True)
 
 
 def test_videos_are_shown_in_a_line_each(tmp_path: Path, videos: Path, encoder: VideoColBERTEncoder) -> None:

@@ -1,7 +1,6 @@
 import json
 import pickle
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from datasets.fingerprint import Hasher
 from transformers import AutoProcessor, PreTrainedTokenizerBase
 
 from tests.processing.test_processing_video_colbert import make_processor
+from tests.warm_python import warm_python
 from video_colbert.processing import VideoColBERTProcessor
 
 FRAMES = np.random.default_rng(0).integers(0, 256, size=(9, 40, 50, 3)).astype(np.uint8)
@@ -163,7 +163,7 @@ CONFIG_MAPPING._extra_content.clear()
 print(type(VideoColBERTProcessor.from_pretrained({str(checkpoint_folder)!r})).__name__)
 """
     process = subprocess.Popen(
-        [sys.executable, "-c", code],
+        [warm_python(), "-c", code],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -2,7 +2,6 @@ import json
 import logging
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from transformers.models.clip.image_processing_pil_clip import CLIPImageProcesso
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
 from tests.processing.made_videos import write_video
+from tests.warm_python import warm_python
 from video_colbert.processing import VideoColBERTProcessor, VideoColBERTVideoProcessor, VideoDecodingError
 
 SHORT = "a red ball"
@@ -276,7 +276,7 @@ processor.save_pretrained(folder + "_again")
 """
     environment = {**os.environ, "HF_MODULES_CACHE": str(tmp_path / "modules"), "HF_HUB_OFFLINE": "1"}
     subprocess.run(
-        [sys.executable, "-I", "-c", code, str(folder), str(path), LONG, str(tmp_path / "batch.pt")],
+        [warm_python(), "-I", "-c", code, str(folder), str(path), LONG, str(tmp_path / "batch.pt")],
         env=environment,
         cwd=tmp_path,
         check=True,

@@ -4,7 +4,6 @@ import http.server
 import os
 import pickle
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from PIL import Image
 
 from tests.processing.made_videos import write_video
 from tests.video_files import write_bad_files
+from tests.warm_python import warm_python
 from video_colbert.processing.video_decoding import decode_video
 from video_colbert.processing.video_sources import VideoDecodingError, channels_last_array, may_pass, source_name
 
@@ -101,7 +101,7 @@ else:
 """
     environment = {**os.environ, "HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "home"), "HF_HUB_DISABLE_XET": "1"}
     environment.pop("HF_HUB_OFFLINE", None)
-    subprocess.run([sys.executable, "-c", code, str(folder / "frames.npy")], env=environment, check=True)
+    subprocess.run([warm_python(), "-c", code, str(folder / "frames.npy")], env=environment, check=True)
     np.testing.assert_array_equal(np.load(folder / "frames.npy"), expected)
 
 

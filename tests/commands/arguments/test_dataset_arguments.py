@@ -1,10 +1,10 @@
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 
 # Makes the packages of the `train` extra look as they do where it is not installed.
 HIDE_EXTRA = """
@@ -18,7 +18,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 def run_without_extra(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-c", HIDE_EXTRA + code, *arguments], capture_output=True, text=True)
+    return subprocess.run([warm_python(), "-c", HIDE_EXTRA + code, *arguments], capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(

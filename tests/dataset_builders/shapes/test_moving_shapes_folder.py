@@ -1,11 +1,11 @@
 import json
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.dataset_builders.shapes.test_moving_shapes import SMALL, built
+from tests.warm_python import warm_python
 from video_colbert.dataset_builders.shapes.moving_shapes import MovingShapesConfig
 from video_colbert.dataset_builders.shapes.moving_shapes_folder import write_moving_shapes
 from video_colbert.dataset_builders.video_folder import VideoFolder
@@ -67,7 +67,7 @@ def test_a_written_folder_is_a_video_folder(tmp_path: Path) -> None:
 def test_a_plain_script_writes_with_several_processes_and_runs_once(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(PLAIN_SCRIPT)
-    process = subprocess.run([sys.executable, script.name], cwd=tmp_path, capture_output=True, text=True, check=False)
+    process = subprocess.run([warm_python(), script.name], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert process.returncode == 0, process.stderr
     assert (tmp_path / "runs.txt").read_text() == "run\n"
     config = MovingShapesConfig(num_train=70, num_frames=12, image_size=32)

@@ -4,7 +4,6 @@ import hashlib
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from fractions import Fraction
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 from tests.video_files import write_bad_files, write_clip
+from tests.warm_python import warm_python
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.errors import IndexStoreError
@@ -385,5 +385,5 @@ def test_a_script_without_a_main_guard_indexes_once(tmp_path: Path, checkpoint_f
     script = tmp_path / "script.py"
     places = {"model": checkpoint_folder, "index": tmp_path / "index", "videos": tmp_path / "videos"}
     script.write_text(SCRIPT.format(**{name: str(place) for name, place in places.items()}))
-    run = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=False, timeout=120)
+    run = subprocess.run([warm_python(), str(script)], capture_output=True, text=True, check=False, timeout=120)
     assert (run.returncode, run.stdout.split()) == (0, ["1", "0"]), run.stderr

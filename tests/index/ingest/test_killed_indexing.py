@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import random
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 
 from tests.video_files import write_clip
+from tests.warm_python import warm_python
 from video_colbert.index import LanceIndex
 
 ROOT = Path(__file__).parents[3]
@@ -32,7 +32,7 @@ if __name__ == "__main__":
 
 def start(*arguments: str | Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-c", COMMAND, *map(str, arguments)],
+        [warm_python(), "-c", COMMAND, *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,6 +16,7 @@ from tqdm import tqdm
 from tests.index.ingest.made_readers import MadeReader
 from tests.index.made_videos import MODEL, make_video
 from tests.text.made_media import write_media
+from tests.warm_python import warm_python
 from video_colbert.encoding.media_files import content_digest
 from video_colbert.errors import ModelLoadError
 from video_colbert.index import LanceIndex
@@ -193,7 +193,7 @@ def test_files_of_one_content_that_are_not_stored_yet_are_read_with_what_lies_be
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     names = [f"{number}.mp4" for number in range(3)]
     index, files = indexed(tmp_path, *names, "3long.mp4", "4.mp4")
-    process = subprocess.Popen([sys.executable, "-c", READING, tmp_path], cwd=ROOT)
+    process = subprocess.Popen([warm_python(), "-c", READING, tmp_path], cwd=ROOT)
     log = tmp_path / "log"
     deadline = time.monotonic() + 60
     # The next file is begun while the last one is written.

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.index.made_videos import MODEL, make_queries, make_video
+from tests.warm_python import warm_python
 from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
 
@@ -72,7 +72,7 @@ def open_folder() -> Iterator[Path]:
 
 def output_of(code: str, *arguments: Path) -> list[str]:
     done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        [warm_python(), "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.splitlines()

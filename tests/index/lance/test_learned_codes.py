@@ -4,7 +4,6 @@ import dataclasses
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 
 from tests.index.lance.test_levels import make_three_level_queries, make_three_level_video
 from tests.index.made_videos import MODEL, make_queries, make_video
+from tests.warm_python import warm_python
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.errors import IndexStoreError
 from video_colbert.index import IndexedVideo, LanceIndex
@@ -231,7 +231,7 @@ def test_every_acknowledged_add_survives_a_kill_while_codes_are_learned(tmp_path
     for number in range(8):
         folder = tmp_path / str(number)
         make_index(folder)
-        child = subprocess.Popen([sys.executable, "-c", ADDING, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+        child = subprocess.Popen([warm_python(), "-c", ADDING, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True)
         assert child.stdout is not None
         lines = [child.stdout.readline()]
         time.sleep(generator.uniform(0, 1.0))

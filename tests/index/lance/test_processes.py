@@ -4,7 +4,6 @@ import multiprocessing
 import random
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,7 +11,7 @@ import pytest
 
 from tests.index.index_processes import ReaderReport, add_all, content_of, read_for, write_for
 from tests.index.made_videos import MODEL, make_queries
-from tests.warm_processes import WARM
+from tests.warm_python import WARM, warm_python
 from video_colbert.index import LanceIndex
 
 ROOT = Path(__file__).parents[3]
@@ -66,7 +65,7 @@ def test_every_acknowledged_add_survives_a_kill(tmp_path: Path) -> None:
         LanceIndex.create(folder, model=MODEL, num_frames=3)
         children.append(
             subprocess.Popen(
-                [sys.executable, "-c", ADDING_ONE_BY_ONE, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True
+                [warm_python(), "-c", ADDING_ONE_BY_ONE, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True
             )
         )
     generator = random.Random()

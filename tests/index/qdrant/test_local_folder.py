@@ -6,12 +6,12 @@ import os
 import pickle
 import sqlite3
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.index.made_clusters import MODEL, make_queries, make_videos
+from tests.warm_python import warm_python
 from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
@@ -23,7 +23,7 @@ def address(folder: Path) -> str:
 
 def in_another_process(script: str) -> str:
     """What a script prints, with the last line of its errors."""
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    done = subprocess.run([warm_python(), "-c", script], capture_output=True, text=True, check=False)
     return done.stdout + (done.stderr.strip().splitlines() or [""])[-1]
 
 
@@ -98,7 +98,7 @@ print("open", flush=True)
 sys.stdin.read()
 """
     with subprocess.Popen(
-        [sys.executable, "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [warm_python(), "-c", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "open\n"

@@ -3,7 +3,6 @@ from __future__ import annotations
 import random
 import signal
 import subprocess
-import sys
 import time
 from multiprocessing.queues import Queue
 from pathlib import Path
@@ -15,7 +14,7 @@ from tests.index.lance.mapped.mapped_indexes import hits_from_table
 from tests.index.lance.mapped.test_cell_files import cell_files, make_index
 from tests.index.lance.mapped.test_mapped_processes import harm
 from tests.index.made_videos import MODEL, make_queries
-from tests.warm_processes import WARM
+from tests.warm_python import WARM, warm_python
 from video_colbert.index import LanceIndex
 from video_colbert.index.lance import latest_snapshot
 from video_colbert.index.lance.schema import calibration_metadata
@@ -88,7 +87,7 @@ def test_cells_whose_writer_was_killed_are_made_again(tmp_path: Path, search_by_
     expected = hits_from_table(tmp_path, make_queries(), top_k=5)
     generator = random.Random(0)
     for _ in range(10):
-        process = subprocess.Popen([sys.executable, "-c", MAKING_CELLS, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
+        process = subprocess.Popen([warm_python(), "-c", MAKING_CELLS, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
         assert process.stdout is not None
         process.stdout.readline()
         time.sleep(generator.uniform(0, 0.5))

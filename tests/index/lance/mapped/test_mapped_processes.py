@@ -8,7 +8,6 @@ import random
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -25,7 +24,7 @@ from tests.index.lance.mapped.mapped_indexes import (
     read_mapped_for,
 )
 from tests.index.made_videos import MODEL, make_queries
-from tests.warm_processes import WARM
+from tests.warm_python import WARM, warm_python
 from video_colbert.index import LanceIndex
 
 ROOT = Path(__file__).parents[4]
@@ -96,7 +95,7 @@ def test_where_nothing_can_be_written_the_table_is_read_and_that_is_said_once(
         make_index(folder)
     LanceIndex.open(complete).search(make_queries(1))
     done = subprocess.run(
-        [sys.executable, "-c", SEARCHING_WHERE_NOTHING_CAN_BE_WRITTEN, full, without, complete],
+        [warm_python(), "-c", SEARCHING_WHERE_NOTHING_CAN_BE_WRITTEN, full, without, complete],
         cwd=ROOT,
         capture_output=True,
         text=True,
@@ -175,7 +174,7 @@ def test_files_whose_writer_was_killed_are_completed(tmp_path: Path, search_by_c
         make_index(folder)
         expected = hits_from_table(folder, make_queries(), top_k=60)
         child = subprocess.Popen(
-            [sys.executable, "-c", MAKING_FILES, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True
+            [warm_python(), "-c", MAKING_FILES, folder], cwd=ROOT, stdout=subprocess.PIPE, text=True
         )
         assert child.stdout is not None
         assert child.stdout.readline() == "made\n"

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.index.made_videos import MODEL, make_video
+from tests.warm_python import warm_python
 from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
 from video_colbert.index.lance.repair import repair_index, verify_index
@@ -139,7 +139,7 @@ def test_what_was_kept_before_a_kill_is_there_once(index: LanceIndex) -> None:
         "    readings.keep([made(str(number))])\n"
         "    print(number, flush=True)\n"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, index.location], stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen([warm_python(), "-c", code, index.location], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     while int(process.stdout.readline()) < 3:
         pass

@@ -11,6 +11,7 @@
 #   make test-mteb                 the tests of models under mteb; adds the extra `mteb`, 300 MB
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make test-transformers         transformers' own common tests of models and processors over ours; fetches them, 11 MB
+#   make docs                      the site of the documentation, in build/site; any dead link is an error
 #   make check                     lint, format, types and layers
 #   make bench                     every figure the README quotes that takes minutes
 #   make bench-sources             400 videos read by real models of speech and screen text, an hour or two
@@ -26,7 +27,7 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-datasets36 test-transformers check format bench bench-sources study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb clean
+.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-datasets36 test-transformers docs check format bench bench-sources study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb setup-docs clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -37,6 +38,7 @@ setup-screen-text: $(VENV)/.installed-screen-text
 setup-app: $(VENV)/.installed-app
 setup-browser-test: $(VENV)/.installed-browser-test
 setup-mteb: $(VENV)/.installed-mteb
+setup-docs: $(VENV)/.installed-docs
 
 # A torch that PYTHON already has is seen through a .pth file and left as it is.
 $(VENV)/.torch:
@@ -92,6 +94,10 @@ test-datasets36: setup-dev $(DATASETS36)/.installed
 test-transformers: setup-dev
 	$(BIN)/python tests/transformers_common/fetch_common_tests.py
 	$(BIN)/python -m pytest -o addopts='--import-mode=importlib -q' -m transformers tests/transformers_common
+
+# It runs the notebook. What is said of the theme's future is for who maintains this, not for every build.
+docs: setup-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 check: setup-dev
 	$(BIN)/ruff check .

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import av
 from av.container import InputContainer
@@ -15,6 +15,9 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.stream import VideoStream
 
 from .video_sources import IMAGE_SUFFIXES, PassingVideoError, VideoDecodingError
+
+# Text that is not UTF-8 is no error; from PyAV 19 on it never is, and there is nothing to set.
+_TEXTS: dict[str, Any] = {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
 
 # What may be opened, by FFmpeg's names: containers that people keep videos, pictures and sound in. Left out is what
 # opens other files or addresses (playlists, SDP, ffconcat, numbered images, spanned recordings), devices, and formats
@@ -143,7 +146,7 @@ def open_container(file: str | BinaryIO, name: str, max_pixels: int = DEFAULT_MA
             opened = f"file:{file}"
         else:
             opened = _FileView(file)
-        return av.open(opened, mode="r", metadata_errors="replace", container_options=options)
+        return cast(InputContainer, av.open(opened, mode="r", container_options=options, **_TEXTS))
     except av.ArgumentError as error:
         raise VideoDecodingError(
             name, "is not a video file of a format that is read here; lists of other files are not followed"

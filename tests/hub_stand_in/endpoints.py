@@ -13,7 +13,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import yaml
 
-from tests.hub_stand_in.storage import Commit, Repository, RequestRefusedError, StoredFile
+from tests.hub_stand_in.storage import Commit, Repository, RequestRefusedError, StoredFile, folders_of
 from tests.hub_stand_in.traffic import LoggedRequest
 
 if TYPE_CHECKING:
@@ -233,7 +233,13 @@ class HubRequestHandler(BaseHTTPRequestHandler):
         inside = {path: file for path, file in files.items() if path.startswith(f"{folder}/" if folder else "")}
         if folder and not inside:
             raise RequestRefusedError(404, f"{folder} does not exist", "EntryNotFound")
-        self.send([self.tree_entry(path, file) for path, file in sorted(inside.items())])
+        is_whole = self.query.get("recursive", ["false"])[0].lower() == "true"
+        depth = folder.count("/") + 1 if folder else 0
+        entries = [self.tree_entry(path, file) for path, file in sorted(inside.items())]
+        entries += [
+            {"type": "directory", "path": path, "size": 0, "oid": "0" * 40} for path in folders_of(inside, depth)
+        ]
+        self.send([entry for entry in entries if is_whole or entry["path"].count("/") == depth])
 
     @route("POST", _REPOSITORY + "/paths-info/(?P<revision>[^/]+)")
     def paths_information(self, kind: str, repo_id: str, revision: str) -> None:

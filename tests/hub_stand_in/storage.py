@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 
 _LARGE_FILE_NAMES = re.compile(r"\.(safetensors|bin|pt|npz|zip|tar|mp4|parquet|arrow|model)$")
 _LARGE_FILE_BYTES = 10_000_000
@@ -27,6 +28,12 @@ class RequestRefusedError(Exception):
         self.message = message
         self.code = code
         self.details = details
+
+
+def folders_of(paths: Iterable[str], depth: int) -> list[str]:
+    """The folders that files lie in, of those below a number of others."""
+    folders = {parent.as_posix() for path in paths for parent in PurePosixPath(path).parents if parent.name}
+    return sorted(folder for folder in folders if folder.count("/") >= depth)
 
 
 @dataclass(frozen=True)

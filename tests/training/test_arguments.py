@@ -111,6 +111,8 @@ def test_missing_recipe_is_named(tmp_path: Path) -> None:
         ({"backbone": "b", "model": "m"}, "either backbone"),
         ({"model": "m", "config_overrides": {"max_frames": 3}}, "a model has its own"),
         ({"backbone": "b", "push_to_hub": True}, "push_to_hub needs hub_model_id"),
+        ({"backbone": "b", "streaming": True}, "streaming needs max_train_steps"),
+        ({"backbone": "b", "streaming": True, "max_train_steps": 1, "caption_sampling": "all"}, "goes with neither"),
         ({"backbone": "b", "freeze": ["sound"]}, "the towers are 'text' and 'image'"),
         ({"backbone": "b", "num_frames": 0}, "num_frames is 0; it must be at least 1"),
         ({"backbone": "b", "num_workers": -1}, "num_workers is -1"),

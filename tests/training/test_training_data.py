@@ -57,7 +57,12 @@ def test_validation_folder_is_what_the_best_checkpoint_is_chosen_on(tmp_path: Pa
         ({"validation_split": "test"}, "no honest test result"),
         ({"hold_out": NUM_CLIPS}, f"hold_out is {NUM_CLIPS}, but there are {NUM_CLIPS} training videos"),
         ({"dataset": "msrvtt", "data_dir": None}, "'msrvtt' needs data_dir"),
-        ({"dataset": "no_such_set"}, "no_such_set"),
+        ({"dataset": "no_such_set"}, "there is no data set 'no_such_set'; there are msrvtt, .* OWNER/NAME"),
+        ({"streaming": True, "max_train_steps": 1}, "streaming takes a data set that holds its videos"),
+        (
+            {"streaming": True, "max_train_steps": 1, "dataset": "me/set"},
+            "streaming takes a data set that holds its videos, without data_dir",
+        ),
     ],
 )
 def test_data_that_cannot_be_trained_on_is_refused(tmp_path: Path, values: dict[str, Any], message: str) -> None:

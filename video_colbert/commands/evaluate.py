@@ -19,6 +19,7 @@ from video_colbert.commands.arguments.model_arguments import add_model_arguments
 from video_colbert.commands.arguments.numbers import positive_int
 from video_colbert.commands.evaluate_mteb import add_mteb_arguments, refuse_mteb_arguments, run_mteb
 from video_colbert.console import ExitCode, write_notice, write_result
+from video_colbert.data.opened.dataset_names import NAMES_IN_WORDS
 from video_colbert.errors import DatasetError
 from video_colbert.evaluation.dataset_rows import MOVING_SHAPES, VIDEO_FOLDER, load_rows
 from video_colbert.evaluation.mteb_models.task_results import MTEB_RESULTS_FILE
@@ -38,14 +39,12 @@ TIES = ("expected", "optimistic", "pessimistic", "clip4clip", "clip4clip_multi_s
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the command's arguments."""
     add_model_arguments(parser, batch_size=32)
-    names = [*BENCHMARKS, VIDEO_FOLDER, MOVING_SHAPES]
     source = parser.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--dataset",
-        choices=names,
         metavar="NAME",
         help=f"{', '.join(BENCHMARKS)}; {VIDEO_FOLDER} for any folder of videos with a captions.jsonl or "
-        f"captions.csv; {MOVING_SHAPES}, which is made on the spot",
+        f"captions.csv; {MOVING_SHAPES}, which is made on the spot; {NAMES_IN_WORDS}",
     )
     source.add_argument(
         "--mteb",
@@ -57,6 +56,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_mteb_arguments(parser)
     add_data_arguments(parser, data_dir_required=False)
     parser.add_argument("--split", default="test", help="split of the data set (default: test)")
+    parser.add_argument(
+        "--caption-column",
+        metavar="COLUMN",
+        help="column of a Hub data set's captions (default: captions, caption or text)",
+    )
+    parser.add_argument(
+        "--streaming",
+        action="store_true",
+        help="read a Hub data set as it is encoded, for one that is larger than the disk",
+    )
     add_allow_missing(parser)
     parser.add_argument("--threads", type=positive_int, metavar="N", help="decoding threads (default: one a core)")
     parser.add_argument(
@@ -120,6 +129,8 @@ def run(arguments: argparse.Namespace) -> int:
             protocol=arguments.protocol,
             split=arguments.split,
             allow_missing=arguments.allow_missing,
+            caption_column=arguments.caption_column,
+            streaming=arguments.streaming,
         )
     if rows.differences:
         write_notice(
@@ -147,7 +158,8 @@ def run(arguments: argparse.Namespace) -> int:
     write_result(repr(report))
     if arguments.cache_dir is not None:
         write_notice(
-            f"{report.num_cached} of {len(rows.rows)} videos were read from the cache in {arguments.cache_dir}."
+            f"{report.num_cached} of {report.split.num_expected_videos} videos were read from the cache in "
+            f"{arguments.cache_dir}."
         )
     if arguments.output is not None:
         content = json.dumps([result.as_dict() for result in report.results], indent=2)

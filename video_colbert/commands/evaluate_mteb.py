@@ -22,6 +22,8 @@ _OTHER_ARGUMENTS: Mapping[str, object] = {
     "video_dir": None,
     "protocol": None,
     "split": "test",
+    "caption_column": None,
+    "streaming": False,
     "allow_missing": False,
     "report": None,
     "compare": None,

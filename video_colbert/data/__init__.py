@@ -1,4 +1,4 @@
-"""Tools for video-text data sets: preparing folders of videos, publishing benchmarks on the Hub.
+"""Tools for video-text data sets: opening those of the Hub, preparing folders of videos, publishing benchmarks.
 
 The names below are imported when they are first used, so that worker processes do not load what they do not need.
 """
@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .opened.dataset_rows import load_dataset_rows
     from .prepare import Preparation, prepare_videos
     from .publish import publish_dataset, write_dataset_repository
     from .video_check import VideoRecord
@@ -16,6 +17,7 @@ _MODULES = {
     "Preparation": "prepare",
     "Reencoding": "video_copies",
     "VideoRecord": "video_check",
+    "load_dataset_rows": "opened.dataset_rows",
     "prepare_videos": "prepare",
     "publish_dataset": "publish",
     "write_dataset_repository": "publish",
@@ -25,6 +27,7 @@ __all__ = [
     "Preparation",
     "Reencoding",
     "VideoRecord",
+    "load_dataset_rows",
     "prepare_videos",
     "publish_dataset",
     "write_dataset_repository",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from video_colbert.encoding.encoded import EncodedVideo
 from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -17,6 +18,7 @@ from video_colbert.evaluation.metrics import Ties
 from video_colbert.evaluation.reports.failures import worst_failures
 from video_colbert.evaluation.reports.report import EvaluationReport
 from video_colbert.evaluation.retrieval import evaluate_split, rank_split
+from video_colbert.evaluation.streamed_rows import encode_stream
 
 
 def evaluate(
@@ -28,6 +30,8 @@ def evaluate(
     protocol: str | None = None,
     split: str = "test",
     allow_missing: bool = False,
+    caption_column: str | None = None,
+    streaming: bool = False,
     batch_size: int = 32,
     threads: int | None = None,
     cache_dir: str | os.PathLike[str] | None = None,
@@ -45,13 +49,16 @@ def evaluate(
         encoder: the model.
         dataset: "msrvtt", "msvd", "vatex", "didemo", "activitynet" or "multivent2" from their official files;
             "spoken_shapes" from those of `write_spoken_shapes`; "video_folder" for any folder of videos with a
-            captions.jsonl or captions.csv; "moving_shapes", which is made on the spot.
-            Or what `load_rows` returned; the arguments up to `allow_missing` are then not looked at.
+            captions.jsonl or captions.csv; "moving_shapes", which is made on the spot; "me/set" of the Hub,
+            "videofolder", or a folder that `datasets.load_dataset` opens.
+            Or what `load_rows` returned; the arguments up to `streaming` are then not looked at.
         data_dir: folder with the annotation files, unchanged, and the videos at any depth.
         video_dir: folder of a benchmark's videos, where it is another one.
-        protocol: protocol of a benchmark; by default its first.
+        protocol: protocol of a benchmark, by default its first; or the configuration of a data set of the Hub.
         split: name of the split.
         allow_missing: go on without the videos whose files are missing; the report says how many are there.
+        caption_column: column of a Hub data set's captions, by default "captions", "caption" or "text".
+        streaming: whether a data set of the Hub is read as it is encoded, for one larger than the disk.
         batch_size: videos, or captions, that go through the model together.
         threads: decoding threads; by default one for each processor core, at most 8.
         cache_dir: folder that keeps embeddings, so that a second evaluation only scores.
@@ -62,6 +69,7 @@ def evaluate(
             has histograms of the scores too; None for neither.
 
     Raises:
+        DatasetError: a data set of the Hub cannot be opened, or its columns are not understood.
         ValueError: there is no such data set, protocol or split, the arguments do not go together, a weight is of a
             level that the model does not score by, or there is nothing to evaluate.
         OSError: a file of the data set, or a video under `data_dir` without `allow_missing`, is missing or cannot
@@ -83,9 +91,16 @@ def evaluate(
             protocol=protocol,
             split=split,
             allow_missing=allow_missing,
+            caption_column=caption_column,
+            streaming=streaming,
         )
     cache = None if cache_dir is None else EmbeddingCache(cache_dir, encoder)
-    videos = encode_rows(encoder, found.rows, batch_size=batch_size, threads=threads, progress=True, cache=cache)
+    encoding: dict[str, Any] = {"batch_size": batch_size, "threads": threads, "cache": cache}
+    if found.stream is not None:
+        rows, videos = encode_stream(encoder, found.stream, **encoding)
+        found = replace(found, rows=rows)
+    else:
+        videos = encode_rows(encoder, found.rows, progress=True, **encoding)
     encoded = encode_split(encoder, found.rows, videos=videos, batch_size=batch_size, cache=cache)
     encoded = replace(encoded, queries=encoded.queries.with_level_weights(level_weights or {}))
     ranks = rank_split(encoded, dual_softmax=dual_softmax, with_distribution=num_failures is not None, progress=True)
@@ -99,8 +114,8 @@ def evaluate(
         ranks=ranks,
         confidence_intervals=ties == "expected",
     )
-    rows = [row for row, video in zip(found.rows, videos, strict=True) if isinstance(video, EncodedVideo)]
-    labels = query_labels(rows)
+    good = [row for row, video in zip(found.rows, videos, strict=True) if isinstance(video, EncodedVideo)]
+    labels = query_labels(good)
     results = with_labelled_figures(results, encoded, ranks, labels, ties=ties, dual_softmax=dual_softmax)
     gallery = [video for video in videos if isinstance(video, EncodedVideo)]
     failures = (

@@ -50,9 +50,14 @@ class TrainingArguments:
         revision: Revision of `backbone` or `model` on the Hub.
         config_overrides: Fields of `VideoColBERTConfig`, as JSON on the command line.
         processor_overrides: Arguments of `VideoColBERTProcessor.from_backbone`, as JSON on the command line.
-        dataset: `video_folder`, `moving_shapes` or the name of a benchmark.
-        data_dir: Where its files are; for `video_folder` the folder of the training videos.
-        protocol: The benchmark's protocol; its default if not given.
+        dataset: `video_folder`, `moving_shapes`, the name of a benchmark, `OWNER/NAME` of a data set of the Hub,
+            `videofolder`, or a folder that `datasets.load_dataset` opens.
+        data_dir: Where its files are; for `video_folder` and `videofolder` the folder of the training videos.
+        protocol: The benchmark's protocol, or the configuration of a data set of the Hub; its default if not given.
+        caption_column: Column of a Hub data set's captions; `captions`, `caption` or `text` if not given.
+        streaming: Whether a data set of the Hub is read as it comes, for one larger than the disk; then epochs are
+            windows of it, and `max_train_steps` ends the run.
+        stream_window: Rows that are on the disk at a time; they are shuffled among themselves.
         train_split: Split that is trained on.
         validation_split: Split that the best checkpoint is chosen on; `null` holds part of the training split out.
         validation_data_dir: For `video_folder`, the folder of the validation videos.
@@ -109,6 +114,9 @@ class TrainingArguments:
     dataset: str = "video_folder"
     data_dir: str | None = None
     protocol: str | None = None
+    caption_column: str | None = None
+    streaming: bool = False
+    stream_window: int = 1024
     train_split: str = "train"
     validation_split: str | None = None
     validation_data_dir: str | None = None
@@ -164,6 +172,11 @@ class TrainingArguments:
                 "frame_cache keeps one frame of each segment, which leaves random_frames nothing to choose from; give "
                 "frame_cache_frames_per_segment, 2 or more, or random_frames=false."
             )
+        if self.streaming and (self.max_train_steps is None or self.frame_cache or self.caption_sampling != "random"):
+            raise ValueError(
+                "streaming needs max_train_steps, since a stream has no end that is known, and goes with neither "
+                "frame_cache nor caption_sampling=all."
+            )
         if self.num_workers < 0:
             raise ValueError(f"num_workers is {self.num_workers}; it must be at least 0.")
         if unknown := set(self.freeze) - {"text", "image"}:
@@ -181,6 +194,7 @@ class TrainingArguments:
             "checkpoints_total_limit",
             "logging_steps",
             "hold_out",
+            "stream_window",
         ):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -203,7 +217,7 @@ class TrainingArguments:
             "allow_changes",
         )
         content = {name: value for name, value in vars(self).items() if name not in of_this_machine}
-        for name in ("backbone", "model"):
+        for name in ("backbone", "model", "dataset"):
             if content[name] is not None and Path(content[name]).is_dir():
                 content[name] = Path(content[name]).name
         file.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

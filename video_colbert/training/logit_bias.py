@@ -32,9 +32,7 @@ def set_logit_bias(
         ValueError: If the batch has no negative pair.
     """
     unwrapped: VideoColBERTModel = accelerator.unwrap_model(model)
-    config = unwrapped.config
-    has_bias = hasattr(unwrapped, "logit_bias")
-    if not has_bias or not config.calibrate_logit_bias or config.logit_bias_calibration is not None:
+    if not wants_calibration(unwrapped):
         return _biases(unwrapped)
     # Without dropout, which the scores of a trained model do not have either.
     model.eval()
@@ -48,9 +46,15 @@ def set_logit_bias(
     return _biases(unwrapped)
 
 
+def wants_calibration(model: VideoColBERTModel) -> bool:
+    """Whether a model's loss has a bias that is to be set from a first batch and was not yet."""
+    config = model.config
+    return hasattr(model, "logit_bias") and config.calibrate_logit_bias and config.logit_bias_calibration is None
+
+
 def _biases(model: VideoColBERTModel) -> list[float] | None:
     biases: list[float] | None = model.config.logit_bias_calibration
     return biases
 
 
-__all__ = ["set_logit_bias"]
+__all__ = ["set_logit_bias", "wants_calibration"]

@@ -1,7 +1,8 @@
 """Parameter groups, learning rates and freezing."""
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LRScheduler
@@ -9,6 +10,32 @@ from transformers import get_scheduler
 
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.training.arguments import TrainingArguments
+
+
+class GroupRates(Protocol):
+    """What the groups of parameters are trained with; `TrainingArguments` has it."""
+
+    learning_rate: float
+    backbone_learning_rate: float
+    logit_learning_rate: float
+    weight_decay: float
+
+
+@dataclass
+class DefaultRates:
+    """The rates that `train.py` has without arguments.
+
+    Attributes:
+        learning_rate: Of new modules.
+        backbone_learning_rate: Of the pretrained towers.
+        logit_learning_rate: Of the loss's temperature and bias.
+        weight_decay: Of matrices.
+    """
+
+    learning_rate: float = TrainingArguments.learning_rate
+    backbone_learning_rate: float = TrainingArguments.backbone_learning_rate
+    logit_learning_rate: float = TrainingArguments.logit_learning_rate
+    weight_decay: float = TrainingArguments.weight_decay
 
 
 def freeze(model: VideoColBERTModel, towers: list[str]) -> None:
@@ -24,7 +51,7 @@ def freeze(model: VideoColBERTModel, towers: list[str]) -> None:
             module.requires_grad_(False)
 
 
-def parameter_groups(model: VideoColBERTModel, arguments: TrainingArguments) -> list[dict[str, Any]]:
+def parameter_groups(model: VideoColBERTModel, arguments: GroupRates) -> list[dict[str, Any]]:
     """Groups the trained parameters: backbone, new modules, temperature and bias; with and without decay.
 
     Args:
@@ -105,4 +132,12 @@ class GroupSettings:
             group["lr"] = learning_rate * schedule(self.scheduler.last_epoch)
 
 
-__all__ = ["GroupSettings", "build_optimizer", "build_scheduler", "freeze", "parameter_groups"]
+__all__ = [
+    "DefaultRates",
+    "GroupRates",
+    "GroupSettings",
+    "build_optimizer",
+    "build_scheduler",
+    "freeze",
+    "parameter_groups",
+]

@@ -19,6 +19,7 @@ from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.epoch_batches import EpochBatches
+from video_colbert.training.streamed_examples import StreamedExamples
 from video_colbert.training.video_text_dataset import TrainingCollator, VideoTextDataset
 
 
@@ -27,7 +28,7 @@ class StepBatches:
 
     Args:
         accelerator: Of the run.
-        dataset: Examples.
+        dataset: Examples, of each epoch.
         batches: Which examples this process takes.
         processor: Tokenizes captions.
         arguments: Number of workers.
@@ -40,27 +41,18 @@ class StepBatches:
     def __init__(
         self,
         accelerator: Accelerator,
-        dataset: VideoTextDataset,
+        dataset: VideoTextDataset | StreamedExamples,
         batches: EpochBatches,
         processor: VideoColBERTProcessor,
         arguments: TrainingArguments,
         config: VideoColBERTConfig | None = None,
     ) -> None:
         self.device = accelerator.device
+        self.dataset = dataset
         self.batches = batches
+        self.collate = TrainingCollator(processor, config)
+        self.num_workers = arguments.num_workers
         self.seconds_waited = 0.0
-        self.loader = DataLoader(
-            dataset,
-            batch_sampler=batches,
-            collate_fn=TrainingCollator(processor, config),
-            num_workers=arguments.num_workers,
-            prefetch_factor=4 if arguments.num_workers else None,
-            pin_memory=self.device.type == "cuda",
-            worker_init_fn=_leave_group_signals_to_the_main_process,
-            # The loader draws a number when it starts; from the global generator, it would shift what a resumed
-            # run draws for dropout.
-            generator=torch.Generator(),
-        )
 
     def epoch(self, epoch: int, first_step: int = 0) -> Iterator[list[dict[str, Any]]]:
         """Yields the micro-batches of each step of an epoch, from `first_step` on.
@@ -69,7 +61,7 @@ class StepBatches:
         """
         self.batches.start_at(epoch, first_step)
         # Begun here, for it is the main thread that hears of a worker's death.
-        loaded = iter(self.loader)
+        loaded = iter(self._loader(epoch))
         micro_batches: list[dict[str, Any]] = []
         waited = 0.0
         # The thread moves the next micro-batch while the step before it runs.
@@ -85,6 +77,20 @@ class StepBatches:
                     yield micro_batches
                     micro_batches = []
                     waited = 0.0
+
+    def _loader(self, epoch: int) -> DataLoader[Any]:
+        return DataLoader(
+            self.dataset.of_epoch(epoch),
+            batch_sampler=self.batches,
+            collate_fn=self.collate,
+            num_workers=self.num_workers,
+            prefetch_factor=4 if self.num_workers else None,
+            pin_memory=self.device.type == "cuda",
+            worker_init_fn=_leave_group_signals_to_the_main_process,
+            # The loader draws a number when it starts; from the global generator, it would shift what a resumed
+            # run draws for dropout.
+            generator=torch.Generator(),
+        )
 
     def next_on_device(self, loaded: Iterator[dict[str, Any]]) -> dict[str, Any]:
         """Returns the next micro-batch; an empty one after the last."""

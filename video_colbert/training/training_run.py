@@ -28,9 +28,9 @@ from video_colbert.training.run_state.checkpoints import (
 )
 from video_colbert.training.run_state.run_identity import run_identity
 from video_colbert.training.step_batches import StepBatches
+from video_colbert.training.streamed_examples import build_examples
 from video_colbert.training.training_data import load_training_data
 from video_colbert.training.validation import validate
-from video_colbert.training.video_text_dataset import build_training_dataset
 
 logger = logging.getLogger(__name__)
 
@@ -59,8 +59,8 @@ def train(arguments: TrainingArguments) -> int:
     set_seed(arguments.seed)
     start = build_model_and_processor(arguments)
     model, processor = start.model, start.processor
-    data = load_training_data(arguments)
-    dataset = build_training_dataset(data.train, processor, arguments, num_processes=accelerator.num_processes)
+    data = load_training_data(arguments, process=accelerator.process_index)
+    dataset = build_examples(data, processor, arguments, num_processes=accelerator.num_processes)
     batches = EpochBatches(
         len(dataset),
         arguments.per_device_train_batch_size,
@@ -116,7 +116,7 @@ def train(arguments: TrainingArguments) -> int:
     monitor = StepMonitor(accelerator, arguments, num_videos=dataset.num_videos, state=state)
     disable = None if accelerator.is_main_process else True
     progress = tqdm(total=num_steps, initial=state.global_step, unit="step", disable=disable)
-    with StopSignals() as stop, progress, logging_redirect_tqdm():
+    with StopSignals() as stop, progress, logging_redirect_tqdm(), data.kept():
         while state.global_step < num_steps:
             for micro_batches in step_batches.epoch(state.epoch, state.step_in_epoch):
                 monitor.check_videos(micro_batches)

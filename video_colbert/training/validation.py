@@ -7,6 +7,7 @@ from accelerate import Accelerator
 from accelerate.utils import gather_object
 from torch import nn
 
+from video_colbert.data.opened.dataset_names import shown_name
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import PretrainedPair
 from video_colbert.encoding.stored_model.model_reference import ModelReference
@@ -75,7 +76,7 @@ def validate(
     )
     results = evaluate_split(
         split,
-        dataset=arguments.dataset,
+        dataset=shown_name(arguments.dataset),
         protocol=arguments.protocol,
         split_name=data.validation_split,
         selection=data.selection,

@@ -118,6 +118,10 @@ class VideoTextDataset(Dataset[Example | NoExample]):
     def __len__(self) -> int:
         return len(self.examples)
 
+    def of_epoch(self, epoch: int) -> "VideoTextDataset":
+        """The data set of an epoch, which is the same one each time."""
+        return self
+
     def __getitem__(self, index: tuple[int, int]) -> Example | NoExample:
         epoch, position = index
         bad_videos: list[tuple[str, str]] = []

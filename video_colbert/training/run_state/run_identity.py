@@ -60,13 +60,21 @@ def run_identity(
         **sizes,
         "cached_frames_per_segment": cached_frames,
         "the model that training starts from": _DIGEST + model.commit,
-        "the captions of the training videos": _captions_digest(data.train),
-        "the training videos": _videos_digest(data.train),
+        **_training_digests(data),
         "the captions of the validation videos": _captions_digest(data.validation),
         "the validation videos": _videos_digest(data.validation),
     }
     plain: dict[str, Any] = json.loads(json.dumps(identity))
     return plain
+
+
+def _training_digests(data: TrainingData) -> dict[str, str]:
+    if data.stream is not None:
+        return {"the streamed data set": _DIGEST + hashlib.sha256(data.stream.identity.encode()).hexdigest()}
+    return {
+        "the captions of the training videos": _captions_digest(data.train),
+        "the training videos": _videos_digest(data.train),
+    }
 
 
 def identity_differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,0 +1,1 @@
+"""What `transformers.Trainer` needs to train this model: examples, collator, loss, metrics."""

@@ -17,7 +17,7 @@ DOCS = REPOSITORY / "docs"
 PACKAGES = [
     "video_colbert",
     *(f"video_colbert.{name}" for name in ("data", "dataset_builders", "evaluation", "excerpts", "hub", "index")),
-    *(f"video_colbert.{name}" for name in ("modeling_video_colbert", "processing")),
+    *(f"video_colbert.{name}" for name in ("modeling_video_colbert", "processing", "training")),
 ]
 
 

@@ -9,6 +9,7 @@ from tests.training.process_groups import run_on_processes
 from video_colbert.training import accelerator_setup
 from video_colbert.training.accelerator_setup import build_accelerator
 from video_colbert.training.arguments import TrainingArguments
+from video_colbert.training.trainer.trainer_parts import WholeModel
 
 
 @pytest.fixture(autouse=True)
@@ -44,3 +45,20 @@ def test_tracker_that_is_not_installed_is_an_error_and_not_left_out(monkeypatch:
     monkeypatch.setattr("accelerate.tracking._available_trackers", [])
     with pytest.raises(ValueError, match="report_to names tensorboard, which is not installed"):
         build_accelerator(TrainingArguments(backbone="b", report_to=["tensorboard"]))
+
+
+@pytest.mark.parametrize(
+    ("variable", "name"), [("ACCELERATE_USE_FSDP", "FSDP"), ("ACCELERATE_USE_DEEPSPEED", "DeepSpeed")]
+)
+def test_configuration_that_shards_the_model_is_refused_in_one_sentence(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str, name: str
+) -> None:
+    # As `accelerate launch --use_fsdp` and `--use_deepspeed` set it.
+    monkeypatch.setenv(variable, "true")
+    message = rf"^Accelerate is configured for {name}, which shards the model.*use distributed_type MULTI_GPU"
+    with pytest.raises(ValueError, match=message):
+        build_accelerator(TrainingArguments(backbone="b", output_dir=str(tmp_path)))
+    with pytest.raises(ValueError, match=message):
+        WholeModel().on_init_end(None, None, None)
+    monkeypatch.setenv(variable, "false")
+    assert build_accelerator(TrainingArguments(backbone="b", output_dir=str(tmp_path))).num_processes == 1

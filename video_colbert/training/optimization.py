@@ -59,7 +59,8 @@ def parameter_groups(model: VideoColBERTModel, arguments: GroupRates) -> list[di
         arguments: Learning rates and weight decay.
 
     Returns:
-        Groups for an optimizer, named. Biases, norms, temperature and bias of the loss are not decayed.
+        Groups for an optimizer, named. Biases, norms, temperature and bias of the loss are not decayed. What LoRA puts
+        into the towers is new.
     """
     pretrained = ["text_model.", "vision_model."]
     pretrained += ["query_head."] if model.config.query_head == "pretrained" else []
@@ -73,7 +74,8 @@ def parameter_groups(model: VideoColBERTModel, arguments: GroupRates) -> list[di
     for name, parameter in model.named_parameters():
         if not parameter.requires_grad:
             continue
-        kind = "logit" if name.startswith("logit_") else "backbone" if name.startswith(tuple(pretrained)) else "new"
+        is_pretrained = name.startswith(tuple(pretrained)) and ".lora_" not in name
+        kind = "logit" if name.startswith("logit_") else "backbone" if is_pretrained else "new"
         is_decayed = kind != "logit" and parameter.dim() > 1
         group = groups.setdefault(
             f"{kind}_{'decay' if is_decayed else 'no_decay'}",

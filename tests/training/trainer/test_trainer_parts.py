@@ -14,6 +14,7 @@ from video_colbert.evaluation.evaluate import evaluate
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training import TrainerParts
+from video_colbert.training.trainer.trainer_parts import EpochOfExamples, WholeModel
 
 NUM_CLIPS = 5
 
@@ -134,6 +135,10 @@ def test_each_epoch_has_captions_and_frames_of_its_own(
     assert len({pixels for _, _, pixels in seen}) > 2
     expected = {(epoch, examples.examples[epoch, number].caption) for epoch in range(4) for number in range(2)}
     assert {(epoch, caption) for epoch, caption, _ in seen} == expected
+
+
+def test_trainer_is_given_what_refuses_a_model_in_shards(parts: TrainerParts) -> None:
+    assert {type(callback) for callback in parts.arguments()["callbacks"]} == {WholeModel, EpochOfExamples}
 
 
 def test_towers_are_trained_at_rates_of_their_own(parts: TrainerParts) -> None:

@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
+from video_colbert.training.accelerator_setup import refuse_sharding
 from video_colbert.training.distributed_loss import PairKeys, global_loss
 from video_colbert.training.logit_bias import wants_calibration
 from video_colbert.training.optimization import DefaultRates, parameter_groups
@@ -169,7 +170,7 @@ class TrainerParts:
         """Gives what `Trainer` is called with beside model, `args` and data sets.
 
         `args` need `remove_unused_columns=False`, since examples have no columns, and `label_names=["labels"]`, since
-        the model itself takes no labels.
+        the model itself takes no labels. With FSDP or DeepSpeed, `Trainer` is refused by a ValueError.
         """
         return {
             "data_collator": self.collate,
@@ -177,8 +178,20 @@ class TrainerParts:
             "compute_loss_func": self.loss,
             "compute_metrics": self.metrics,
             "preprocess_logits_for_metrics": _tokens_of_batch,
-            "callbacks": [EpochOfExamples()],
+            "callbacks": [WholeModel(), EpochOfExamples()],
         }
+
+
+class WholeModel(TrainerCallback):
+    """Refuses a run under which no process holds the whole model, as soon as there is a `Trainer`."""
+
+    def on_init_end(self, args: Any, state: Any, control: Any, **objects: Any) -> None:
+        """Looks at what Accelerate was set up for.
+
+        Raises:
+            ValueError: It is FSDP or DeepSpeed.
+        """
+        refuse_sharding()
 
 
 class EpochOfExamples(TrainerCallback):
@@ -204,4 +217,4 @@ def _on(device: torch.device, value: Any) -> Any:
     return value.to(device) if isinstance(value, Tensor) else value
 
 
-__all__ = ["EpochOfExamples", "TrainerParts"]
+__all__ = ["EpochOfExamples", "TrainerParts", "WholeModel"]

@@ -1,4 +1,4 @@
-"""Backbones: CLIP and SigLIP checkpoints, the configuration that follows from one, and its weights in a model."""
+"""Backbones: checkpoints of two towers, the configuration that follows from one, and its weights in a model."""
 
 from collections import Counter
 from pathlib import Path
@@ -43,7 +43,7 @@ class BackboneMixin(PreTrainedModel):
         attn_implementation: str | None = None,
         **config_overrides: Any,
     ) -> _Model:
-        """Builds a model from the towers of a CLIP, SigLIP or fixed-resolution SigLIP 2 checkpoint.
+        """Builds a model from the towers of a CLIP, MetaCLIP 2, SigLIP or fixed-resolution SigLIP 2 checkpoint.
 
         Weights are copied by name; what is left out and what stays at its initial value is logged.
 
@@ -91,12 +91,12 @@ def load_backbone(name_or_path: str | Path, dtype: torch.dtype | str, **hub: Any
     """Loads a whole backbone.
 
     Args:
-        name_or_path: Hub id or local folder of a CLIP, SigLIP or fixed-resolution SigLIP 2 checkpoint.
+        name_or_path: Hub id or local folder of a checkpoint of one of the families of towers.
         dtype: Type of the weights.
         **hub: `revision`, `token`, `cache_dir`, `local_files_only`.
 
     Returns:
-        A `CLIPModel` or `SiglipModel`.
+        A model of the class of its family, such as `CLIPModel`.
 
     Raises:
         ValueError: If the checkpoint is of another kind, lacks weights or has weights of other sizes.
@@ -153,9 +153,9 @@ def backbone_config_fields(config: PreTrainedConfig, zero_shot: bool, temporal_i
 
 def backbone_projection_dim(config: PreTrainedConfig) -> int:
     """Returns the width of a backbone's joint space."""
-    if config.model_type == "clip":
-        return int(config.projection_dim)
-    return int(config.text_config.projection_size)
+    if tower_family(config.model_type).frame_head_source is None:
+        return int(config.text_config.projection_size)
+    return int(config.projection_dim)
 
 
 def backbone_weight_names(backbone: PreTrainedModel, config: VideoColBERTConfig) -> dict[str, str]:
@@ -182,7 +182,7 @@ def copy_backbone_weights(model: PreTrainedModel, backbone: PreTrainedModel) -> 
 
     Args:
         model: A `VideoColBERTModel` of the backbone's sizes.
-        backbone: A `CLIPModel` or `SiglipModel`.
+        backbone: A model as [`load_backbone`] gives it.
 
     Returns:
         The backbone's weights that were left out, and the model's weights that keep their initial values.

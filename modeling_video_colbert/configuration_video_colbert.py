@@ -16,8 +16,13 @@ PASSAGE_LEVELS = ("speech", "screen_text", "description")
 LEVELS = ("frame", "video", *PASSAGE_LEVELS)
 """All levels that a model may have."""
 
-TEXT_MODEL_TYPES = ("clip_text_model", "siglip_text_model")
-VISION_MODEL_TYPES = ("clip_vision_model", "siglip_vision_model")
+TEXT_MODEL_TYPES = ("clip_text_model", "metaclip_2_text_model", "siglip_text_model")
+VISION_MODEL_TYPES = ("clip_vision_model", "metaclip_2_vision_model", "siglip_vision_model")
+
+
+def family_type(model_type: str) -> str:
+    """The model type of the backbone that a tower is of: `metaclip_2` of `metaclip_2_text_model`, and of itself."""
+    return model_type.removesuffix("_text_model").removesuffix("_vision_model")
 
 
 @strict
@@ -28,7 +33,8 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
     state; the default is this project's.
 
     Args:
-        text_config: Configuration of the text tower, `clip_text_model` or `siglip_text_model`.
+        text_config: Configuration of the text tower: `clip_text_model`, `metaclip_2_text_model` or
+            `siglip_text_model`.
         vision_config: Configuration of the image tower, of the same family as the text tower.
         projection_dim: Width `D` of every query and video vector.
         query_length: Tokens a query (or a query window) is padded to.
@@ -185,7 +191,7 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
             raise ValueError(
                 f"vision_config.model_type is {self.vision_config.model_type!r}; supported are {VISION_MODEL_TYPES}."
             )
-        if self.text_config.model_type.split("_")[0] != self.vision_config.model_type.split("_")[0]:
+        if family_type(self.text_config.model_type) != family_type(self.vision_config.model_type):
             raise ValueError(
                 f"text_config.model_type {self.text_config.model_type!r} and vision_config.model_type "
                 f"{self.vision_config.model_type!r} must be of one family."
@@ -297,4 +303,4 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
             )
 
 
-__all__ = ["LEVELS", "PASSAGE_LEVELS", "VideoColBERTConfig"]
+__all__ = ["LEVELS", "PASSAGE_LEVELS", "VideoColBERTConfig", "family_type"]

@@ -12,14 +12,15 @@ from torch import Tensor, nn
 
 from .configuration_video_colbert import VideoColBERTConfig
 from .late_interaction import attention_weights
+from .towers_video_colbert import tower_family
 
 
 def attention_matrix(layer: nn.Module, hidden_states: Tensor, key_mask: Tensor | None, is_causal: bool) -> Tensor:
     """Computes the attention of one layer.
 
     Args:
-        layer: A pre-norm transformer layer with `layer_norm1` and `self_attn`, as CLIP's, SigLIP's and the temporal
-            transformer's are.
+        layer: A pre-norm transformer layer with `layer_norm1` and `self_attn`, as those of all text towers and of
+            the temporal transformer are.
         hidden_states: `[B, N, H]` the layer's input.
         key_mask: `[B, N]`, true on the tokens that are attended to. `None` means all.
         is_causal: Whether a token attends to itself and earlier ones only.
@@ -106,7 +107,7 @@ def text_attention(
     encoder: Any = tower.encoder
     layers = encoder.layers
     number = config.attention_layer % len(layers)
-    is_causal = config.text_config.model_type == "clip_text_model"
+    is_causal = tower_family(config.text_config.model_type).has_causal_text
     return layer_attention(config, layers[number], hidden_states[number], row_mask, is_causal=is_causal)
 
 

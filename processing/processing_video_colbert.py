@@ -38,7 +38,7 @@ from .video_settings import SETTINGS_ADVICE, VideoColBERTVideoProcessorKwargs, i
 
 QueryWindows: TypeAlias = Literal["sentences"]
 
-_BACKBONES = ("clip", "siglip")
+_BACKBONES = ("clip", "metaclip_2", "siglip")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 # What the library's `from_pretrained` takes that decides nothing here.
 _LOADING_ARGUMENTS = ("return_unused_kwargs", "trust_remote_code", "code_revision", "proxies", "use_fast")
@@ -107,12 +107,12 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
     def from_backbone(
         cls, name_or_path: str | os.PathLike[str], zero_shot: bool = False, **overrides: object
     ) -> "VideoColBERTProcessor":
-        """Takes the tokenizer and the image settings of a CLIP or SigLIP checkpoint.
+        """Takes the tokenizer and the image settings of a CLIP, MetaCLIP 2 or SigLIP checkpoint.
 
         Args:
             name_or_path: Hub id or folder.
-            zero_shot: Pads queries to the text tower's full length (CLIP 77, SigLIP 64), as the backbone's own
-                retrieval does.
+            zero_shot: Pads queries to the text tower's full length (CLIP, MetaCLIP 2 77, SigLIP 64), as the
+                backbone's own retrieval does.
             **overrides: Arguments of this class and of `VideoColBERTVideoProcessor`, such as `query_length` and
                 `num_frames`; of the Hub: `revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`.
 
@@ -314,7 +314,7 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
         if settings is None:
             raise OSError(
                 f"{pretrained_model_name_or_path} holds no processor_config.json with a video_processor: it was not "
-                "saved by VideoColBERTProcessor (for a CLIP or SigLIP checkpoint, use from_backbone)"
+                "saved by VideoColBERTProcessor (for a backbone of another kind, use from_backbone)"
             )
         known = (*VideoColBERTVideoProcessorKwargs.__annotations__, *_QUERY_ARGUMENTS, *_TOKEN_ARGUMENTS)
         tokens = {name: kwargs[name] for name in _TOKEN_ARGUMENTS if name in kwargs}

@@ -3,6 +3,7 @@
 import logging
 import re
 import string
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _WARNED: "WeakSet[object]" = WeakSet()
 _SENTENCE_END = re.compile(r"(?<=[.!?…])\s+|(?<=[。！？])\s*|\s*\n\s*")  # noqa: RUF001 # full-width marks are meant
 # Letters and digits; what stands between two of them (man's, T-shirt) does not end a word.
 _WORD = re.compile(r"\w+(?:['’\-]\w+)*")  # noqa: RUF001 # the typographic apostrophe is meant
+# With them, letters of Persian and of India's scripts join or not, within one word.
+_JOINERS = "\u200c\u200d"
 # SentencePiece marks the beginning of a word with this.
 _WORD_START = "▁"
 
@@ -190,6 +193,25 @@ def tokenize(
     ]
 
 
+def word_spans(text: str) -> list[tuple[int, int]]:
+    """Finds the words of a text: its runs of letters and digits, with the vowel signs and accents upon them.
+
+    Where a script puts no spaces between words, what stands between two marks of punctuation is one.
+
+    Args:
+        text: In any language.
+
+    Returns:
+        The first character of each word and the one behind it.
+    """
+    letters = ""
+    for character in text:
+        # To Python, vowel signs of Hindi and Thai are no part of a word; nor is the sign that colours a symbol.
+        is_mark = not character.isascii() and (character in _JOINERS or unicodedata.category(character)[0] == "M")
+        letters += "x" if is_mark and letters[-1:].isalnum() else character
+    return [match.span() for match in _WORD.finditer(letters)]
+
+
 def sentence_windows(
     tokenizer: PreTrainedTokenizerBase, text: str, query_length: int, do_lower_case: bool = False
 ) -> list[str]:
@@ -281,7 +303,7 @@ def _fitting_pieces(text: str, fits: Callable[[str], bool]) -> list[str]:
 
 
 def _words_by_spans(text: str, spans_of_tokens: Sequence[tuple[int, int]]) -> list[QueryWord]:
-    spans = [match.span() for match in _WORD.finditer(text)]
+    spans = word_spans(text)
     positions: list[list[int]] = [[] for _ in spans]
     for position, (start, end) in enumerate(spans_of_tokens):
         # A token may carry the space before its word.
@@ -313,4 +335,4 @@ def _words_by_pieces(tokenized: TokenizedText) -> list[QueryWord]:
             QueryWord(name.strip(string.punctuation), word.token_positions)
             for name, word in zip(written, words, strict=True)
         ]
-    return [word for word in words if _WORD.search(word.word)]
+    return [word for word in words if word_spans(word.word)]

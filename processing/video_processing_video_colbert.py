@@ -34,7 +34,7 @@ _LIBRARY_FIELDS = ("auto_map", "processor_class", "image_processor_type", "video
 
 
 class VideoColBERTVideoProcessor(VideoProcessorMixin):
-    """Turns videos into the frames that a CLIP or SigLIP image tower takes.
+    """Turns videos into the frames that the image tower of a backbone takes.
 
     The defaults are CLIP's; `VideoColBERTProcessor.from_backbone` reads a checkpoint's own. Frames are resized
     as uint8 with torch, which equals torchvision bit for bit and Pillow to one level of 255. (Pillow from 13 on

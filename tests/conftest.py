@@ -8,7 +8,12 @@ from transformers import PreTrainedTokenizerBase
 
 from tests.hub_stand_in import HubStandIn
 from tests.tiny_checkpoints import save_tiny_backbone, save_tiny_checkpoint
-from tests.tiny_tokenizers import build_clip_tokenizer, build_siglip_tokenizer
+from tests.tiny_tokenizers import (
+    build_clip_tokenizer,
+    build_metaclip_2_tokenizer,
+    build_siglip_2_tokenizer,
+    build_siglip_tokenizer,
+)
 from tests.warm_python.launching import end_server, make_folder
 from video_colbert import VideoColBERTEncoder
 
@@ -51,6 +56,16 @@ def siglip_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedToke
 
 
 @pytest.fixture(scope="session")
+def metaclip_2_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    return build_metaclip_2_tokenizer(tmp_path_factory.mktemp("metaclip_2_tokenizer"))
+
+
+@pytest.fixture(scope="session")
+def siglip_2_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    return build_siglip_2_tokenizer(tmp_path_factory.mktemp("siglip_2_tokenizer"))
+
+
+@pytest.fixture(scope="session")
 def clip_backbone_folder(tmp_path_factory: pytest.TempPathFactory, clip_tokenizer: PreTrainedTokenizerBase) -> Path:
     return save_tiny_backbone(tmp_path_factory.mktemp("clip_backbone"), clip_tokenizer)
 
@@ -60,6 +75,21 @@ def siglip_backbone_folder(
     tmp_path_factory: pytest.TempPathFactory, siglip_tokenizer: PreTrainedTokenizerBase
 ) -> Path:
     return save_tiny_backbone(tmp_path_factory.mktemp("siglip_backbone"), siglip_tokenizer, "siglip")
+
+
+@pytest.fixture(scope="session")
+def metaclip_2_backbone_folder(
+    tmp_path_factory: pytest.TempPathFactory, metaclip_2_tokenizer: PreTrainedTokenizerBase
+) -> Path:
+    return save_tiny_backbone(tmp_path_factory.mktemp("metaclip_2_backbone"), metaclip_2_tokenizer, "metaclip_2")
+
+
+@pytest.fixture(scope="session")
+def siglip_2_backbone_folder(
+    tmp_path_factory: pytest.TempPathFactory, siglip_2_tokenizer: PreTrainedTokenizerBase
+) -> Path:
+    """A fixed-resolution SigLIP 2 checkpoint as it lies on the Hub: SigLIP's model type and Gemma's tokenizer."""
+    return save_tiny_backbone(tmp_path_factory.mktemp("siglip_2_backbone"), siglip_2_tokenizer, "siglip")
 
 
 @pytest.fixture(scope="session")

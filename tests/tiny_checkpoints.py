@@ -13,7 +13,7 @@ IMAGE_SIZE = 32
 
 
 def save_tiny_backbone(folder: Path, tokenizer: PreTrainedTokenizerBase, family: str = "clip") -> Path:
-    """Saves a CLIP or SigLIP checkpoint: model, tokenizer and image settings."""
+    """Saves a checkpoint of a family of backbones: model, tokenizer and image settings."""
     backbone = tiny_backbone(
         family, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, image_size=IMAGE_SIZE
     )
@@ -21,9 +21,9 @@ def save_tiny_backbone(folder: Path, tokenizer: PreTrainedTokenizerBase, family:
     tokenizer.save_pretrained(folder)
     square = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
     settings = {
-        "image_processor_type": "CLIPImageProcessor" if family == "clip" else "SiglipImageProcessor",
+        "image_processor_type": "SiglipImageProcessor" if family == "siglip" else "CLIPImageProcessor",
         "size": {"shortest_edge": IMAGE_SIZE} if family == "clip" else square,
-        "do_center_crop": family == "clip",
+        "do_center_crop": family != "siglip",
         "crop_size": square,
         "image_mean": [0.5, 0.5, 0.5],
         "image_std": [0.5, 0.5, 0.5],

@@ -5,10 +5,19 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import CLIPConfig, CLIPModel, PreTrainedModel, SiglipConfig, SiglipModel
+from transformers import (
+    CLIPConfig,
+    CLIPModel,
+    MetaClip2Config,
+    MetaClip2Model,
+    PreTrainedModel,
+    SiglipConfig,
+    SiglipModel,
+)
 
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 
+FAMILIES = ("clip", "metaclip_2", "siglip")
 VOCAB_SIZE = 600
 QUERY_LENGTH = 16
 IMAGE_SIZE = 32
@@ -24,14 +33,16 @@ def tiny_backbone(
     image_size: int = IMAGE_SIZE,
     clip_projection_dim: int = 24,
 ) -> PreTrainedModel:
-    """Builds a random `CLIPModel` or `SiglipModel` with seeded weights, in evaluation mode."""
+    """Builds a random backbone of a family, such as a `CLIPModel`, with seeded weights, in evaluation mode."""
     torch.manual_seed(0)
     image = {**_SIZES, "image_size": image_size, "patch_size": 16}
     text = {**_SIZES, "vocab_size": vocab_size, "bos_token_id": 0, "eos_token_id": eos_token_id}
     model: PreTrainedModel
-    if family == "clip":
+    if family in ("clip", "metaclip_2"):
         text |= {"max_position_embeddings": 77, "pad_token_id": eos_token_id}
-        model = CLIPModel(CLIPConfig(text_config=text, vision_config=image, projection_dim=clip_projection_dim))
+        towers = {"text_config": text, "vision_config": image, "projection_dim": clip_projection_dim}
+        is_clip = family == "clip"
+        model = CLIPModel(CLIPConfig(**towers)) if is_clip else MetaClip2Model(MetaClip2Config(**towers))
     else:
         text |= {"max_position_embeddings": 64, "pad_token_id": 2}
         model = SiglipModel(SiglipConfig(text_config=text, vision_config=image))

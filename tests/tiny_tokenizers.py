@@ -1,10 +1,19 @@
 """Real tokenizers of a few hundred tokens, trained here, so that no test needs a download."""
 
+import io
 from pathlib import Path
+from typing import Any
 
 import sentencepiece
-from transformers import AutoTokenizer, PreTrainedTokenizerBase, SiglipTokenizer
+from transformers import (
+    AutoTokenizer,
+    GemmaTokenizer,
+    PreTrainedTokenizerBase,
+    SiglipTokenizer,
+    XLMRobertaTokenizer,
+)
 
+from tests.captions_in_ten_languages import CAPTIONS
 from video_colbert.training.tiny_backbones import train_clip_tokenizer
 
 _COLOURS = ("red", "green", "blue", "yellow", "white", "black", "orange", "purple")
@@ -33,23 +42,46 @@ def build_clip_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
 
 def build_siglip_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     """Trains SigLIP's SentencePiece model (`▁` at word starts, EOS, no BOS) and saves it in `folder`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    sentencepiece.SentencePieceTrainer.train(
-        sentence_iterator=iter(corpus()),
-        model_prefix=str(folder / "spiece"),
-        vocab_size=300,
-        model_type="unigram",
-        add_dummy_prefix=True,
-        character_coverage=1.0,
-        pad_id=0,
-        eos_id=1,
-        unk_id=2,
-        bos_id=-1,
-        hard_vocab_limit=False,
-        minloglevel=2,
+    special = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1}
+    model = _train_sentencepiece(
+        folder / "spiece.model", corpus(), vocab_size=300, add_dummy_prefix=True, model_type="unigram", **special
     )
-    (folder / "spiece.vocab").unlink()
-    return _saved_and_loaded(SiglipTokenizer(str(folder / "spiece.model")), folder)
+    return _saved_and_loaded(SiglipTokenizer(str(model)), folder)
+
+
+def build_metaclip_2_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Trains MetaCLIP 2's SentencePiece model, that of XLM-V: many scripts, BOS and EOS; and saves it in `folder`."""
+    special = {"unk_id": 0, "bos_id": 1, "eos_id": 2}
+    texts = [*corpus(), *CAPTIONS.values()]
+    _train_sentencepiece(folder / "sentencepiece.bpe.model", texts, vocab_size=600, model_type="unigram", **special)
+    return _saved_and_loaded(XLMRobertaTokenizer.from_pretrained(folder), folder)
+
+
+def build_siglip_2_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Trains SigLIP 2's SentencePiece model, that of Gemma: pairs merged, bytes for what is unknown, EOS, no BOS."""
+    _train_sentencepiece(
+        folder / "tokenizer.model",
+        [*corpus(), *CAPTIONS.values()],
+        vocab_size=1000,
+        model_type="bpe",
+        byte_fallback=True,
+        add_dummy_prefix=False,
+        remove_extra_whitespaces=False,
+        normalization_rule_name="identity",
+        user_defined_symbols=["<mask>"],
+        **{"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3, "eos_piece": "<eos>", "bos_piece": "<bos>"},
+    )
+    return _saved_and_loaded(GemmaTokenizer.from_pretrained(folder, add_bos_token=False, add_eos_token=True), folder)
+
+
+def _train_sentencepiece(file: Path, texts: list[str], **options: Any) -> Path:
+    """Trains a SentencePiece model that knows every character of its texts, and writes it to a file."""
+    model = io.BytesIO()
+    fixed = {"character_coverage": 1.0, "hard_vocab_limit": False, "minloglevel": 2}
+    sentencepiece.SentencePieceTrainer.train(sentence_iterator=iter(texts), model_writer=model, **fixed, **options)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(model.getvalue())
+    return file
 
 
 def _saved_and_loaded(tokenizer: PreTrainedTokenizerBase, folder: Path) -> PreTrainedTokenizerBase:

@@ -158,6 +158,7 @@ def test_training_arguments_are_shown(folder: Path) -> None:
         ("google/siglip-base-patch16-256-multilingual", "apache-2.0", ["multilingual"]),
         ("google/siglip-so400m-patch14-384", "apache-2.0", ["en"]),
         ("google/siglip2-base-patch16-224", "apache-2.0", ["multilingual"]),
+        ("facebook/metaclip-2-worldwide-huge-quickgelu", "cc-by-nc-4.0", ["multilingual"]),
     ],
 )
 def test_licence_and_language_are_those_of_the_backbone(

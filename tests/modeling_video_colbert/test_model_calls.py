@@ -9,10 +9,8 @@ import torch
 import torch.nn.functional as F
 from transformers import pipeline
 
-from tests.tiny_models import random_batch, tiny_model
+from tests.tiny_models import FAMILIES, random_batch, tiny_model
 from video_colbert.modeling_video_colbert import VideoColBERTModel, interaction_scores
-
-FAMILIES = ["clip", "siglip"]
 
 
 @torch.no_grad()

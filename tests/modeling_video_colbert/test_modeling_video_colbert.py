@@ -4,10 +4,8 @@ import pytest
 import torch
 
 from tests.accelerators import DEVICES, needs_gpu
-from tests.tiny_models import QUERY_LENGTH, random_batch, tiny_backbone, tiny_model
+from tests.tiny_models import FAMILIES, QUERY_LENGTH, random_batch, tiny_backbone, tiny_model
 from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
-
-FAMILIES = ["clip", "siglip"]
 
 
 @pytest.mark.parametrize("family", FAMILIES)

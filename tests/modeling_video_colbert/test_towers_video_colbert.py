@@ -4,13 +4,16 @@ import pytest
 import torch
 from transformers import BertConfig, CLIPModel, Siglip2Config
 
-from tests.tiny_models import random_batch, save_backbone, tiny_backbone, tiny_model
+from tests.tiny_models import FAMILIES, random_batch, save_backbone, tiny_backbone, tiny_model
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 
 
+@pytest.mark.parametrize("family", ["clip", "metaclip_2"])
 @torch.no_grad()
-def test_a_clip_query_token_is_the_final_norm_and_the_projection_of_that_position() -> None:
-    backbone, model = tiny_backbone("clip"), tiny_model("clip")
+def test_a_query_token_of_clip_is_the_final_norm_and_the_projection_of_that_position(
+    family: str,
+) -> None:
+    backbone, model = tiny_backbone(family), tiny_model(family)
     input_ids = random_batch()["input_ids"]
     hidden = backbone.text_model(input_ids=input_ids).last_hidden_state
     expected = torch.nn.functional.normalize(backbone.text_projection(hidden), dim=-1)
@@ -26,7 +29,7 @@ def test_a_siglip_query_token_is_the_final_norm_and_the_head_of_that_position() 
     torch.testing.assert_close(model.get_text_features(input_ids).query_embeds, expected)
 
 
-@pytest.mark.parametrize("family", ["clip", "siglip"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_new_heads_are_of_the_asked_width_and_leave_the_pretrained_ones_out(family: str) -> None:
     model = tiny_model(family, query_head="linear", frame_head="linear", projection_dim=20)
     output = model(**random_batch())
@@ -68,7 +71,7 @@ def test_clip_initialisation_of_another_width_says_what_must_fit(tmp_path: Path)
 
 def test_a_naflex_checkpoint_is_refused_with_what_is_supported(tmp_path: Path) -> None:
     Siglip2Config().save_pretrained(tmp_path)
-    with pytest.raises(ValueError, match=r"NaFlex.*Supported are CLIP, SigLIP and the fixed-resolution SigLIP 2"):
+    with pytest.raises(ValueError, match=r"NaFlex.*Supported are CLIP, MetaCLIP 2, SigLIP and the fixed"):
         VideoColBERTModel.from_backbone(tmp_path)
 
 
@@ -86,7 +89,7 @@ def test_a_checkpoint_that_lacks_weights_is_refused_by_name(tmp_path: Path) -> N
         VideoColBERTModel.from_backbone(tmp_path)
 
 
-@pytest.mark.parametrize("family", ["clip", "siglip"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_weights_of_towers_that_a_checkpoint_lacks_start_as_those_of_the_backbone(family: str) -> None:
     config = tiny_model(family).config
     torch.manual_seed(0)

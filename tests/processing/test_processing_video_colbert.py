@@ -42,7 +42,7 @@ def make_processor(tokenizer: PreTrainedTokenizerBase, **arguments: object) -> V
 
 
 def save_backbone(folder: Path, family: str, tokenizer: PreTrainedTokenizerBase) -> Path:
-    """What a CLIP or SigLIP checkpoint holds besides its weights."""
+    """What a CLIP, MetaCLIP 2 or SigLIP checkpoint holds besides its weights."""
     if family == "clip":
         CLIPConfig(text_config={"max_position_embeddings": 77}).save_pretrained(folder)
         CLIPImageProcessorPil(
@@ -212,7 +212,7 @@ def test_what_no_backbone_can_be_is_named(tmp_path: Path, clip_tokenizer: PreTra
     with pytest.raises(ValueError, match="NaFlex"):
         VideoColBERTProcessor.from_backbone(tmp_path / "naflex")
     BertConfig().save_pretrained(tmp_path / "bert")
-    with pytest.raises(ValueError, match="supported are clip, siglip"):
+    with pytest.raises(ValueError, match="supported are clip, metaclip_2, siglip"):
         VideoColBERTProcessor.from_backbone(tmp_path / "bert")
     folder = save_backbone(tmp_path / "clip", "clip", clip_tokenizer)
     with pytest.raises(ValueError, match="77 positions"):

@@ -10,6 +10,7 @@ from video_colbert.processing.query_tokens import (
     sentence_windows,
     tokenize,
     warn_of_cut_captions,
+    word_spans,
 )
 
 CAPTION = "A red square moves left, then a blue star's edge grows."
@@ -103,6 +104,23 @@ def test_special_tokens_and_punctuation_belong_to_no_word(clip_tokenizer: PreTra
         "!</w>",
         "<|endoftext|>",
     }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("a man's T-shirt, 3.5 m", ["a", "man's", "T-shirt", "3", "5", "m"]),
+        ("एक आदमी, साइकिल", ["एक", "आदमी", "साइकिल"]),
+        ("ผู้ชาย ขี่", ["ผู้ชาย", "ขี่"]),
+        ("رجلٌ يركب", ["رجلٌ", "يركب"]),
+        ("می\u200cرود", ["می\u200cرود"]),
+        ("cafe\u0301 noir", ["cafe\u0301", "noir"]),
+        ("a ❤\ufe0f b", ["a", "b"]),
+        ("", []),
+    ],
+)
+def test_a_word_is_its_letters_with_their_marks(text: str, words: list[str]) -> None:
+    assert [text[start:end] for start, end in word_spans(text)] == words
 
 
 def test_a_word_of_unknown_letters_is_named_as_the_caption_does(tokenizer: PreTrainedTokenizerBase) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from tests.tiny_models import tiny_model
+from tests.tiny_models import FAMILIES, tiny_model
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.optimization import build_optimizer, build_scheduler, freeze, parameter_groups
@@ -25,7 +25,7 @@ def rates_of(model: VideoColBERTModel) -> dict[str, tuple[float, float]]:
     }
 
 
-@pytest.mark.parametrize("family", ["clip", "siglip"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_every_parameter_is_in_one_group_with_the_rate_of_its_kind(family: str) -> None:
     model = tiny_model(family, **({"projection_dim": 32} if family == "siglip" else {}))
     groups = parameter_groups(model, arguments())

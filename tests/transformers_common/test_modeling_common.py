@@ -1,10 +1,10 @@
-"""transformers' own tests of any model, over ours with towers of either family."""
+"""transformers' own tests of any model, over ours with towers of each family."""
 
 import unittest
 from typing import Any
 
 import torch
-from transformers import CLIPConfig, SiglipConfig
+from transformers import CLIPConfig, MetaClip2Config, SiglipConfig
 
 from tests.tiny_models import IMAGE_SIZE, QUERY_LENGTH, VOCAB_SIZE, random_batch
 from tests.transformers_common.common_tests import common_test
@@ -37,7 +37,7 @@ class VideoColBERTModelTester:
     def get_config(self) -> VideoColBERTConfig:
         text = {**_SIZES, "vocab_size": VOCAB_SIZE, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
         vision = {**_SIZES, "image_size": IMAGE_SIZE, "patch_size": 16}
-        whole = CLIPConfig if self.family == "clip" else SiglipConfig
+        whole = {"clip": CLIPConfig, "metaclip_2": MetaClip2Config, "siglip": SiglipConfig}[self.family]
         towers = whole(text_config={**text, "max_position_embeddings": 64}, vision_config=vision)
         towers.text_config.projection_size = towers.text_config.projection_dim = 32
         towers.vision_config.projection_dim = 32
@@ -79,6 +79,10 @@ class CommonModelTests(ModelTesterMixin):
 
 class ClipTowersTest(CommonModelTests, unittest.TestCase):
     family = "clip"
+
+
+class MetaClip2TowersTest(CommonModelTests, unittest.TestCase):
+    family = "metaclip_2"
 
 
 class SiglipTowersTest(CommonModelTests, unittest.TestCase):

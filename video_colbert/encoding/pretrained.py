@@ -1,4 +1,4 @@
-"""Models and processors by name: Video-ColBERT checkpoints, and plain CLIP or SigLIP ones zero-shot."""
+"""Models and processors by name: Video-ColBERT checkpoints, and plain CLIP, MetaCLIP 2 or SigLIP ones zero-shot."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ class PretrainedPair:
         model: the model, on its device.
         processor: the processor that makes the model's inputs.
         reference: where both came from.
-        is_zero_shot: whether this is a plain CLIP or SigLIP checkpoint, which scores its pooled text vector
-            against frame vectors.
+        is_zero_shot: whether this is a plain CLIP, MetaCLIP 2 or SigLIP checkpoint, which scores its pooled text
+            vector against frame vectors.
         differences: one sentence for each kind of weight that is unfit for the model.
         choice: the number format that videos are encoded in, and why.
     """
@@ -67,8 +67,8 @@ def load_pretrained(
     """Loads a model and its processor; no code of theirs is ever run.
 
     Args:
-        name_or_path: Hub id or local folder, of a Video-ColBERT checkpoint or of any CLIP or SigLIP checkpoint;
-            the latter is used zero-shot, which is logged as a warning.
+        name_or_path: Hub id or local folder, of a Video-ColBERT checkpoint or of any CLIP, MetaCLIP 2 or SigLIP
+            checkpoint; the latter is used zero-shot, which is logged as a warning.
         revision: branch, tag or commit on the Hub; the main branch by default.
         device: a torch device such as "cpu" or "cuda:1"; by default the best one there is.
         dtype: number format: `float32`, `bfloat16` or `float16` for the whole model, `int8` for its image tower; or

@@ -30,10 +30,14 @@ class BackboneFacts:
 
 
 _WEBLI = "images and texts of the web (WebLI, which is not public)"
-# By the beginning of the Hub id. Sources: the repositories' cards, and for CLIP https://github.com/openai/CLIP.
+# By the beginning of the Hub id. Sources: the repositories' cards, for CLIP
+# https://github.com/openai/CLIP, for MetaCLIP 2 https://github.com/facebookresearch/MetaCLIP and arXiv 2507.22062.
 _KNOWN = {
     r"openai/clip-": BackboneFacts("mit", ("en",), "400 million images and English texts of the web, not public"),
     r"laion/CLIP-.*laion2B": BackboneFacts("mit", ("en",), "the English two billion pairs of LAION-5B"),
+    r"facebook/metaclip-2-": BackboneFacts(
+        "cc-by-nc-4.0", ("multilingual",), "images and texts of the public web in over 300 languages"
+    ),
     r"google/siglip-.*-(multilingual|i18n)": BackboneFacts("apache-2.0", ("multilingual",), _WEBLI),
     r"google/siglip-": BackboneFacts("apache-2.0", ("en",), f"English {_WEBLI}"),
     r"google/siglip2-": BackboneFacts("apache-2.0", ("multilingual",), f"{_WEBLI}, in over 100 languages"),

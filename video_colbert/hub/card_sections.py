@@ -18,6 +18,7 @@ from video_colbert.hub.mteb_results import mteb_section
 from video_colbert.hub.published_text import as_code, escaped, hub_id, markdown_table
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.modeling_video_colbert.multi_vector_video_colbert import SIMILARITIES
+from video_colbert.modeling_video_colbert.towers_video_colbert import tower_family
 
 _PAPER = "[Video-ColBERT](https://arxiv.org/abs/2503.19009) (Reddy et al., CVPR 2025)"
 # What the files that a checkpoint carries import, directly or through transformers.
@@ -43,8 +44,7 @@ def card_sections(source: CardSource) -> list[str]:
 
 def _introduction(checkpoint: CardSource) -> str:
     config = checkpoint.config
-    family = config.to_dict()["text_config"]["model_type"].split("_")[0]
-    towers = {"clip": "CLIP", "siglip": "SigLIP"}[family]
+    towers = tower_family(config.to_dict()["text_config"]["model_type"]).title
     source = f" of [{base}](https://huggingface.co/{base})" if (base := hub_id(config.backbone)) else ""
     is_pooled = config.query_representation == "pooled"
     if is_pooled and config.video_representation == "tokens" and not checkpoint.training:

@@ -54,7 +54,9 @@ def _checkpoint(files: ModelFiles, arguments: TrainingArguments) -> PretrainedPa
     """Loads a Video-ColBERT checkpoint to go on from."""
     pair = load_model_files(files)
     if pair.is_zero_shot:
-        raise ModelLoadError(f"model is {files.name!r}, a plain CLIP or SigLIP checkpoint; give it as backbone.")
+        raise ModelLoadError(
+            f"model is {files.name!r}, a plain CLIP, MetaCLIP 2 or SigLIP checkpoint; give it as backbone."
+        )
     if pair.differences:
         raise ModelLoadError(f"model {files.name!r} cannot be used: there are {'; '.join(pair.differences)}")
     pair.processor.video_processor.num_frames = arguments.num_frames

@@ -206,7 +206,7 @@ def test_what_a_checkpoint_lacks_or_has_wrong_is_one_sentence(copy: Path, edit: 
         ),
         (cut, "is cut short"),
         (lambda folder: (folder / "preprocessor_config.json").unlink(), "cannot be loaded: "),
-        (with_json("config.json", model_type="bert"), r"'bert' are not supported; supported are CLIP, SigLIP"),
+        (with_json("config.json", model_type="bert"), r"'bert' are not supported; supported are CLIP, MetaCLIP"),
     ],
 )
 def test_what_a_backbone_lacks_or_has_wrong_is_one_sentence(backbone: Path, edit: Edit, message: str) -> None:

@@ -7,7 +7,10 @@ from video_colbert import VideoColBERTEncoder
 from video_colbert.errors import EncodingError
 
 
-@pytest.mark.parametrize("folder", ["checkpoint_folder", "clip_backbone_folder", "siglip_backbone_folder"])
+@pytest.mark.parametrize(
+    "folder",
+    ["checkpoint_folder", "clip_backbone_folder", "metaclip_2_backbone_folder", "siglip_backbone_folder"],
+)
 def test_an_encoder_for_queries_alone_encodes_them_as_the_whole_one_does(
     folder: str, request: pytest.FixtureRequest
 ) -> None:

@@ -6,8 +6,6 @@ together and are seen nowhere.
 
 from __future__ import annotations
 
-import re
-
 # English. In other languages no such word is met, and long runs are taken word by word.
 _ENGLISH = """
     a an the this that these those some any each every either neither both all no not none nor another other such
@@ -22,8 +20,6 @@ _ENGLISH = """
     very just only more most much many few several
 """
 _FUNCTION_WORDS = frozenset(_ENGLISH.split())
-# Letters and digits; what stands between two of them (man's, T-shirt) does not end a word.
-_WORD = re.compile(r"\w+(?:['’\-]\w+)*")  # noqa: RUF001 # the typographic apostrophe is meant
 # A noun with what is said of it is seldom longer; a longer run is of a language whose function words are not known.
 _MAX_WORDS = 4
 
@@ -55,21 +51,24 @@ def split_phrases(text: str) -> list[str]:
         >>> split_phrases("ein roter Kreis bewegt sich nach links")[:3]
         ['ein', 'roter', 'Kreis']
     """
-    runs: list[list[re.Match[str]]] = []
-    end = -1
-    for word in _WORD.finditer(text):
-        is_next = bool(runs) and end >= 0 and not text[end : word.start()].strip()
-        end = word.end()
-        if is_function_word(word.group()):
-            end = -1
+    # It imports transformers, and who asks for function words alone starts without.
+    from video_colbert.processing.query_tokens import word_spans
+
+    runs: list[list[tuple[int, int]]] = []
+    end_before = -1
+    for start, end in word_spans(text):
+        is_next = bool(runs) and end_before >= 0 and not text[end_before:start].strip()
+        end_before = end
+        if is_function_word(text[start:end]):
+            end_before = -1
         elif is_next:
-            runs[-1].append(word)
+            runs[-1].append((start, end))
         else:
-            runs.append([word])
+            runs.append([(start, end)])
     phrases = []
     for run in runs:
         if len(run) > _MAX_WORDS:
-            phrases += [word.group() for word in run]
+            phrases += [text[start:end] for start, end in run]
         else:
-            phrases.append(text[run[0].start() : run[-1].end()])
+            phrases.append(text[run[0][0] : run[-1][1]])
     return list(dict.fromkeys(phrases)) or [text]

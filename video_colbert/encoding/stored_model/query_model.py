@@ -63,7 +63,7 @@ def load_query_model(folder: Path, **options: Any) -> tuple[QueryModel, dict[str
 
 
 def load_backbone_query_model(folder: Path, backbone: str | None, **options: Any) -> QueryModel:
-    """Loads the part of a CLIP or SigLIP checkpoint that zero-shot queries take.
+    """Loads the part of a CLIP, MetaCLIP 2 or SigLIP checkpoint that zero-shot queries take.
 
     Args:
         folder: the checkpoint.

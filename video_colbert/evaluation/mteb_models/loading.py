@@ -54,8 +54,8 @@ def mteb_model(
     """Makes a model that `mteb.evaluate` takes.
 
     Args:
-        name: Hub id or folder of a Video-ColBERT checkpoint, or of any CLIP or SigLIP one (zero-shot); or an encoder
-            that is loaded already.
+        name: Hub id or folder of a Video-ColBERT checkpoint, or of any CLIP, MetaCLIP 2 or SigLIP one (zero-shot);
+            or an encoder that is loaded already.
         revision: branch, tag or commit on the Hub; the main branch by default.
         device: a torch device; by default the best one there is.
         as_encoder: by mteb's `EncoderProtocol`, for tasks that look for texts too, with mteb's own search; by default

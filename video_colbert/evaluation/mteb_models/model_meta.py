@@ -49,8 +49,8 @@ def build_model_meta(
     """Builds the `ModelMeta` of a model.
 
     The revision is the commit on the Hub, or the digest of a folder's content, so that mteb never takes results of
-    one for another's; with a mark where the processor's settings were changed. A plain CLIP or SigLIP checkpoint is an
-    experiment of its own, apart from what mteb measures of it with one vector a video.
+    one for another's; with a mark where the processor's settings were changed. A plain CLIP, MetaCLIP 2 or
+    SigLIP checkpoint is an experiment of its own, apart from what mteb measures of it with one vector a video.
 
     Args:
         encoder: the model.

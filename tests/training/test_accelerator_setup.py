@@ -1,5 +1,6 @@
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch.distributed as dist
@@ -59,6 +60,6 @@ def test_configuration_that_shards_the_model_is_refused_in_one_sentence(
     with pytest.raises(ValueError, match=message):
         build_accelerator(TrainingArguments(backbone="b", output_dir=str(tmp_path)))
     with pytest.raises(ValueError, match=message):
-        WholeModel().on_init_end(None, None, None)
+        WholeModel().on_init_end(SimpleNamespace(world_size=1), None, None)
     monkeypatch.setenv(variable, "false")
     assert build_accelerator(TrainingArguments(backbone="b", output_dir=str(tmp_path))).num_processes == 1

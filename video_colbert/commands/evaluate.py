@@ -15,6 +15,7 @@ from video_colbert.commands.arguments.dataset_arguments import (
     dataset_errors,
 )
 from video_colbert.commands.arguments.level_weights import add_level_weights
+from video_colbert.commands.arguments.mirror_argument import add_mirror, fetch_mirror
 from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder
 from video_colbert.commands.arguments.numbers import positive_int
 from video_colbert.commands.evaluate_mteb import add_mteb_arguments, refuse_mteb_arguments, run_mteb
@@ -55,6 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_mteb_arguments(parser)
     add_data_arguments(parser, data_dir_required=False)
+    add_mirror(parser)
     parser.add_argument("--split", default="test", help="split of the data set (default: test)")
     parser.add_argument(
         "--caption-column",
@@ -114,7 +116,7 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         MissingExtraError: the `train` extra is not installed.
         DatasetError: the data set cannot be read, none of its videos can be encoded, or arguments do not go together.
-        VideoColBERTError: the model cannot be used.
+        VideoColBERTError: the model cannot be used, or the copy of --mirror cannot be fetched.
     """
     if arguments.output is not None and not Path(arguments.output).absolute().parent.is_dir():
         raise DatasetError(f"--output {arguments.output} cannot be written: there is no such folder")
@@ -122,6 +124,7 @@ def run(arguments: argparse.Namespace) -> int:
         return run_mteb(arguments)
     refuse_mteb_arguments(arguments)
     with dataset_errors():
+        fetch_mirror(arguments)
         rows = load_rows(
             arguments.dataset,
             data_dir=arguments.data_dir,

@@ -24,6 +24,7 @@ _OTHER_ARGUMENTS: Mapping[str, object] = {
     "split": "test",
     "caption_column": None,
     "streaming": False,
+    "mirror": False,
     "allow_missing": False,
     "report": None,
     "compare": None,

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from video_colbert.commands.arguments.dataset_arguments import BENCHMARKS, add_data_arguments, dataset_errors
 from video_colbert.commands.arguments.decoding_arguments import add_decoding_arguments
+from video_colbert.commands.arguments.mirror_argument import add_mirror, fetch_mirror
 from video_colbert.commands.arguments.numbers import positive_int
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.errors import DatasetError
@@ -32,6 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"{', '.join(BENCHMARKS)}, or {VIDEO_FOLDER} for any folder of videos",
     )
     add_data_arguments(parser)
+    add_mirror(parser)
     parser.add_argument(
         "--output-dir",
         metavar="DIR",
@@ -50,12 +52,14 @@ def run(arguments: argparse.Namespace) -> int:
     Raises:
         MissingExtraError: the `train` extra is not installed.
         DatasetError: there is no such folder, no video in it, or arguments do not go together.
+        HubError: the copy of --mirror cannot be fetched.
     """
     if arguments.output_dir is None and (arguments.short_side is not None or arguments.fps is not None):
         raise DatasetError("--short-side and --fps are for re-encoded copies: say with --output-dir where they go")
     if arguments.dataset == VIDEO_FOLDER and arguments.protocol is not None:
         raise DatasetError(f"{VIDEO_FOLDER} has no protocols: leave out --protocol")
     with dataset_errors():
+        fetch_mirror(arguments)
         from video_colbert.data import Reencoding, prepare_videos
 
         reports = [] if arguments.dataset == VIDEO_FOLDER else _compare_with_protocol(arguments)

@@ -1,5 +1,6 @@
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -139,6 +140,11 @@ def test_each_epoch_has_captions_and_frames_of_its_own(
 
 def test_trainer_is_given_what_refuses_a_model_in_shards(parts: TrainerParts) -> None:
     assert {type(callback) for callback in parts.arguments()["callbacks"]} == {WholeModel, EpochOfExamples}
+    for world_size, found in ((1, None), (2, False)):
+        WholeModel().on_init_end(SimpleNamespace(world_size=world_size, ddp_find_unused_parameters=found), None, None)
+    for found in (None, True):
+        with pytest.raises(ValueError, match="must have ddp_find_unused_parameters=False"):
+            WholeModel().on_init_end(SimpleNamespace(world_size=2, ddp_find_unused_parameters=found), None, None)
 
 
 def test_towers_are_trained_at_rates_of_their_own(parts: TrainerParts) -> None:

@@ -183,15 +183,21 @@ class TrainerParts:
 
 
 class WholeModel(TrainerCallback):
-    """Refuses a run under which no process holds the whole model, as soon as there is a `Trainer`."""
+    """Refuses a run whose processes would not hold the model as the loss needs it, as soon as there is a `Trainer`."""
 
     def on_init_end(self, args: Any, state: Any, control: Any, **objects: Any) -> None:
-        """Looks at what Accelerate was set up for.
+        """Looks at what Accelerate and DistributedDataParallel were set up for.
 
         Raises:
-            ValueError: It is FSDP or DeepSpeed.
+            ValueError: It is FSDP or DeepSpeed, or parameters that the model's call does not use are to be found,
+                which are then taken for those that the loss does not use either.
         """
         refuse_sharding()
+        if args.world_size > 1 and args.ddp_find_unused_parameters is not False:
+            raise ValueError(
+                "on several processes TrainingArguments must have ddp_find_unused_parameters=False, since the loss "
+                "uses the temperature and the bias outside the model's call"
+            )
 
 
 class EpochOfExamples(TrainerCallback):

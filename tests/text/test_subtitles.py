@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import pysubs2
 import pytest
 
 from tests.text.made_media import write_media
@@ -132,3 +133,23 @@ def test_a_file_that_is_no_video_is_a_problem(tmp_path: Path) -> None:
 def test_a_language_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="language is 'the first one'; it must be a code such as 'en'"):
         SubtitleReader("the first one")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "<i>a</i> <b>b</b> < u >c</ u > <s>d</s>",
+        '<font color="#fff">red</font> 1 < 2 and 3 > 2',
+        "<v Ann>I say</v> {\\an8}above",
+        "two\nlines<br>in one",
+        "{\\p1}m 0 0 l 9 9{\\p0}",
+    ],
+)
+@pytest.mark.parametrize("suffix", [".srt", ".vtt"])
+def test_markup_goes_as_it_does_where_pysubs2_takes_it_out(video: Path, text: str, suffix: str) -> None:
+    comma, head = (",", "") if suffix == ".srt" else (".", "WEBVTT\n\n")
+    content = f"{head}1\n00:00:01{comma}000 --> 00:00:02{comma}000\n{text}\n"
+    video.with_suffix(suffix).write_text(content)
+    [event] = pysubs2.SSAFile.from_string(content, format_=suffix[1:])
+    shown = "" if event.is_drawing else " ".join(event.plaintext.split())
+    assert "".join(passage.text for passage in SubtitleReader().read(str(video)).passages) == shown

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args, runtime_checkable
+from functools import partial
+from typing import Any, Literal, NamedTuple, Protocol, get_args, runtime_checkable
 
 Source = Literal["subtitles", "speech", "screen_text", "description", "document"]
 """Where a passage comes from; a document is a text of a plain collection, which belongs to no video."""
@@ -15,8 +17,7 @@ SOURCES: tuple[Source, ...] = get_args(Source)
 _SENTENCE_ENDS = (".", "!", "?", "\N{HORIZONTAL ELLIPSIS}", "\N{IDEOGRAPHIC FULL STOP}", "\N{FULLWIDTH QUESTION MARK}")
 
 
-@dataclass(frozen=True)
-class TimedWord:
+class TimedWord(NamedTuple):
     """A word of a passage.
 
     Attributes:
@@ -152,16 +153,21 @@ def join_passages(
         >>> [passage.text for passage in join_passages(parts)]
         ['Leaves are green.']
     """
-    joined: list[Passage] = []
+    groups: list[list[Passage]] = []
     for part in parts:
-        before = joined[-1] if joined else None
-        if before is not None and _belong_together(before, part, most_seconds, enough_seconds, most_gap):
-            joined[-1] = dataclasses.replace(
-                before, text=f"{before.text} {part.text}", end=part.end, words=before.words + part.words
-            )
+        if groups and _belong_together(groups[-1], part, most_seconds, enough_seconds, most_gap):
+            groups[-1].append(part)
         else:
-            joined.append(part)
-    return joined
+            groups.append([part])
+    return [
+        dataclasses.replace(
+            group[0],
+            text=" ".join(part.text for part in group),
+            end=group[-1].end,
+            words=tuple(itertools.chain.from_iterable(part.words for part in group)),
+        )
+        for group in groups
+    ]
 
 
 def words_between(text: str, start: float, end: float) -> tuple[TimedWord, ...]:
@@ -173,14 +179,10 @@ def words_between(text: str, start: float, end: float) -> tuple[TimedWord, ...]:
         end: seconds at which it ends.
     """
     words = text.split()
-    letters = sum(map(len, words))
-    timed, before = [], 0
-    for word in words:
-        after = before + len(word)
-        begins, ends = (start + (end - start) * place / letters for place in (before, after))
-        timed.append(TimedWord(word, begins, ends))
-        before = after
-    return tuple(timed)
+    ends = list(itertools.accumulate(map(len, words), initial=0))
+    seconds = [start + (end - start) * place / (ends[-1] or 1) for place in ends]
+    # As TimedWord(word, begins, ends) does, without a call in Python for each of the thousands in a film.
+    return tuple(map(partial(tuple.__new__, TimedWord), zip(words, seconds, seconds[1:], strict=False)))
 
 
 def one_line(text: str) -> str:
@@ -191,12 +193,13 @@ def one_line(text: str) -> str:
 
 
 def _belong_together(
-    before: Passage, part: Passage, most_seconds: float, enough_seconds: float, most_gap: float
+    group: Sequence[Passage], part: Passage, most_seconds: float, enough_seconds: float, most_gap: float
 ) -> bool:
-    if before.start is None or before.end is None or part.start is None or part.end is None:
+    start, end = group[0].start, group[-1].end
+    if start is None or end is None or part.start is None or part.end is None:
         return False
-    is_enough = before.end - before.start >= enough_seconds and before.text.endswith(_SENTENCE_ENDS)
-    return not is_enough and part.start - before.end <= most_gap and part.end - before.start <= most_seconds
+    is_enough = end - start >= enough_seconds and group[-1].text.endswith(_SENTENCE_ENDS)
+    return not is_enough and part.start - end <= most_gap and part.end - start <= most_seconds
 
 
 def _milliseconds(seconds: float | None) -> float | None:

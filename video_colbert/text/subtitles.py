@@ -35,6 +35,8 @@ _MOST_BYTES = 2**26
 _OVERLAP_SECONDS = 0.25
 # A folder's time may stay what it is while files are added so soon after the last one.
 _UNSETTLED_NANOSECONDS = 3 * 10**9
+# Of SubRip and WebVTT: <i>, </font>, <v Ann>.
+_TAGS = re.compile(r"< */? *[a-zA-Z][^>]*>")
 _ASS_OVERRIDES = re.compile(r"\{[^}]*\}")
 # Drawings in place of text.
 _ASS_DRAWING = re.compile(r"\{[^}]*\\p[1-9]")
@@ -221,14 +223,16 @@ def _cues_of_file(file: Path) -> tuple[list[tuple[float, float, str]], str | Non
         raise _SubtitleError(f"{file.name} beside it cannot be read ({error.strerror})") from error
     try:
         text, encoding = _decoded(content)
-        read: SSAFile = SSAFile.from_string(text, format_=file.suffix.lower()[1:])
+        # It makes codes of ASS of some tags, one after the other, which takes most of its time.
+        read: SSAFile = SSAFile.from_string(text, format_=file.suffix.lower()[1:], keep_html_tags=True)
     # A damaged line makes its parser raise more than its own errors.
     except (Pysubs2Error, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
         raise _SubtitleError(f"{file.name} beside it is not what its name says ({error})") from error
+    has_tags = file.suffix.lower() in (".srt", ".vtt")
     cues = [
-        (event.start / 1000, event.end / 1000, event.plaintext)
+        (event.start / 1000, event.end / 1000, _TAGS.sub("", event.plaintext) if has_tags else event.plaintext)
         for event in read
-        if not event.is_comment and not event.is_drawing
+        if not event.is_comment and not ("\\p" in event.text and event.is_drawing)
     ]
     problem = None if encoding != "cp1252" else f"{file.name} beside it is not UTF-8 and was read as Windows-1252"
     return sorted(cues, key=lambda cue: cue[0]), problem

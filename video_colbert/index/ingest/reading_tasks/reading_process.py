@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gc
 import platform
 import threading
 import time
@@ -116,6 +117,9 @@ def _answer(
         if task.source not in loaded:
             reader.load(threads)
             loaded.add(task.source)
+            # Models stay. Collections that went through them would take longer than reading subtitles does.
+            gc.collect()
+            gc.freeze()
         before = FileState.of(task.path)
         if not _is_content(task, before):
             return OtherContent()

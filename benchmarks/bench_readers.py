@@ -7,7 +7,7 @@ Films are made in a temporary folder: sentences that espeak-ng says, slides of t
 with tags. Slides change every second, as often as pictures are looked at, so that the reader, which passes over those
 that look like the one before, has as many to read as its library. Each reader reads its film, in turn with its library
 alone, which is given the same file, settings and threads; the medians of three are compared. What takes milliseconds
-is repeated for a quarter of a second. Alone means:
+is repeated for a quarter of a second, 15 times. Alone means:
 
 - speech: faster-whisper's own `decode_audio` and `transcribe`, with voice activity filter and word times;
 - screen text: rapidocr on every frame that is looked at, decoded one after another by PyAV;
@@ -51,8 +51,9 @@ from video_colbert.text.speech import SpeechReader
 from video_colbert.text.subtitles import SubtitleReader
 
 _RUNS = 3
-# A time of less is taken over several calls.
+# What takes less is called several times for one time, and more times are taken, since it is easily disturbed.
 _LEAST_SECONDS = 0.25
+_RUNS_OF_MANY_CALLS = 15
 _RATE = 16_000
 _SPEECH_SECONDS = 20.0
 _SLIDES = 10
@@ -199,7 +200,7 @@ def compare(name: str, seconds: float, reader: Callable[[], object], alone: Call
     sides = {"reader": reader, "alone": alone}
     # The first call of each is not counted, and tells how many make a time.
     calls = {side: math.ceil(_LEAST_SECONDS / seconds_of(run, 1)) for side, run in sides.items()}
-    for _ in range(_RUNS):
+    for _ in range(_RUNS if max(calls.values()) == 1 else _RUNS_OF_MANY_CALLS):
         for side, run in sides.items():
             taken[side].append(seconds_of(run, calls[side]))
     print(f"{name} took {time.perf_counter() - begun:.0f} s", file=sys.stderr)

@@ -24,7 +24,7 @@ from video_colbert.text.passages import Passage, ReadPassages, join_passages, on
 from video_colbert.text.stream_clock import first_second
 
 if TYPE_CHECKING:
-    from pysubs2 import SSAFile
+    from pysubs2 import SSAEvent, SSAFile
 
 SUBTITLE_SUFFIXES = (".srt", ".vtt", ".ass", ".ssa")
 """Endings of the files of subtitles that are read, in the order of preference."""
@@ -230,12 +230,19 @@ def _cues_of_file(file: Path) -> tuple[list[tuple[float, float, str]], str | Non
         raise _SubtitleError(f"{file.name} beside it is not what its name says ({error})") from error
     has_tags = file.suffix.lower() in (".srt", ".vtt")
     cues = [
-        (event.start / 1000, event.end / 1000, _TAGS.sub("", event.plaintext) if has_tags else event.plaintext)
+        (event.start / 1000, event.end / 1000, _plain(event, has_tags))
         for event in read
         if not event.is_comment and not ("\\p" in event.text and event.is_drawing)
     ]
     problem = None if encoding != "cp1252" else f"{file.name} beside it is not UTF-8 and was read as Windows-1252"
     return sorted(cues, key=lambda cue: cue[0]), problem
+
+
+def _plain(event: SSAEvent, has_tags: bool) -> str:
+    """A cue's text without markup."""
+    # Most cues have none.
+    text: str = event.plaintext if "{" in event.text or "\\" in event.text else event.text
+    return _TAGS.sub("", text) if has_tags and "<" in text else text
 
 
 def _decoded(content: bytes) -> tuple[str, str]:

@@ -61,10 +61,6 @@ def open_builder(
 
     Raises:
         DatasetError: There is none of this name, or it has several configurations and `config` is not given.
-
-    Example:
-        >>> open_builder("me/set").as_streaming_dataset(split="test").column_names
-        ['video_id', 'video', 'captions', 'start', 'end']
     """
     from datasets import load_dataset_builder
 

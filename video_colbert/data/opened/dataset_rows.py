@@ -48,11 +48,6 @@ def load_dataset_rows(
         DatasetError: There is no such data set or split, or its columns are not understood.
         MissingVideosError: Videos are missing and `allow_missing` is not set.
         OSError: A video cannot be written to the cache.
-
-    Example:
-        >>> rows = load_dataset_rows("me/set", split="test")
-        >>> sorted(rows[0])
-        ['captions', 'end', 'start', 'video', 'video_id']
     """
     builder = open_builder(name, config=config, data_dir=data_dir)
     with opening_errors(name):

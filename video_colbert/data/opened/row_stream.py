@@ -36,10 +36,6 @@ class RowStream:
 
     Raises:
         DatasetError: There is no such data set or split, or its columns are not understood.
-
-    Example:
-        >>> stream = RowStream("me/set", split="train")
-        >>> rows = list(itertools.islice(stream.rows(Path("kept")), 100))
     """
 
     def __init__(

@@ -37,13 +37,6 @@ class TrainerParts:
     Args:
         model: The model, not wrapped; for LoRA the one that `peft` then wraps.
         processor: Of the model.
-
-    Example:
-        >>> parts = TrainerParts(model, processor)
-        >>> train = parts.training_examples(load_dataset_rows("me/set", split="train"))
-        >>> parts.calibrate_logit_bias(train, batch_size=32)
-        >>> arguments = TrainingArguments("run", remove_unused_columns=False, label_names=["labels"])
-        >>> Trainer(model, arguments, train_dataset=train, **parts.arguments()).train()
     """
 
     def __init__(self, model: VideoColBERTModel, processor: VideoColBERTProcessor) -> None:

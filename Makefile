@@ -64,9 +64,11 @@ $(DATASETS36)/.installed:
 demo: setup setup-app
 	$(BIN)/python benchmarks/demo.py $(DEMO_ARGS)
 
-# A file's tests stay in one process, since they share what is made once a file. Each process holds a torch.
+# A file's tests stay in one process, since they share what is made once a file. Each process holds a torch. There is one
+# more than there are cores, since tests wait for processes that they start.
 test: setup-dev
-	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+	PYTEST_XDIST_AUTO_NUM_WORKERS=$$($(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))') \
+	    $(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 test-slow: setup-dev setup-ray
 	$(BIN)/python -m pytest -m slow

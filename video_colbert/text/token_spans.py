@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from typing import Any
 
-from video_colbert.processing.query_tokens import QueryWord
+from video_colbert.processing.query_tokens import QueryWord, word_spans
 
 Span = tuple[int, int]
 """From which letter of a text to which, the last one excluded; (0, 0) for none."""
-
-_WORD = re.compile(r"\w+(?:['\-]\w+)*")
 
 
 def token_spans(tokenizer: Any, prompt: str, text: str, ids: Sequence[int]) -> tuple[list[Span], bool]:
@@ -52,9 +49,7 @@ def words_of_tokens(text: str, spans: Sequence[Span]) -> list[QueryWord]:
         [QueryWord(word='red', token_positions=[1]), QueryWord(word="cat's", token_positions=[2, 3])]
     """
     words = []
-    for word in _WORD.finditer(text):
-        positions = [
-            number for number, (start, end) in enumerate(spans) if start < min(end, word.end()) and end > word.start()
-        ]
-        words.append(QueryWord(word.group(), positions))
+    for first, last in word_spans(text):
+        positions = [number for number, (start, end) in enumerate(spans) if start < min(end, last) and end > first]
+        words.append(QueryWord(text[first:last], positions))
     return words

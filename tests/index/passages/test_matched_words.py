@@ -51,6 +51,18 @@ def test_words_as_they_are_written_match_in_any_case_and_with_accents() -> None:
     assert [(word.word, word.start) for word in found] == [("Zürich", 0), ("42", 11)]
 
 
+@pytest.mark.parametrize(
+    ("query", "text", "found"),
+    [
+        ("हिन्दी समाचार", "यह हिन्दी पाठ है", "हिन्दी"),
+        ("نصٌّ عَرَبِيٌّ", "هذا عَرَبِيٌّ هنا", "عَرَبِيٌّ"),
+    ],
+)
+def test_words_with_vowel_signs_are_whole(query: str, text: str, found: str) -> None:
+    [word] = words_by_letters(query, text)
+    assert (word.word, text[word.start : word.end]) == (found, found)
+
+
 def test_function_words_are_no_match_unless_nothing_else_is_asked() -> None:
     text = "The leaves of the tree are green"
     assert [word.word for word in words_by_letters("the colour of leaves", text)] == ["leaves"]

@@ -19,6 +19,7 @@ from lancedb.table import Table
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
 from video_colbert.index.lance.errors import reading, repeat_preempted, writing
+from video_colbert.index.lance.making_tables import make_folder, make_table
 from video_colbert.index.lance.operations.columns import is_in, try_columns, with_all_columns
 from video_colbert.index.lance.operations.erasure import erase_rows
 from video_colbert.index.lance.storage import TABLE_NAME, is_remote, storage_options_of
@@ -63,15 +64,13 @@ class LanceTable:
         Raises:
             IndexStoreError: the location cannot be written, or there is a table.
         """
-        if not is_remote(location):
-            try:
-                Path(location).mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise IndexStoreError(f"{location} cannot be made a folder ({error.strerror})") from error
+        make_folder(location)
         with writing(location):
             database = _connect(location, storage_options)
-            table = database.create_table(TABLE_NAME, schema=schema)
-            created = cls(location, database, table, CommitLog(location))
+            table = make_table(database, location, TABLE_NAME, schema)
+        if table is None:
+            raise IndexStoreError(f"there is an index in {location} already; open it or choose another folder")
+        created = cls(location, database, table, CommitLog(location))
         created._record()
         return created
 
@@ -121,7 +120,7 @@ class LanceTable:
                 return LanceTable(self.location, self._database, self._database.open_table(name), log)
         with writing(self.location):
             # Another process may make it at the same time.
-            table = self._database.create_table(name, schema=schema, exist_ok=True)
+            table = make_table(self._database, self.location, name, schema) or self._database.open_table(name)
         made = LanceTable(self.location, self._database, table, log)
         made._record()
         return made

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from video_colbert.encoding.encoded import QueryBags
 
-_WORD = re.compile(r"\w+(?:['\-]\w+)*")
 # Letters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese and Chinese.
 _UNSPACED = re.compile(
     "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
@@ -39,9 +38,11 @@ def words_by_tokens(
     Returns:
         The words in the order of the text, each once.
     """
-    spans = [match for match in _WORD.finditer(text) if not is_function_word(match.group())]
+    from video_colbert.processing.query_tokens import word_spans
+
+    spans = [(start, end) for start, end in word_spans(text) if not is_function_word(text[start:end])]
     word_of_token = [
-        next((n for n, span in enumerate(spans) if span.start() <= letter < span.end()), None) for letter in letters
+        next((n for n, (start, end) in enumerate(spans) if start <= letter < end), None) for letter in letters
     ]
     asked = [token for token, word in enumerate(word_of_token) if word is not None]
     found: dict[int, float] = {}
@@ -54,8 +55,8 @@ def words_by_tokens(
                 assert number is not None  # noqa: S101 - by the choice of `asked`
                 found[number] = max(similarity, found.get(number, similarity))
     same = {_plain(word.word) for word in queries.words[query]}
-    found |= {number: 1.0 for number, span in enumerate(spans) if _plain(span.group()) in same}
-    return [MatchedWord(spans[n].group(), spans[n].start(), spans[n].end(), found[n]) for n in sorted(found)]
+    found |= {number: 1.0 for number, (start, end) in enumerate(spans) if _plain(text[start:end]) in same}
+    return [MatchedWord(text[slice(*spans[n])], *spans[n], found[n]) for n in sorted(found)]
 
 
 def words_by_letters(query: str, text: str) -> list[MatchedWord]:
@@ -74,10 +75,13 @@ def words_by_letters(query: str, text: str) -> list[MatchedWord]:
         >>> [word.word for word in words_by_letters("zurich 1742", "Zürich, in 1742")]
         ['Zürich', '1742']
     """
-    words = [match.group() for match in _WORD.finditer(_UNSPACED.sub(" ", query))]
+    from video_colbert.processing.query_tokens import word_spans
+
+    spaced = _UNSPACED.sub(lambda match: " " * len(match.group()), query)
+    words = [query[start:end] for start, end in word_spans(spaced)]
     asked = {_plain(word) for word in words if not is_function_word(word)} or {_plain(word) for word in words}
     spaced = _UNSPACED.sub(lambda match: " " * len(match.group()), text)
-    found = [match.span() for match in _WORD.finditer(spaced) if _plain(match.group()) in asked]
+    found = [(start, end) for start, end in word_spans(spaced) if _plain(text[start:end]) in asked]
     runs = [match.group() for match in _UNSPACED.finditer(query)]
     found += [span for match in _UNSPACED.finditer(text) for span in _shared_stretches(match, runs)]
     return [MatchedWord(text[start:end], start, end) for start, end in sorted(found)]

@@ -15,6 +15,7 @@ from .video_files import (
     composed_name,
     files_fingerprint,
     find_videos,
+    user_path,
     video_stem,
     video_text_features,
 )
@@ -95,7 +96,7 @@ class BenchmarkConfig(datasets.BuilderConfig):
         """
         if not self.data_dir:
             raise ValueError("the benchmarks need data_dir, the folder with the annotation files and the videos")
-        root = Path(self.data_dir).expanduser().absolute()
+        root = user_path(self.data_dir).absolute()
         if not root.is_dir():
             raise NotADirectoryError(f"no such data_dir: {self.data_dir}")
         return root
@@ -103,7 +104,7 @@ class BenchmarkConfig(datasets.BuilderConfig):
     @property
     def video_root(self) -> Path:
         """The folder of the videos."""
-        return Path(self.video_dir).expanduser().absolute() if self.video_dir else self.annotation_root
+        return user_path(self.video_dir).absolute() if self.video_dir else self.annotation_root
 
     def create_config_id(self, config_kwargs: Row, custom_features: datasets.Features | None = None) -> str:
         """Names the cache after the files too, so that a changed folder is read again."""

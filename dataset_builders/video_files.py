@@ -96,6 +96,15 @@ class FolderContent:
     unreadable: dict[Path, str] = field(default_factory=dict)
 
 
+def user_path(path: str | os.PathLike[str]) -> Path:
+    """A path as a shell would take it: "~" is the user's home; a user that there is not stays a name, "~nobody".
+
+    Args:
+        path: Of a file or folder, as it was typed.
+    """
+    return Path(os.path.expanduser(path))  # noqa: PTH111 - Path.expanduser raises a RuntimeError over such a user
+
+
 def look_through(folder: str | Path, extensions: Collection[str]) -> FolderContent:
     """Looks through a folder, and through those that links in it lead to; each of them once.
 
@@ -109,7 +118,7 @@ def look_through(folder: str | Path, extensions: Collection[str]) -> FolderConte
     Raises:
         NotADirectoryError: There is no such folder.
     """
-    root = Path(folder).expanduser().absolute()
+    root = user_path(folder).absolute()
     if not root.is_dir():
         raise NotADirectoryError(f"no such folder of videos: {folder}")
     content = FolderContent(root)

@@ -17,6 +17,7 @@ from .video_files import (
     files_fingerprint,
     find_videos,
     is_unicode,
+    user_path,
     video_text_features,
 )
 
@@ -56,7 +57,7 @@ class VideoFolderConfig(datasets.BuilderConfig):
         """
         if not self.data_dir:
             raise ValueError("video_folder needs data_dir, the folder of videos")
-        return Path(self.data_dir).expanduser().absolute()
+        return user_path(self.data_dir).absolute()
 
     @property
     def captions_file(self) -> Path | None:
@@ -66,7 +67,7 @@ class VideoFolderConfig(datasets.BuilderConfig):
             ValueError: The folder holds more than one and `captions` does not say which.
         """
         if self.captions is not None:
-            return self.folder / Path(self.captions).expanduser()
+            return self.folder / user_path(self.captions)
         found = [self.folder / name for name in CAPTION_FILES if (self.folder / name).is_file()]
         if len(found) > 1:
             raise ValueError(f"{self.folder} holds {' and '.join(CAPTION_FILES)}; say which with captions=")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from video_colbert.dataset_builders.annotation_files import AnnotationError
-from video_colbert.dataset_builders.video_files import MissingVideosError
+from video_colbert.dataset_builders.video_files import MissingVideosError, look_through, user_path
 from video_colbert.dataset_builders.video_folder import VideoFolder
 
 
@@ -29,6 +29,12 @@ def built(folder: Path, **kwargs: object) -> list[dict[str, Any]]:
 
 def write_jsonl(file: Path, *rows: dict[str, Any]) -> None:
     file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+
+
+def test_a_folder_of_a_user_that_there_is_not_is_named_as_any_that_is_not_there() -> None:
+    with pytest.raises(NotADirectoryError, match=r"no such folder of videos: .*~nobody_here/videos"):
+        look_through("~nobody_here/videos", (".mp4",))
+    assert user_path("~/videos") == Path.home() / "videos"
 
 
 def test_videos_are_found_at_any_depth_without_captions(folder: Path) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import video_colbert
+from tests.data.opened.test_dataset_rows import write_parquet
 from tests.video_files import write_clip
 from video_colbert.encoding.encoded import EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -62,3 +63,25 @@ def test_a_folder_without_captions_says_what_is_missing(encoder: VideoColBERTEnc
 def test_an_unknown_data_set_is_told_which_there_are(encoder: VideoColBERTEncoder) -> None:
     with pytest.raises(ValueError, match=r"there is no data set 'msr-vtt'; there are msrvtt, .*, moving_shapes"):
         video_colbert.evaluate(encoder, "msr-vtt", data_dir="x")
+
+
+def test_a_streamed_set_is_evaluated_as_the_whole_with_what_it_lacks(
+    encoder: VideoColBERTEncoder, tmp_path: Path, quiet_datasets: None
+) -> None:
+    contents = [write_clip(tmp_path / f"clips/{number}.mp4", number).read_bytes() for number in range(3)]
+    rows = [
+        {"video": {"path": f"{number}.mp4", "bytes": content}, "caption": f"clip {number}"}
+        for number, content in enumerate(contents)
+    ]
+    # A video that no caption is about is still one to be found wrongly; one that is missing is named.
+    rows[1]["caption"] = ""
+    rows.insert(1, {"video": None, "caption": "gone"})
+    root = str(write_parquet(tmp_path / "set", rows))
+    whole = video_colbert.evaluate(encoder, root, split="train")
+    streamed = video_colbert.evaluate(encoder, root, split="train", streaming=True)
+    assert (whole.split.num_expected_videos, len(whole.split.video_ids)) == (4, 3)
+    assert [bad.reason for bad in streamed.split.bad] == ["the file is missing"]
+    assert [result.metrics for result in streamed.results] == [result.metrics for result in whole.results]
+    bare = write_parquet(tmp_path / "bare", [{"video": rows[0]["video"]}])
+    with pytest.raises(ValueError, match="say which column holds them with --caption-column"):
+        video_colbert.evaluate(encoder, str(bare), split="train", streaming=True)

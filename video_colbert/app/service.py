@@ -25,6 +25,7 @@ from video_colbert.app.service_query import (
     check_number,
     check_text,
 )
+from video_colbert.dataset_builders.video_files import user_path
 from video_colbert.encoding.encoder import VideoColBERTEncoder
 from video_colbert.encoding.hits import SearchHit
 from video_colbert.encoding.stored_model.model_reference import ModelReference
@@ -239,7 +240,7 @@ class SearchService:
         served = self._served(index)
         if served.index.encoder is None:
             raise QueryError(f"the index {served.name} holds texts only and takes no videos")
-        path = Path(folder.strip()).expanduser() if "\0" not in folder else Path()
+        path = user_path(folder.strip()) if "\0" not in folder else Path()
         if not path.is_absolute() or not path.is_dir():
             raise QueryError(f"there is no folder {folder.strip()!r}; give its whole path on the server's machine")
         served.work.start(f"adding {path}", lambda: served.index.add(path))

@@ -13,7 +13,13 @@ from pathlib import Path
 from typing import Any
 
 from video_colbert.console import printable
-from video_colbert.dataset_builders.video_files import VIDEO_EXTENSIONS, FolderContent, is_unicode, look_through
+from video_colbert.dataset_builders.video_files import (
+    VIDEO_EXTENSIONS,
+    FolderContent,
+    is_unicode,
+    look_through,
+    user_path,
+)
 from video_colbert.processes.worker_pool import Failure, WorkerPool
 from video_colbert.processes.worker_server import default_workers
 from video_colbert.progress import progress_bar
@@ -106,8 +112,8 @@ def prepare_videos(
             range.
         OSError: The state file or the manifest cannot be written; what was examined before is kept.
     """
-    root = Path(folder).expanduser().absolute()
-    output = Path(output_dir).expanduser().absolute() if output_dir is not None else None
+    root = user_path(folder).absolute()
+    output = user_path(output_dir).absolute() if output_dir is not None else None
     if (output is None) != (reencoding is None):
         raise ValueError("output_dir and reencoding belong together: give both or neither")
     if output is not None and output.is_relative_to(root):

@@ -159,4 +159,9 @@ def _streamed_rows(
     if data_dir is not None and dataset != VIDEOFOLDER:
         raise ValueError("--streaming takes no folder of videos, for the data set must hold them; leave it out")
     stream = RowStream(dataset, split=split, config=config, data_dir=data_dir, caption_column=caption_column)
+    if stream.columns.captions is None:
+        raise ValueError(
+            f"there is nothing to evaluate: no column of {dataset} is named as captions are; say which column holds "
+            "them with --caption-column (caption_column in Python)"
+        )
     return DatasetRows(shown_name(dataset), split, [], config, stream=stream)

@@ -133,7 +133,8 @@ def _streamed_data(arguments: TrainingArguments, folder: Path) -> TrainingData:
         other = _open_stream(arguments, split, arguments.validation_data_dir or arguments.data_dir)
         rows = list(other.once(folder / "validation"))
         return TrainingData([], rows, f"best R@1 on the {split} split", split, stream, folder)
-    rows = list(itertools.islice(stream.once(folder / "validation"), arguments.hold_out))
+    usable = (row for row in stream.once(folder / "validation") if row["video"] is not None and row["captions"])
+    rows = list(itertools.islice(usable, arguments.hold_out))
     return TrainingData(
         [],
         rows,

@@ -133,12 +133,22 @@ def test_what_is_no_set_of_videos_is_told_in_one_sentence(tmp_path: Path) -> Non
         assert "\n" not in str(caught.value)
 
 
+def test_ids_are_paths_as_they_are_where_some_are_absolute_and_some_are_not(tmp_path: Path) -> None:
+    content = write_clip(tmp_path / "a.mp4", 0).read_bytes()
+    videos = [{"path": "/elsewhere/a.mp4", "bytes": content}, {"path": "b.mp4", "bytes": content + b"0"}, None]
+    root = write_parquet(tmp_path / "set", [{"video": video, "text": "a"} for video in videos])
+    rows = load_dataset_rows(str(root), split="train")
+    assert [row["video_id"] for row in rows] == ["/elsewhere/a.mp4", "b.mp4", "row 2"]
+
+
 def test_names_are_told_from_those_of_benchmarks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
-    assert [is_opened(name) for name in ("me/set", "me/set@v1", "videofolder", "mine", "no_such", "a/b/c")] == [
+    assert [
+        is_opened(name) for name in ("me/set", "me/set@v1", "videofolder", "mine", "no_such", "a/b/c", "~nobody/set")
+    ] == [
         *[True] * 4,
-        *[False] * 2,
+        *[False] * 3,
     ]
     assert [shown_name(name) for name in ("me/set@v1", f"{tmp_path}/mine", "videofolder", "msrvtt")] == [
         "me/set",

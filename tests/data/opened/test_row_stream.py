@@ -6,6 +6,7 @@ import pytest
 from tests.data.opened.test_dataset_rows import write_parquet
 from tests.data.opened.video_layouts import write_videofolder
 from tests.video_files import write_clip
+from video_colbert.data.opened.dataset_rows import load_dataset_rows
 from video_colbert.data.opened.row_stream import RowStream, RowWindows
 from video_colbert.errors import DatasetError
 
@@ -79,3 +80,19 @@ def test_a_stream_with_nothing_to_train_on_ends(tmp_path: Path, stream: RowStrea
     without = {f"v{number}" for number in range(NUM_ROWS)}
     with pytest.raises(DatasetError, match="has no row left with both a video and a caption"):
         list(itertools.islice(stream.rows(tmp_path / "kept", without=without), 1))
+
+
+def test_once_gives_the_rows_that_are_loaded_as_a_whole(stream: RowStream, tmp_path: Path) -> None:
+    rows = list(stream.once(tmp_path / "kept"))
+    whole = load_dataset_rows(stream.name, split="train")
+    assert [(row["video_id"], row["captions"], row["video"] is None) for row in rows] == [
+        (row["video_id"], row["captions"], row["video"] is None) for row in whole
+    ]
+    assert {row["video_id"] for row in rows} >= {"none", "mute"}
+
+
+def test_rows_that_are_left_out_of_training_are_counted_once(
+    stream: RowStream, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    list(itertools.islice(stream.rows(tmp_path / "kept"), 3 * NUM_ROWS))
+    assert caplog.messages == [f"2 rows of the data set {stream.name} have no video or no caption and are left out."]

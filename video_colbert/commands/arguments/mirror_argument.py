@@ -51,6 +51,3 @@ def fetch_mirror(arguments: argparse.Namespace) -> None:
         f"{arguments.dataset} is the copy {record['repo_id']} at {record['revision'][:12]}, which others than its "
         "authors keep."
     )
-
-
-__all__ = ["add_mirror", "fetch_mirror"]

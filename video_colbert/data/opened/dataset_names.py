@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from video_colbert.dataset_builders.video_files import user_path
 from video_colbert.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def is_opened(name: str) -> bool:
     Args:
         name: What the user gave.
     """
-    return name == VIDEOFOLDER or _HUB_NAME.fullmatch(name) is not None or Path(name).expanduser().is_dir()
+    return name == VIDEOFOLDER or _HUB_NAME.fullmatch(name) is not None or user_path(name).is_dir()
 
 
 def shown_name(name: str) -> str:
@@ -42,7 +42,7 @@ def shown_name(name: str) -> str:
     Args:
         name: What the user gave.
     """
-    folder = Path(name).expanduser()
+    folder = user_path(name)
     if name != VIDEOFOLDER and "/" in name and folder.is_dir():
         return folder.absolute().name
     found = _HUB_NAME.fullmatch(name)
@@ -68,10 +68,11 @@ def open_builder(
         if name == VIDEOFOLDER:
             if data_dir is None:
                 raise DatasetError(f"{VIDEOFOLDER} needs --data-dir (data_dir in Python), the folder of the videos")
-            if not Path(data_dir).expanduser().is_dir():
+            folder = user_path(data_dir)
+            if not folder.is_dir():
                 raise DatasetError(f"there is no folder {data_dir} for the data set {VIDEOFOLDER}")
-            return load_dataset_builder(VIDEOFOLDER, data_dir=str(Path(data_dir).expanduser().absolute()))
-        folder = Path(name).expanduser()
+            return load_dataset_builder(VIDEOFOLDER, data_dir=str(folder.absolute()))
+        folder = user_path(name)
         if folder.is_dir():
             return load_dataset_builder(str(folder.absolute()), config)
         found = _HUB_NAME.fullmatch(name)

@@ -126,7 +126,8 @@ def make_rows(found: Iterable[Mapping[str, Any]], columns: RowColumns, videos: R
 def _set_ids(rows: Sequence[Row]) -> None:
     """Makes ids of paths: below the folder that all are in, with the part that a row is about, each one once."""
     paths = [PurePosixPath(row["video_id"]) for row in rows]
-    root = os.path.commonpath([path.parent for path in paths]) if paths and paths[0].is_absolute() else ""
+    is_below_one = bool(paths) and all(path.is_absolute() for path in paths)
+    root = os.path.commonpath([path.parent for path in paths]) if is_below_one else ""
     for row, path in zip(rows, paths, strict=True):
         window = "" if row["start"] is None and row["end"] is None else f"#t={row['start'] or 0.0}"
         if row["end"] is not None:

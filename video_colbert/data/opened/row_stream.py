@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import shutil
 from collections.abc import Collection, Iterator
@@ -16,12 +17,14 @@ from .dataset_rows import Row, is_of_files, undecoded
 from .row_columns import find_columns
 from .row_videos import RowVideos, content_name
 
+logger = logging.getLogger(__name__)
+
 
 class RowStream:
     """Reads the rows of a split again and again; only what is asked for is kept.
 
-    A row without a video or without a caption is passed over. Content of rows is written to a folder of the caller's;
-    a video that is a file of the data set stays where it is, and is fetched when it is decoded.
+    Content of rows is written to a folder of the caller's; a video that is a file of the data set stays where it is,
+    and is fetched when it is decoded.
 
     Args:
         name: "me/set" on the Hub, "me/set@v1", "videofolder", or a folder that `datasets.load_dataset` opens.
@@ -65,7 +68,9 @@ class RowStream:
         self.identity = "/".join([*Path(builder.cache_dir).parts[-4:], split])
 
     def rows(self, kept: Path, *, start: int = 0, without: Collection[str] = ()) -> Iterator[Row]:
-        """Yields rows without end: after the last one comes the first again, files in another order.
+        """Yields rows to train on without end: after the last one comes the first again, files in another order.
+
+        Rows without a video or without a caption are left out; how many is logged once all were read.
 
         Args:
             kept: Folder that content of rows is written to; the caller empties it.
@@ -78,15 +83,23 @@ class RowStream:
         number = 0
         for times in itertools.count():
             found = number
-            for row in self._once(kept, times, without, start - number):
+            left_out = 0
+            for row in self._once(kept, times, without, start - number, for_training=True):
+                if row["video"] is None or not row["captions"]:
+                    left_out += 1
+                    continue
                 number += 1
                 if number > start:
                     yield row
             if number == found:
                 raise DatasetError(f"the data set {self.name} has no row left with both a video and a caption")
+            if left_out and not times:
+                logger.warning(
+                    "%d rows of the data set %s have no video or no caption and are left out.", left_out, self.name
+                )
 
     def once(self, kept: Path) -> Iterator[Row]:
-        """Yields the rows once.
+        """Yields the rows once, as `load_dataset_rows` has them: also those without a video or without captions.
 
         Args:
             kept: As for `rows`.
@@ -94,25 +107,28 @@ class RowStream:
         Raises:
             DatasetError: The split cannot be read.
         """
-        return self._once(kept, 0, (), 0)
+        return self._once(kept, 0, (), 0, for_training=False)
 
-    def _once(self, kept: Path, times: int, without: Collection[str], unwritten: int) -> Iterator[Row]:
-        """The rows once; of the first `unwritten` ones no content is written."""
+    def _once(
+        self, kept: Path, times: int, without: Collection[str], unwritten: int, *, for_training: bool
+    ) -> Iterator[Row]:
+        """The rows once; no content is written of the first `unwritten` ones, and of those that none trains on."""
         videos = RowVideos(self.name, kept, are_of_builder=self._are_of_builder)
         stream = self._stream
         if times:
             # The order of files alone, which one after the other are read.
             stream = stream.shuffle(seed=self.seed + times, buffer_size=1, max_buffer_input_shards=1)
         number = 0
-        for values in self._read(stream):
+        for place, values in enumerate(self._read(stream)):
             held = values[self.columns.video]
-            if not held or not self.columns.texts(values):
-                continue
-            video_id = str(values["video_id"]) if self.columns.has_ids else content_name(held)
+            name = content_name(held) if held else f"row {place}"
+            video_id = str(values["video_id"]) if self.columns.has_ids else name
             if video_id in without:
                 continue
-            video = {"path": None, "bytes": None} if number < unwritten else videos.find(held)
-            number += 1
+            is_used = bool(held and self.columns.texts(values))
+            is_written = not for_training or (is_used and number >= unwritten)
+            video = videos.find(held) if is_written or not held else {"path": None, "bytes": None}
+            number += is_used
             yield self.columns.row(values, video, video_id)
 
     def _read(self, stream: Any) -> Iterator[dict[str, Any]]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from video_colbert.dataset_builders.video_files import VIDEO_EXTENSIONS, find_videos
+from video_colbert.dataset_builders.video_files import VIDEO_EXTENSIONS, find_videos, user_path
 from video_colbert.errors import DatasetError
 
 Video = Mapping[str, Any]
@@ -46,7 +46,7 @@ class RowVideos:
         self.name = name
         self.kept = kept
         self.are_of_builder = are_of_builder
-        self.video_dir = None if video_dir is None else Path(video_dir).expanduser().absolute()
+        self.video_dir = None if video_dir is None else user_path(video_dir).absolute()
         self.missing: dict[str, None] = {}
         self._by_name: dict[str, Path] | None = None
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 import re
 import unicodedata
 
-# Letters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese and Chinese.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
 )
+"""A run of letters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese and Chinese."""
+
 # Latin letters that Unicode takes for no letter with an accent.
 _FOLDED = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe", "ł": "l", "đ": "d", "ð": "d", "þ": "th", "\u0131": "i"})
 _QUOTED = re.compile(r'"([^"]+)"')
@@ -32,12 +33,23 @@ def keyword_words(text: str) -> list[str]:
     words: list[str] = []
     for run in "".join(letter if _is_of_word(letter) else " " for letter in folded).split():
         place = 0
-        for match in _UNSPACED.finditer(run):
+        for match in UNSPACED.finditer(run):
             words += [run[place : match.start()]] if match.start() > place else []
             words += _pairs(match.group())
             place = match.end()
         words += [run[place:]] if place < len(run) else []
     return words
+
+
+def split_quotes(query: str) -> tuple[str, list[str]]:
+    """A query without what stands in double quotes, and that.
+
+    Example:
+        >>> split_quotes('red "the river"')
+        ('red', ['the river'])
+    """
+    phrases = [phrase.strip() for phrase in _QUOTED.findall(query) if phrase.strip()]
+    return _QUOTED.sub(" ", query).replace('"', " ").strip(), phrases
 
 
 def asked_words(query: str) -> tuple[list[str], list[list[str]]]:
@@ -50,8 +62,9 @@ def asked_words(query: str) -> tuple[list[str], list[list[str]]]:
         >>> asked_words('red "the river"')
         (['red', 'the', 'river'], [['the', 'river']])
     """
-    phrases = [words for phrase in _QUOTED.findall(query) if (words := keyword_words(phrase))]
-    words = keyword_words(_QUOTED.sub(" ", query))
+    plain, quoted = split_quotes(query)
+    phrases = [words for phrase in quoted if (words := keyword_words(phrase))]
+    words = keyword_words(plain)
     return words + [word for phrase in phrases for word in phrase], phrases
 
 

@@ -10,17 +10,13 @@ from typing import TYPE_CHECKING
 
 from video_colbert.encoding.passes.phrases import is_function_word
 from video_colbert.encoding.source_hits import MatchedWord
+from video_colbert.index.passages.keyword_words import UNSPACED
 from video_colbert.text.passages import TimedWord
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from video_colbert.encoding.encoded import QueryBags
-
-# Letters of scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, Japanese and Chinese.
-_UNSPACED = re.compile(
-    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005\u3041-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff]+"
-)
 
 
 def words_by_tokens(
@@ -77,13 +73,13 @@ def words_by_letters(query: str, text: str) -> list[MatchedWord]:
     """
     from video_colbert.processing.query_tokens import word_spans
 
-    spaced = _UNSPACED.sub(lambda match: " " * len(match.group()), query)
+    spaced = UNSPACED.sub(lambda match: " " * len(match.group()), query)
     words = [query[start:end] for start, end in word_spans(spaced)]
     asked = {_plain(word) for word in words if not is_function_word(word)} or {_plain(word) for word in words}
-    spaced = _UNSPACED.sub(lambda match: " " * len(match.group()), text)
+    spaced = UNSPACED.sub(lambda match: " " * len(match.group()), text)
     found = [(start, end) for start, end in word_spans(spaced) if _plain(text[start:end]) in asked]
-    runs = [match.group() for match in _UNSPACED.finditer(query)]
-    found += [span for match in _UNSPACED.finditer(text) for span in _shared_stretches(match, runs)]
+    runs = [match.group() for match in UNSPACED.finditer(query)]
+    found += [span for match in UNSPACED.finditer(text) for span in _shared_stretches(match, runs)]
     return [MatchedWord(text[start:end], start, end) for start, end in sorted(found)]
 
 

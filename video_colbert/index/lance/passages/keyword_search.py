@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 
 from video_colbert.index.lance.passages.passage_rows import CONTENT, NUMBER, SOURCE, TEXT, stored_passage
 from video_colbert.index.lance.table_version import TableVersion
+from video_colbert.index.passages.keyword_words import split_quotes
 from video_colbert.index.passages.passage_store import FoundPassage
 from video_colbert.text.passages import Source
 
 # Passages asked for at first for each content that is wanted.
 _PASSAGES_A_CONTENT = 4
-_QUOTED = re.compile(r'"([^"]+)"')
 _COLUMNS = [CONTENT, SOURCE, NUMBER, TEXT, "start", "end"]
 
 
@@ -34,8 +33,7 @@ def find_keywords(
     """
     if TEXT not in table.schema.names:
         return []
-    phrases = [phrase.strip() for phrase in _QUOTED.findall(text) if phrase.strip()]
-    words = _QUOTED.sub(" ", text).replace('"', " ").strip()
+    words, phrases = split_quotes(text)
     if not phrases and not words:
         return []
     asked = count * _PASSAGES_A_CONTENT

@@ -16,6 +16,7 @@ from video_colbert.errors import IndexStoreError
 from video_colbert.index.passages.encode_passages import EncodedPassages, encode_passages
 from video_colbert.index.passages.reading_store import Reading
 from video_colbert.index.qdrant.passages import side_collection
+from video_colbert.index.qdrant.passages.side_collection import SideCollection
 from video_colbert.index.qdrant.qdrant_index import QdrantIndex
 from video_colbert.text.passages import Passage
 from video_colbert.text.text_model import TextModel
@@ -136,6 +137,31 @@ def test_tokens_are_renewed_in_place(client: QdrantClient) -> None:
         assert index.tokens_of([video.id])[level].bag(0).tolist() == tokens.half().tolist()
     assert {each.id: each.metadata for each in index.videos} == {video.id: {"title": "kept"}, other[0].id: {}}
     assert len(index) == 2
+
+
+def test_of_two_that_make_a_collection_at_once_both_keep_what_they_read(
+    client: QdrantClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = QdrantIndex.create(URI, model=MODEL, num_frames=3, client=client)
+    second = QdrantIndex.open(URI, client=client)
+    first.readings.keep([spoken("a", "one")])
+    described = SideCollection.described
+    answers = iter([lambda _: None])
+    monkeypatch.setattr(SideCollection, "described", lambda self: next(answers, described)(self))
+    second.readings.keep([spoken("b", "two")])
+    assert {reading.digest for reading in first.readings.read()} == {"a", "b"}
+
+
+def test_of_two_that_make_passages_of_different_models_at_once_the_later_is_told(
+    client: QdrantClient, model: TextModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = QdrantIndex.create(URI, model=MODEL, num_frames=3, client=client)
+    index.passages.prepare(model.reference)
+    # As if the other had made it after this one had deleted what was there.
+    monkeypatch.setattr(SideCollection, "drop", lambda self: None)
+    with pytest.raises(IndexStoreError, match="another process has just made the collection videos__passages"):
+        index.passages.prepare(ModelReference("another", "1"))
+    assert index.passages.model == model.reference
 
 
 def test_a_collection_of_another_program_under_the_name_is_refused_and_left(client: QdrantClient) -> None:

@@ -7,7 +7,9 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
+from grpc import RpcError
 from qdrant_client import models
+from qdrant_client.http.exceptions import UnexpectedResponse
 
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.qdrant.collection import PayloadIndex, QdrantCollection, pages
@@ -65,21 +67,35 @@ class SideCollection:
         return metadata
 
     def create(self, described: Mapping[str, Any], indexes: Mapping[str, PayloadIndex]) -> None:
-        """Makes the collection, without vectors.
+        """Makes the collection, without vectors, unless another process has made the same meanwhile.
 
         Args:
             described: what it says of itself.
             indexes: of its payload, by key.
+
+        Raises:
+            IndexStoreError: another process has made it meanwhile, and it says something else of itself.
         """
         collection, options = self.collection, self._options
-        collection.client.create_collection(
-            collection.name,
-            vectors_config={},
-            shard_number=options.shards,
-            replication_factor=options.replicas,
-            write_consistency_factor=options.write_consistency,
-            metadata={_VERSION_KEY: _VERSION, **described},
-        )
+        try:
+            collection.client.create_collection(
+                collection.name,
+                vectors_config={},
+                shard_number=options.shards,
+                replication_factor=options.replicas,
+                write_consistency_factor=options.write_consistency,
+                metadata={_VERSION_KEY: _VERSION, **described},
+            )
+        # By HTTP, by gRPC, and in local mode.
+        except (UnexpectedResponse, RpcError, ValueError):
+            found = self.described()
+            if found is None:
+                raise
+            if any(found.get(key) != value for key, value in described.items()):
+                raise IndexStoreError(
+                    f"another process has just made the collection {collection.name} at {collection.location} for "
+                    "another model; run one at a time"
+                ) from None
         for key, index in indexes.items():
             collection.index_payload(key, index)
 

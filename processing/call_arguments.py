@@ -1,8 +1,9 @@
 """The keyword arguments of a call: those that nobody reads are refused by name, the others sorted and checked."""
 
-from collections.abc import Iterable, Mapping
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from transformers.video_utils import VideoMetadata
@@ -11,6 +12,8 @@ from .video_settings import SETTINGS_ADVICE, VideoColBERTVideoProcessorKwargs
 
 Metadata: TypeAlias = Mapping[str, Any]
 """What `transformers.video_utils.load_video` returns beside frames: `fps`, `frames_indices`, `duration`, ..."""
+
+_Call = TypeVar("_Call", bound=Callable[..., Any])
 
 _METADATA_FIELDS = frozenset(VideoMetadata.__dataclass_fields__)
 
@@ -37,6 +40,28 @@ _ADVICE = {
     "padding_side": "captions are always padded on the right",
     "return_attention_mask": "the attention mask is always returned",
 }
+
+
+def shows_settings(settings: type) -> Callable[[_Call], _Call]:
+    """A decorator that names each field of a typed dict, which a call takes by `Unpack`, in the call's signature.
+
+    So `help`, notebooks and `inspect.signature` tell what may be given. A default of None there stands for what is set
+    already, since a typed dict has no defaults.
+
+    Args:
+        settings: The typed dict of the call's last parameter.
+    """
+
+    def decorate(call: _Call) -> _Call:
+        own = inspect.signature(call)
+        named = [parameter for parameter in own.parameters.values() if parameter.kind is not parameter.VAR_KEYWORD]
+        for name, annotation in settings.__annotations__.items():
+            parameter = inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+            named.append(parameter)
+        vars(call)["__signature__"] = own.replace(parameters=named)
+        return call
+
+    return decorate
 
 
 def refuse_unknown_keywords(

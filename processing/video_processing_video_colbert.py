@@ -11,7 +11,7 @@ from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 from typing_extensions import Unpack
 
-from .call_arguments import Metadata, check_return_tensors, metadata_list, refuse_unknown_keywords
+from .call_arguments import Metadata, check_return_tensors, metadata_list, refuse_unknown_keywords, shows_settings
 from .frame_sampling import FrameSampling
 from .video_batches import decoded_batch, described, metadata_of, padded, video_list
 from .video_containers import DEFAULT_MAX_PIXELS
@@ -220,6 +220,7 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         _ = self.decoding  # raises its own errors
         check_pixel_settings({name: getattr(self, name) for name in _FIELDS})
 
+    @shows_settings(VideoColBERTVideoProcessorKwargs)
     def preprocess(
         self,
         videos: Any,

@@ -1,3 +1,4 @@
+import inspect
 import json
 import pickle
 import subprocess
@@ -54,6 +55,14 @@ def test_an_argument_that_nothing_reads_is_named_with_what_is_right(
 ) -> None:
     with pytest.raises(error, match=message):
         processor(**arguments)
+
+
+def test_the_signature_of_a_call_over_videos_names_each_setting_that_it_takes(processor: VideoColBERTProcessor) -> None:
+    video_processor = processor.video_processor
+    parameters = inspect.signature(video_processor.preprocess).parameters
+    assert set(type(video_processor).valid_kwargs.__annotations__) < set(parameters)
+    assert all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values())
+    assert list(parameters)[0] == "videos"
 
 
 def test_process_queries_names_what_it_does_not_do(processor: VideoColBERTProcessor) -> None:

@@ -86,3 +86,11 @@ def test_only_plain_layers_are_replaced() -> None:
     rows = torch.randn(2, 3, 8)
     with torch.inference_mode():
         assert module["attention"](rows, rows, rows)[0].shape == (2, 3, 8)
+
+
+def test_the_widening_layer_of_the_last_block_alone_stays_as_it_is() -> None:
+    blocks = nn.Sequential(*(nn.ModuleDict({"fc1": layer(8, 16), "fc2": layer(16, 8)}) for _ in range(3)))
+    with_int8_layers(blocks)
+    kinds = [[type(block[name]) for name in ("fc1", "fc2")] for block in blocks]
+    integers = RowScaledInt8Linear
+    assert kinds == [[integers, integers], [integers, integers], [nn.Linear, integers]]

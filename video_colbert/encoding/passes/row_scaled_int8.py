@@ -22,6 +22,8 @@ _FEWER_WEIGHT_STEPS = 63
 # Names of the layers through which attention passes on what it found. Heads differ in size, so that one scale for all
 # serves the smaller ones badly: these layers are a sixth of a tower, and were two thirds of its error.
 _STAY_FLOAT = ("v_proj", "out_proj")
+# The layer that widens a block, of which the last one stays float as well: what it gets wrong, no later block evens out.
+_LAST_STAYS_FLOAT = "fc1"
 _SMALLEST_RANGE = 1e-12
 
 
@@ -35,13 +37,19 @@ def with_int8_layers(module: nn.Module) -> None:
 
     Args:
         module: float32, on the CPU. Layers whose weights are read by what contains them stay as they are, and so do
-            the values and the output of attention.
+            the values and the output of attention, and the first layer of the last block's perceptron.
     """
-    for parent in list(module.modules()):
-        for name, child in list(parent.named_children()):
-            # A subclass may be used in other ways than by calling it.
-            if type(child) is nn.Linear and name not in _STAY_FLOAT:
-                setattr(parent, name, RowScaledInt8Linear(child))
+    plain = [
+        (parent, name, child)
+        for parent in module.modules()
+        for name, child in parent.named_children()
+        # A subclass may be used in other ways than by calling it.
+        if type(child) is nn.Linear and name not in _STAY_FLOAT
+    ]
+    last = [child for _, name, child in plain if name == _LAST_STAYS_FLOAT][-1:]
+    for parent, name, child in plain:
+        if child not in last:
+            setattr(parent, name, RowScaledInt8Linear(child))
 
 
 class RowScaledInt8Linear(nn.Module):

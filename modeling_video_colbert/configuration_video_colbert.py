@@ -70,6 +70,9 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
         level_scoring: How levels make one score: `"sum"`; `"token_max"`, for each query token the maximum over the
             tokens of all levels; `"modality_max"`, the best level. CLaMR trains by the last and searches by the
             second; here one of them is the model's, and the loss has its own, see `loss_type`.
+        level_weights: What each level counts in the sum, such as `{"frame": 0.2, "video": 1.8}`; a level that is not
+            named counts 1, and `None` counts all 1. Training fits them to held-out captions where it is told to
+            (`fit_level_weights`).
         passage_length: Most tokens of a text, in windows of `query_length`; CLaMR's are 512.
         modality_embedding_std: Standard deviation, at the start, of what is added to frames and to the tokens of each
             level of texts to tell them apart. *Open.*
@@ -98,6 +101,10 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
         frame_loss_weight: Weight of the frame level's loss.
         video_loss_weight: Weight of the video level's loss.
         passage_loss_weight: Weight of the loss of each level of texts.
+        level_distillation: What of the two levels `frame` and `video` learn from each other, beside their losses:
+            `"sum_to_frame"` and `"sum_to_video"` teach one level the sum of both, `"cross_level"` teaches both what
+            they say on average, see `level_distillation_loss`. `None` for nothing. *Open.*
+        level_distillation_weight: Weight of that loss.
         share_logit_parameters: Whether both levels share one temperature and bias. *Open.*
         logit_scale_init: Initial temperature, a natural **logarithm** (4.77 is a factor of about 118).
         logit_bias_init: Initial bias.
@@ -144,6 +151,7 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
     attention_length: int | None = None
     score_levels: list[str] | tuple[str, ...] = ("frame", "video")
     level_scoring: Literal["sum", "token_max", "modality_max"] = "sum"
+    level_weights: dict[str, float] | None = None
     passage_length: int = 512
     modality_embedding_std: float = 0.02
     max_frames: int = 64
@@ -163,6 +171,8 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
     frame_loss_weight: float | int = 1.0
     video_loss_weight: float | int = 1.0
     passage_loss_weight: float | int = 1.0
+    level_distillation: Literal["sum_to_frame", "sum_to_video", "cross_level"] | None = None
+    level_distillation_weight: float | int = 1.0
     share_logit_parameters: bool = False
     logit_scale_init: float | int = 4.77
     logit_bias_init: float | int = -12.93
@@ -280,6 +290,30 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
                 f"interaction is {self.interaction!r}; level_scoring={self.level_scoring!r} with "
                 f"loss_type={self.loss_type!r} needs 'mean_max_sim'."
             )
+
+    def validate_level_weights(self) -> None:
+        """Checks `level_weights` and what teaching between levels needs."""
+        for level, weight in (self.level_weights or {}).items():
+            if level not in self.score_levels:
+                raise ValueError(f"level_weights names {level!r}; the levels are {self.score_levels}.")
+            if not 0 <= weight < float("inf"):
+                raise ValueError(f"level_weights gives {level!r} {weight}; a weight is finite and not negative.")
+        if self.level_weights and self.level_scoring != "sum":
+            raise ValueError(f"level_weights need level_scoring='sum', not {self.level_scoring!r}.")
+        if self.level_weights and not any(self.weights_of_levels.values()):
+            raise ValueError(f"level_weights are all 0; at least one of {self.score_levels} must count.")
+        if self.level_distillation is None:
+            return
+        if set(self.score_levels) != {"frame", "video"} or self.loss_type not in ("dual_sigmoid", "info_nce"):
+            raise ValueError(
+                f"level_distillation={self.level_distillation!r} needs score_levels ['frame', 'video'] and a loss of "
+                f"each level, 'dual_sigmoid' or 'info_nce'; not {self.score_levels} and {self.loss_type!r}."
+            )
+
+    @property
+    def weights_of_levels(self) -> dict[str, float]:
+        """What each level that the model scores by counts in the sum."""
+        return {level: (self.level_weights or {}).get(level, 1.0) for level in self.score_levels}
 
     def validate_temporal_transformer(self) -> None:
         """Checks the temporal transformer's sizes."""

@@ -1,9 +1,12 @@
 """Losses of Video-ColBERT: the dual sigmoid loss (arXiv 2503.19009), and InfoNCE to compare it with.
 
-Every loss takes an `Nq x Nv` matrix of MeanMaxSim scores and a boolean matrix of the pairs that belong
-together. `logit_scale` is the natural **logarithm** of the factor on the scores, everywhere. A score of minus infinity
-says that a video has no tokens on a level: such a pair has no part in that level's loss.
+Every loss takes an `Nq x Nv` matrix of MeanMaxSim scores and a boolean matrix of the pairs that belong together; only
+what levels learn from each other takes their logits. `logit_scale` is the natural **logarithm** of the factor on the
+scores, everywhere. A score of minus infinity says that a video has no tokens on a level: such a pair has no part in
+that level's loss.
 """
+
+from collections.abc import Mapping
 
 import torch
 import torch.nn.functional as F
@@ -95,6 +98,34 @@ def modality_info_nce_loss(
     return _mean_over_rows(logits - totals[:, None], positive_mask)
 
 
+def level_distillation_loss(level_logits: Mapping[str, Tensor], variant: str) -> Tensor:
+    """Computes what levels learn from each other: the divergence of a level's ranking of the videos from a teacher's.
+
+    `L = (1/B) sum_i KL(p_i || softmax_j z_ij)` over the queries i of a batch and its videos j, z a level's logits
+    (Hinton et al., arXiv 1503.02531, at temperature 1). The teacher `p` takes no gradient. `"sum_to_frame"` and
+    `"sum_to_video"`: the softmax of the sum of both levels' logits teaches one of them. `"cross_level"`: the mean of
+    both levels' softmaxes teaches both, and their divergences are added.
+
+    Args:
+        level_logits: `[Nq, Nv]` scores times their temperature of the levels `"frame"` and `"video"`.
+        variant: Which of the three.
+
+    Returns:
+        The loss, a scalar.
+    """
+    students = {level: F.log_softmax(logits, dim=1) for level, logits in level_logits.items()}
+    if variant == "cross_level":
+        teacher = torch.stack([student.detach() for student in students.values()]).exp().mean(0)
+        return torch.stack([_divergence(student, teacher) for student in students.values()]).sum()
+    teacher = torch.stack([logits.detach() for logits in level_logits.values()]).sum(0).softmax(1)
+    return _divergence(students[variant.removeprefix("sum_to_")], teacher)
+
+
+def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
+    """The Kullback-Leibler divergence of logarithms of probabilities from probabilities, the mean over rows."""
+    return F.kl_div(student, teacher, reduction="batchmean")
+
+
 def _logits(scores: Tensor, logit_scale: Tensor) -> Tensor:
     """Scales scores; those of minus infinity stay so, and give the temperature no gradient."""
     missing = scores.isneginf()
@@ -159,4 +190,11 @@ def positive_pairs(scores: Tensor, positive_mask: Tensor | None) -> Tensor:
     return positive_mask.bool()
 
 
-__all__ = ["calibrated_logit_bias", "info_nce_loss", "modality_info_nce_loss", "positive_pairs", "sigmoid_loss"]
+__all__ = [
+    "calibrated_logit_bias",
+    "info_nce_loss",
+    "level_distillation_loss",
+    "modality_info_nce_loss",
+    "positive_pairs",
+    "sigmoid_loss",
+]

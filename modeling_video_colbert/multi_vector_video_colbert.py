@@ -22,7 +22,8 @@ class VideoColBERTMultiVector(nn.Module):
 
     A video has a token bag on each level. `level` says which one `encode_document` gives: the frame level, or the
     video level in a model that does not score by frames. With `encode_document(videos, level="video")` another is
-    taken for one call. The scores of two levels, added, are the model's own score.
+    taken for one call. The scores of two levels, added, are the model's own score;
+    times `model.config.weights_of_levels` where those were fitted.
 
     Args:
         model: A `VideoColBERTModel`.

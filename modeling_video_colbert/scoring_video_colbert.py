@@ -11,6 +11,7 @@ from .level_scoring import best_level, best_token, sum_of_levels
 from .losses_video_colbert import (
     calibrated_logit_bias,
     info_nce_loss,
+    level_distillation_loss,
     modality_info_nce_loss,
     positive_pairs,
     sigmoid_loss,
@@ -33,6 +34,8 @@ class ScoringMixin:
 
     def score(self, query: QueryEmbeddings, video: VideoEmbeddings) -> VideoColBERTScores:
         """Scores every query against every video, by default `MMS(Q, F) + MMS(Q, V)`, and on each level alone.
+
+        With `config.level_weights` the sum is `w_F MMS(Q, F) + w_V MMS(Q, V)`.
 
         Args:
             query: Query tokens of `Nq` queries.
@@ -61,7 +64,8 @@ class ScoringMixin:
         elif self.config.level_scoring == "modality_max":
             total = best_level([levels[level] for level in counted])
         else:
-            total = sum_of_levels([levels[level] for level in counted])
+            weights = self.config.weights_of_levels
+            total = sum_of_levels([weights[level] * levels[level] for level in counted if weights[level]])
         return VideoColBERTScores(scores=total, **{f"{level}_scores": scores for level, scores in levels.items()})
 
     def loss(
@@ -76,7 +80,8 @@ class ScoringMixin:
                 -1 where that is not known; read where `config.modality_loss` says so.
 
         Returns:
-            The loss, and the loss of each level before its weight, by name.
+            The loss, and its parts before their weights, by name: each level's, and `"distillation"` where levels
+            learn from each other.
         """
         positive_mask = positive_pairs(scores.scores, positive_mask)
         if self.config.loss_type == "sigmoid":
@@ -100,6 +105,14 @@ class ScoringMixin:
                 losses[level] = sigmoid_loss(
                     level_scores, positive_mask, self.logit_scale[index], self.logit_bias[index]
                 )
+        if self.config.level_distillation is not None:
+            scales = self.logit_scale.exp().expand(len(self.config.score_levels))
+            logits = {
+                level: scale * scores[f"{level}_scores"]
+                for level, scale in zip(self.config.score_levels, scales, strict=True)
+            }
+            losses["distillation"] = level_distillation_loss(logits, self.config.level_distillation)
+            weights["distillation"] = self.config.level_distillation_weight
         total = torch.stack([weights[level] * value for level, value in losses.items()]).sum()
         return total, losses
 

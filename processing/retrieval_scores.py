@@ -37,7 +37,7 @@ class RetrievalScoresMixin:
             output_dtype: Type of the scores; `None` takes that of the bags.
             output_device: Device of the scores.
             video_embeddings: The same videos' bags of another level, whose scores are added: with frame tokens in
-                `passage_embeddings` and video tokens here, the scores are the model's.
+                `passage_embeddings` and video tokens here, the scores are the model's, unless its levels have weights.
 
         Returns:
             `[Nq, Nv]` scores.

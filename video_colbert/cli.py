@@ -20,6 +20,7 @@ from typing_extensions import override
 
 from video_colbert import __version__
 from video_colbert.commands import (
+    compare_models,
     completion,
     cut,
     evaluate,
@@ -32,7 +33,16 @@ from video_colbert.commands import (
 )
 from video_colbert.commands.arguments.flag_names import name_flags, with_dashes
 from video_colbert.commands.hub_commands import publish, publish_dataset, publish_space, verify
-from video_colbert.commands.index_commands import forget, info, list_videos, remove, repair, tune, verify_index
+from video_colbert.commands.index_commands import (
+    confidence,
+    forget,
+    info,
+    list_videos,
+    remove,
+    repair,
+    tune,
+    verify_index,
+)
 from video_colbert.console import (
     ExitCode,
     NoticeHandler,
@@ -55,9 +65,11 @@ COMMANDS = (
     verify_index,
     repair,
     tune,
+    confidence,
     passages,
     train,
     evaluate,
+    compare_models,
     prepare,
     publish,
     publish_dataset,

@@ -67,7 +67,7 @@ def run_missing(
     """Runs every configuration and seed of which the results hold no rows of the present settings."""
     # Sums in another order would be other sums.
     torch.set_num_threads(1)
-    digests = {name: settings_digest(run_arguments(name, configurations, 0, output)) for name in names}
+    digests = {name: settings_digest(configurations[name]) for name in names}
     missing = [(seed, name) for seed in seeds for name in names if not is_finished(results, name, seed, digests[name])]
     if not missing:
         return
@@ -92,16 +92,21 @@ def prepare(output: Path) -> dict[str, PooledSplit]:
 
 
 def run_arguments(name: str, configurations: dict[str, dict[str, Any]], seed: int, output: Path) -> TrainingArguments:
-    """Returns the arguments of a run: those in common, with the fields that set the configuration apart."""
+    """Returns the arguments of a run: those in common, with what sets the configuration apart."""
     values = merged_recipes([HERE / "common.yaml"])
-    overrides = JSONObject({**values.pop("config_overrides"), **configurations[name]})
+    own = dict(configurations[name])
+    values |= own.pop("training", {})
+    overrides = JSONObject({**values.pop("config_overrides"), **own})
     return TrainingArguments(backbone=str(output / "backbone"), config_overrides=overrides, seed=seed, **values)
 
 
-def settings_digest(arguments: TrainingArguments) -> str:
-    """Identifies what a run is made with, apart from its seed: clips, backbone, arguments."""
-    values = {name: value for name, value in vars(arguments).items() if name not in ("seed", "backbone", "output_dir")}
-    content = json.dumps([asdict(DATA), asdict(BACKBONE), values], sort_keys=True)
+def settings_digest(configuration: dict[str, Any]) -> str:
+    """Identifies what a run is made with, apart from its seed: clips, backbone, and what the two files say.
+
+    What neither file says is left to the library, so that a new argument of training does not undo finished runs.
+    """
+    common = merged_recipes([HERE / "common.yaml"])
+    content = json.dumps([asdict(DATA), asdict(BACKBONE), common, configuration], sort_keys=True)
     return hashlib.sha256(content.encode()).hexdigest()[:12]
 
 

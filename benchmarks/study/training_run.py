@@ -21,8 +21,9 @@ from video_colbert.dataset_builders.shapes.graded_shapes_clips import TaskClip
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
+from video_colbert.training.calibration.level_weights import fit_level_weights
+from video_colbert.training.calibration.logit_bias import set_logit_bias
 from video_colbert.training.contrastive_step import contrastive_step
-from video_colbert.training.logit_bias import set_logit_bias
 from video_colbert.training.model_setup import build_model_and_processor
 from video_colbert.training.optimization import build_scheduler, parameter_groups
 
@@ -57,6 +58,10 @@ class PooledSplit:
         """Returns [B, T, 1, 1, width], for a model with `PooledFrames`."""
         return self.pooled[torch.from_numpy(rows), :, None, None]
 
+    def part(self, rows: np.ndarray) -> "PooledSplit":
+        """Some of the clips."""
+        return PooledSplit([self.clips[row] for row in rows], self.pooled[torch.from_numpy(rows)])
+
 
 def pool_split(backbone: Path, split: TaskSplit) -> PooledSplit:
     """Sends all frames of a split through the backbone's image tower."""
@@ -86,11 +91,17 @@ def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoCo
 
     Args:
         arguments: Of the run, `seed` among them. The image tower is frozen, its head is not.
-        split: The training split.
+        split: The training split. With `fit_level_weights`, `hold_out` of its clips are held out, and what levels
+            count is fitted to them after the last step.
 
     Returns:
         The model after its last step, in evaluation mode, and its processor.
     """
+    held_out = None
+    if arguments.fit_level_weights:
+        order = np.random.default_rng(arguments.seed).permutation(len(split.clips))
+        held_out = split.part(np.sort(order[: arguments.hold_out]))
+        split = split.part(np.sort(order[arguments.hold_out :]))
     accelerator = Accelerator(cpu=True)
     set_seed(arguments.seed)
     start = build_model_and_processor(arguments)
@@ -124,4 +135,21 @@ def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoCo
         optimizer.zero_grad()
         if step % 100 == 0:
             progress.set_postfix(loss=f"{losses.loss.item():.3f}")
-    return model.eval(), processor
+    model.eval()
+    if held_out is not None:
+        model.config.level_weights = held_out_level_weights(model, processor, held_out)
+    return model, processor
+
+
+@torch.no_grad()
+def held_out_level_weights(
+    model: VideoColBERTModel, processor: VideoColBERTProcessor, split: PooledSplit
+) -> dict[str, float]:
+    """Fits what each level counts in the sum to clips that were held out of training."""
+    captions = [clip.caption for clip in split.clips]
+    queries = processor.process_queries(captions)
+    output = model(**queries, pixel_values_videos=split.pixel_values(np.arange(len(captions))))
+    keys = torch.from_numpy(np.unique(captions, return_inverse=True)[1])
+    scores = {level: output[f"{level}_scores"] for level in model.config.score_levels}
+    with torch.enable_grad():
+        return fit_level_weights(scores, keys[:, None] == keys)

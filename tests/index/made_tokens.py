@@ -56,7 +56,7 @@ def make_queries(
     words = [[QueryWord("red", [1]), QueryWord("circle", [2, 3])]] * number
     texts = [f"query {row}" for row in range(number)]
     return EncodedQueries.of_one_encoder(
-        texts, QueryBags(embeds, mask, words), ("frame", "video"), score_levels=levels
+        texts, QueryBags(embeds, mask, words), ("frame", "video"), level_weights=dict.fromkeys(levels, 1.0)
     )
 
 

@@ -9,7 +9,11 @@ from video_colbert.modeling_video_colbert import VideoColBERTConfig
 
 def test_every_field_survives_saving_and_loading(tmp_path: Path) -> None:
     config = VideoColBERTConfig(
-        query_windows="sentences", temporal_init="clip", logit_bias_calibration=[-1.5, -2.5], score_levels=["video"]
+        query_windows="sentences",
+        temporal_init="clip",
+        logit_bias_calibration=[-1.5, -2.5],
+        score_levels=["video"],
+        level_weights={"video": 0.5},
     )
     config.save_pretrained(tmp_path)
     loaded = AutoConfig.from_pretrained(tmp_path)
@@ -30,6 +34,12 @@ def test_every_field_survives_saving_and_loading(tmp_path: Path) -> None:
         ({"temporal_num_layers": 0}, "temporal_num_layers is 0"),
         ({"temporal_dropout": 1.0}, "temporal_dropout"),
         ({"loss_type": "triplet"}, "loss_type"),
+        ({"level_weights": {"speech": 1.0}}, "level_weights names 'speech'"),
+        ({"level_weights": {"frame": -1.0}}, "finite and not negative"),
+        ({"level_weights": {"frame": 0.0, "video": 0.0}}, "are all 0"),
+        ({"level_weights": {"frame": 0.5}, "level_scoring": "token_max"}, "level_scoring='sum'"),
+        ({"level_distillation": "cross_level", "score_levels": ["video"]}, "needs score_levels"),
+        ({"level_distillation": "sum_to_frame", "loss_type": "sigmoid"}, "a loss of each level"),
         ({"temporal_num_layer": 3}, "did you mean 'temporal_num_layers'"),
         ({"text_config": {"model_type": "bert"}}, "text_config.model_type is 'bert'"),
         ({"text_config": {"model_type": "siglip_text_model"}}, "of one family"),

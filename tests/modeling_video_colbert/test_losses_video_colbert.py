@@ -8,6 +8,7 @@ from torch import Tensor
 from video_colbert.modeling_video_colbert.losses_video_colbert import (
     calibrated_logit_bias,
     info_nce_loss,
+    level_distillation_loss,
     sigmoid_loss,
 )
 
@@ -72,3 +73,29 @@ def test_calibrated_bias_gives_an_average_negative_the_logit_of_one_positive_amo
 def test_calibration_without_negatives_is_refused() -> None:
     with pytest.raises(ValueError, match="without negative pairs"):
         calibrated_logit_bias(torch.ones(1, 1), torch.ones(1, 1, dtype=torch.bool), torch.tensor(1.0))
+
+
+@pytest.mark.parametrize("variant", ["sum_to_frame", "sum_to_video", "cross_level"])
+def test_distillation_is_the_mean_divergence_of_rows_from_the_teacher(scores: Tensor, variant: str) -> None:
+    logits = {"frame": 5 * scores, "video": 3 * scores.flip(0)}
+    chances = {level: matrix.softmax(1) for level, matrix in logits.items()}
+    if variant == "cross_level":
+        teacher, students = (chances["frame"] + chances["video"]) / 2, ["frame", "video"]
+    else:
+        teacher, students = (logits["frame"] + logits["video"]).softmax(1), [variant.removeprefix("sum_to_")]
+    expected = 0.0
+    for student in students:
+        for i in range(4):
+            for j in range(4):
+                p, q = float(teacher[i, j]), float(chances[student][i, j])
+                expected += p * math.log(p / q) / 4
+    assert level_distillation_loss(logits, variant).item() == pytest.approx(expected, abs=1e-12)
+
+
+def test_the_teacher_of_a_level_takes_no_gradient(scores: Tensor) -> None:
+    logits = {"frame": scores.clone().requires_grad_(), "video": scores.flip(0).requires_grad_()}
+    gradients = torch.autograd.grad(
+        level_distillation_loss(logits, "sum_to_video"), list(logits.values()), materialize_grads=True
+    )
+    assert not gradients[0].any()
+    assert gradients[1].any()

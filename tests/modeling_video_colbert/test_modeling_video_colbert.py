@@ -6,6 +6,7 @@ import torch
 from tests.accelerators import DEVICES, needs_gpu
 from tests.tiny_models import FAMILIES, QUERY_LENGTH, random_batch, tiny_backbone, tiny_model
 from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
+from video_colbert.modeling_video_colbert.losses_video_colbert import level_distillation_loss
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -223,3 +224,23 @@ def test_wrong_inputs_are_named() -> None:
     )
     with pytest.raises(ValueError, match="positive_mask is needed for 2 queries and 3 videos"):
         model.loss(scores)
+
+
+def test_levels_count_what_their_weights_say() -> None:
+    weighted = tiny_model(level_weights={"frame": 0.25, "video": 1.75})(**random_batch())
+    plain = tiny_model()(**random_batch())
+    torch.testing.assert_close(weighted.frame_scores, plain.frame_scores)
+    torch.testing.assert_close(weighted.scores, 0.25 * plain.frame_scores + 1.75 * plain.video_scores)
+    alone = tiny_model(level_weights={"frame": 0.0})(**random_batch())
+    torch.testing.assert_close(alone.scores, plain.video_scores)
+
+
+def test_what_levels_learn_from_each_other_is_added_to_the_loss_with_its_weight() -> None:
+    model = tiny_model(level_distillation="cross_level", level_distillation_weight=0.5, share_logit_parameters=True)
+    output = model(**random_batch(), return_loss=True)
+    temperature = model.logit_scale[0].exp()
+    logits = {level: temperature * output[f"{level}_scores"] for level in ("frame", "video")}
+    expected = level_distillation_loss(logits, "cross_level")
+    torch.testing.assert_close(output.level_losses["distillation"], expected)
+    levels = output.level_losses["frame"] + output.level_losses["video"]
+    torch.testing.assert_close(output.loss, levels + 0.5 * expected)

@@ -15,13 +15,13 @@ from tests.accelerators import needs_gpu
 from tests.tiny_models import random_batch, tiny_model
 from tests.training.process_groups import run_on_processes
 from video_colbert.modeling_video_colbert import QueryEmbeddings, VideoColBERTModel, VideoEmbeddings
+from video_colbert.training.calibration.logit_bias import set_logit_bias
 from video_colbert.training.contrastive_step import contrastive_step
-from video_colbert.training.logit_bias import set_logit_bias
 
 # Sizes of the micro-batches of a step on each rank; uneven, as at no time in training, but allowed.
 FOUR_MICRO_BATCHES = ((3, 2, 1, 3), (2, 1, 3, 1))
 ONE_MICRO_BATCH = ((5,), (3,))
-LOSS_TYPES = ("dual_sigmoid", "info_nce")
+LOSS_TYPES = ("dual_sigmoid", "info_nce", "distillation")
 
 Results = dict[str, Any]
 
@@ -33,6 +33,8 @@ def fresh_accelerate() -> Iterator[None]:
 
 
 def build_model(loss_type: str = "dual_sigmoid", family: str = "clip", **config: Any) -> VideoColBERTModel:
+    if loss_type == "distillation":
+        loss_type, config["level_distillation"] = "dual_sigmoid", "cross_level"
     model = tiny_model(family, loss_type=loss_type, logit_scale_init=2.0, logit_bias_init=-3.0, **config)
     assert model.config.temporal_dropout > 0
     return model.double().train()

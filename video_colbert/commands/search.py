@@ -23,7 +23,7 @@ from video_colbert.commands.arguments.index_arguments import (
 )
 from video_colbert.commands.arguments.level_weights import add_level_weights
 from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder, with_model_of
-from video_colbert.commands.arguments.numbers import finite_number, positive_int
+from video_colbert.commands.arguments.numbers import finite_number, positive_int, share
 from video_colbert.commands.arguments.text_arguments import add_source_arguments
 from video_colbert.commands.arguments.typed_text import typed_text
 from video_colbert.commands.arguments.visual_arguments import (
@@ -52,6 +52,8 @@ EXAMPLES = (
     "video-colbert search --index my_index",
 )
 NOTES = where_grammar()
+_GROWN = 1.1
+"""Times as many videos among which what was learned of hits may no longer hold."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -87,6 +89,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     hits.add_argument("--top-k", type=positive_int, default=10, metavar="K", help="hits, at most (default: 10)")
     hits.add_argument(
         "--min-score", type=finite_number, metavar="SCORE", help="only videos of at least this score (default: any)"
+    )
+    hits.add_argument(
+        "--min-probability",
+        type=share,
+        metavar="P",
+        help="only videos that are right with at least this probability, from 0 to 1, of an index of which "
+        "`video-colbert confidence` learned it (default: any)",
+    )
+    hits.add_argument(
+        "--max-false-positives",
+        type=share,
+        metavar="SHARE",
+        help="say that there is no such video unless the first hit is so good that at most this share of queries for "
+        "videos that are not there have one like it, such as 0.05 (default: never)",
     )
     hits.add_argument(
         "--all-windows", action="store_true", help="of a long video, give every window rather than the best only"
@@ -232,12 +248,31 @@ def _search(
         )
     except (ValueError, VideoDecodingError) as error:
         raise EncodingError(str(error)) from error
-    hits = found if isinstance(found, SearchHits) else found[0]
+    hits = _likely(index, found if isinstance(found, SearchHits) else found[0], arguments)
     if text is not None and index.text_model is not None and index.text_model.encode_queries([text]).truncated:
         write_notice("The query is longer than the text model takes; its end was cut off.")
     if index.stored.calibration is not None:
         write_notice(_candidates(index.stored.calibration, arguments.top_k, len(index)))
     return hits
+
+
+def _likely(index: Index, hits: SearchHits, arguments: argparse.Namespace) -> SearchHits:
+    """The hits that are as likely as is asked for."""
+    if arguments.min_probability is None and arguments.max_false_positives is None:
+        return hits
+    confidence = index.stored.notes.confidence
+    if confidence is not None and len(index) > _GROWN * confidence.num_videos:
+        write_notice(
+            f"The index held {confidence.num_videos} videos when it learned how likely its hits are right, and holds "
+            f"{len(index)} now: wrong hits are better among more. `video-colbert confidence` learns it again."
+        )
+    try:
+        return hits.likely(
+            min_probability=arguments.min_probability or 0.0,
+            max_false_positive_rate=1.0 if arguments.max_false_positives is None else arguments.max_false_positives,
+        )
+    except ValueError as error:
+        raise IndexStoreError(f"--min-probability and --max-false-positives: {error}") from error
 
 
 def _write(hits: SearchHits, arguments: argparse.Namespace, *, is_one_of_many: bool = False) -> None:
@@ -251,6 +286,13 @@ def _write(hits: SearchHits, arguments: argparse.Namespace, *, is_one_of_many: b
 
 
 def _shown(hits: SearchHits, arguments: argparse.Namespace) -> str:
+    rate, limit = hits.false_positive_rate, arguments.max_false_positives
+    if rate is not None and limit is not None and rate > limit:
+        return f"No such video: of queries for a video that is not there, {rate:.0%} have a first hit as good."
+    if not hits and arguments.min_probability is not None:
+        return (
+            f"Nothing is that likely: no video is right with a probability of {arguments.min_probability:g} or more."
+        )
     if not hits and arguments.min_score is not None:
         return f"Nothing is that similar: no video has a score of {arguments.min_score:g} or more."
     return hits.as_text(scores=arguments.scores)

@@ -177,7 +177,7 @@ class EncodedQueries:
         bags: QueryBags,
         levels: Sequence[str],
         *,
-        score_levels: Sequence[str] | None = None,
+        level_weights: Mapping[str, float] | None = None,
         truncated: Sequence[int] = (),
         interaction: str = "mean_max_sim",
         level_scoring: str = "sum",
@@ -188,7 +188,7 @@ class EncodedQueries:
             texts: the queries, Nq of them.
             bags: their tokens.
             levels: the levels that can be scored.
-            score_levels: those that the score sums, each with weight 1; all by default.
+            level_weights: of those that the score sums; by default all, each with weight 1.
             truncated: as the attribute.
             interaction: as the attribute.
             level_scoring: as the attribute.
@@ -197,7 +197,7 @@ class EncodedQueries:
             texts=texts,
             bags={VIDEO_MODEL: bags},
             encoder_of_level=dict.fromkeys(levels, VIDEO_MODEL),
-            level_weights=dict.fromkeys(levels if score_levels is None else score_levels, 1.0),
+            level_weights=dict.fromkeys(levels, 1.0) if level_weights is None else dict(level_weights),
             truncated=truncated,
             interaction=interaction,
             level_scoring=level_scoring,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _NEAR_MAXIMUM = 0.25
 _TIME_DECIMALS = 3
 _SCORE_DECIMALS = 7
+_PROBABILITY_DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class SearchHit:
         is_gone: whether the file was no longer there when the search ran; an index keeps it until it is pruned.
         sources: which sources found it, the one that brings most first, with the passages of those that are made of
             words; none where pictures alone were searched.
+        probability: how likely it is right, from 0 to 1; None where the index did not learn it of such searches.
 
     Example:
         >>> moments = (Moment("dog", 1.2, 0.4), Moment("ball", 3.4, 0.3))
@@ -93,6 +95,7 @@ class SearchHit:
     ranges: tuple[MomentRange, ...] = ()
     is_gone: bool = False
     sources: tuple[SourceHit, ...] = ()
+    probability: float | None = None
 
     def __repr__(self) -> str:
         moments = "".join(
@@ -132,6 +135,11 @@ class SearchHit:
         return best.start, best.end
 
     @property
+    def is_fused(self) -> bool:
+        """Whether the score is made of those of its sources, rather than that of one."""
+        return bool(self.sources) and all(source.score != self.score for source in self.sources)
+
+    @property
     def is_text(self) -> bool:
         """Whether it is a text of a plain collection, and no video."""
         return any(source.kind == "document" for source in self.sources)
@@ -140,14 +148,17 @@ class SearchHit:
         """What `search --json` writes of a hit; programs rely on these names.
 
         Times are given to the millisecond, scores to seven decimals.
-        `sources` says which sources found it, where more than pictures were searched.
+        `sources` says which sources found it, where more than pictures were searched. `probability` is there where it
+        is known.
         """
+        known = {} if self.probability is None else {"probability": round(self.probability, _PROBABILITY_DECIMALS)}
         return {
             "rank": self.rank,
             "video": self.video,
             "start": round(self.start, _TIME_DECIMALS),
             "end": round(self.end, _TIME_DECIMALS),
             "score": round(self.score, _SCORE_DECIMALS),
+            **known,
             "level_scores": {level: round(score, _SCORE_DECIMALS) for level, score in self.level_scores.items()},
             "ranges": [
                 {

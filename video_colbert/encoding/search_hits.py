@@ -27,10 +27,13 @@ class SearchHits(list[SearchHit]):
         query: the text that was searched for.
         model: Hub id or folder of the model.
         hits: best first.
+        false_positive_rate: the share of queries for a video that is not there whose first hit is as good as that of
+            this one, from 0 to 1; None where the index did not learn it for such searches.
 
     Attributes:
         query: as given.
         model: as given.
+        false_positive_rate: as given.
 
     Example:
         >>> hits = encoder.rerank("a dog runs", ["a.mp4", "b.mp4"])
@@ -38,10 +41,13 @@ class SearchHits(list[SearchHit]):
         ('a dog runs', 2, 'SearchHits')
     """
 
-    def __init__(self, query: str, model: str, hits: Iterable[SearchHit] = ()) -> None:
+    def __init__(
+        self, query: str, model: str, hits: Iterable[SearchHit] = (), *, false_positive_rate: float | None = None
+    ) -> None:
         super().__init__(hits)
         self.query = query
         self.model = model
+        self.false_positive_rate = false_positive_rate
 
     @overload
     def __getitem__(self, key: SupportsIndex) -> SearchHit: ...
@@ -52,7 +58,42 @@ class SearchHits(list[SearchHit]):
     def __getitem__(self, key: SupportsIndex | slice) -> SearchHit | SearchHits:
         """A hit, or some of them that are shown alike."""
         found = super().__getitem__(key)
-        return SearchHits(self.query, self.model, found) if isinstance(found, list) else found
+        return self._with(found) if isinstance(found, list) else found
+
+    def likely(self, *, min_probability: float = 0.0, max_false_positive_rate: float = 1.0) -> SearchHits:
+        """The hits that are likely enough right: none where the query's video is likely not there at all.
+
+        Args:
+            min_probability: what a hit's probability is at least.
+            max_false_positive_rate: what `false_positive_rate` is at most; above it there are no hits. Of queries
+                whose video is not there, at most this share gets any.
+
+        Raises:
+            ValueError: the index did not learn how likely hits of such a search are right, or a number is not from 0
+                to 1.
+
+        Example:
+            >>> hits = SearchHits("a dog", "my_model", false_positive_rate=0.3)
+            >>> len(hits.likely(max_false_positive_rate=0.05))
+            0
+        """
+        for name, value in (
+            ("min_probability", min_probability),
+            ("max_false_positive_rate", max_false_positive_rate),
+        ):
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"{name} must be from 0 to 1, got {value}")
+        if self.false_positive_rate is None:
+            raise ValueError(
+                "how likely these hits are right is not known; `video-colbert confidence` learns it for an index, for "
+                "searches by text of all that the index holds, without a condition and without other weights of levels"
+            )
+        if self.false_positive_rate > max_false_positive_rate:
+            return self._with(())
+        return self._with(hit for hit in self if (hit.probability or 0.0) >= min_probability)
+
+    def _with(self, hits: Iterable[SearchHit]) -> SearchHits:
+        return SearchHits(self.query, self.model, hits, false_positive_rate=self.false_positive_rate)
 
     def __repr__(self) -> str:
         return "\n".join(map(repr, self)) or f"no hits for {self.query!r}"
@@ -71,7 +112,8 @@ class SearchHits(list[SearchHit]):
 
     def as_dict(self) -> dict[str, Any]:
         """Query, model and hits, ready for JSON."""
-        return {"query": self.query, "model": self.model, "hits": [hit.as_dict() for hit in self]}
+        known = {} if self.false_positive_rate is None else {"false_positive_rate": round(self.false_positive_rate, 4)}
+        return {"query": self.query, "model": self.model, **known, "hits": [hit.as_dict() for hit in self]}
 
     def as_text(self, *, scores: bool = False, width: int = 80) -> str:
         """The hits as a terminal shows them: path, from when to when, and each matched range with its moments.
@@ -135,6 +177,8 @@ def _hit_lines(hit: SearchHit, *, scores: bool, width: int) -> Iterator[str]:
     facts = f"{window}score {hit.score:.3f}"
     if scores and hit.level_scores:
         facts += f" ({', '.join(f'{level} {score:.3f}' for level, score in hit.level_scores.items())})"
+    if hit.probability is not None:
+        facts += f"  {hit.probability:.0%} likely"
     if hit.is_gone:
         facts += "  file is gone"
     if len(name) + 2 + len(facts) <= width:

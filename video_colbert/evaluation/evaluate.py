@@ -64,7 +64,8 @@ def evaluate(
         cache_dir: folder that keeps embeddings, so that a second evaluation only scores.
         ties: how tied scores are ranked; "expected" is over random tie-breaking, with bootstrap intervals.
         dual_softmax: re-weight the scores by dual softmax, which sees all queries; the results say so.
-        level_weights: how much each level counts in the sum; 1 where none is given. The results say so.
+        level_weights: how much each level counts in the sum; by default what it counts in the model. The results say
+            so.
         num_failures: queries with the lowest ranked videos to show with pictures, for `write_report`, which then
             has histograms of the scores too; None for neither.
 

@@ -234,7 +234,7 @@ class Index:
                 is shown asks pictures alone, and words beside it all `sources`.
             top_k: hits a query, at most.
             where: a condition that hits must satisfy, such as "year >= 2020 and genre = 'news'".
-            level_weights: weight of each level in the score, such as `{"video": 0.5}`; 1 where none is given.
+            level_weights: weight of each level in the score, such as `{"video": 0.5}`; by default the model's.
             min_score: the score that a hit has at least; by default any.
             group_windows: of the windows of one video, give the best only; without, only pictures are searched.
             sources: what is asked: "video" for pictures, "subtitles", "speech", "screen_text", "description",

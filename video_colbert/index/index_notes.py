@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from video_colbert.index.confidence.search_confidence import SearchConfidence
 from video_colbert.index.fusion.parameters import NO_PARAMETERS, FusionParameters
 from video_colbert.index.windows import Window
 
@@ -42,6 +43,7 @@ class IndexNotes:
         texts_due: digests of contents of which something was read since they were encoded, by a model that encodes
             texts with the pictures.
         description_columns: columns of metadata that are read as descriptions, in the order in which they were named.
+        confidence: how far its searches are to be believed; None where it was not learned.
     """
 
     folders: tuple[str, ...] = ()
@@ -50,6 +52,7 @@ class IndexNotes:
     fusion: FusionParameters = NO_PARAMETERS
     texts_due: tuple[str, ...] = ()
     description_columns: tuple[str, ...] = ()
+    confidence: SearchConfidence | None = None
 
     def with_folders(self, folders: Iterable[str]) -> IndexNotes:
         """The same with further folders."""
@@ -74,6 +77,8 @@ class IndexNotes:
             facts["texts_due"] = self.texts_due
         if self.description_columns:
             facts["description_columns"] = self.description_columns
+        if self.confidence is not None:
+            facts["confidence"] = self.confidence.to_json()
         written = json.dumps(facts)
         return base64.b85encode(zlib.compress(written.encode())).decode()
 
@@ -92,6 +97,7 @@ class IndexNotes:
             fusion = FusionParameters.from_json(read["fusion"]) if "fusion" in read else NO_PARAMETERS
             due = tuple(map(str, read.get("texts_due", ())))
             columns = tuple(map(str, read.get("description_columns", ())))
-            return cls(tuple(map(str, read["folders"])), tuple(bad), formats, fusion, due, columns)
+            known = SearchConfidence.from_json(read["confidence"]) if "confidence" in read else None
+            return cls(tuple(map(str, read["folders"])), tuple(bad), formats, fusion, due, columns, known)
         except (ValueError, TypeError, KeyError, zlib.error, RecursionError):
             return cls()

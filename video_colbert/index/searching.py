@@ -11,6 +11,7 @@ from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.encoding.inputs import as_texts
 from video_colbert.encoding.visual_query import VisualQuery, as_visual_query
 from video_colbert.errors import IndexStoreError
+from video_colbert.index.confidence.search_confidence import DEPTH, with_probabilities
 from video_colbert.index.fusion.fusing import FUSION_METHODS, FusionMethod
 from video_colbert.index.passages.asked_sources import choose_sources, searched_model
 from video_colbert.index.passages.source_lists import source_queries
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 # Videos by which the scores of words and of pictures are brought to one scale: their spread is known to some 5 %.
 _SAMPLE = 256
+DEFAULT_FUSION: FusionMethod = "calibrated"
+"""How the lists of several sources are fused unless another way is asked for."""
+
 # Of fewer, nothing is known.
 _LEAST_SAMPLE = 8
 
@@ -73,23 +77,34 @@ def search_index(
             queries = needed_encoder(index, "search for texts").encode_queries(texts)
         if level_weights is not None:
             queries = queries.with_level_weights(level_weights)
+    confidence = index.stored.notes.confidence
+    if confidence is not None and not (
+        visual is None
+        and where is None
+        and group_windows
+        and fusion == DEFAULT_FUSION
+        and confidence.is_of(chosen, {} if queries is None else queries.level_weights)
+    ):
+        # Hits of another search score otherwise.
+        confidence = None
+    depth = top_k if confidence is None else max(top_k, DEPTH)
     if queries is not None and chosen == (VIDEO,):
-        found = index.stored.search(queries, top_k=top_k, where=where, group_windows=group_windows)
+        found = index.stored.search(queries, top_k=depth, where=where, group_windows=group_windows)
     else:
         asked = source_queries(index, texts, queries, chosen)
         known = index.stored.notes.fusion
         if visual is not None:
             # A query that shows something scores otherwise than words do.
             known = known.without(VIDEO)
-        found = search_sources(index.stored, asked, chosen, top_k=top_k, where=where, fusion=fusion, parameters=known)
-    hits = [
-        SearchHits(
-            title,
-            searched_model(index.stored),
-            [hit for hit in of_query if min_score is None or hit.score >= min_score],
-        )
-        for title, of_query in zip(titles, found, strict=True)
-    ]
+        found = search_sources(index.stored, asked, chosen, top_k=depth, where=where, fusion=fusion, parameters=known)
+    model = searched_model(index.stored)
+    hits = []
+    for title, of_query in zip(titles, found, strict=True):
+        rate = None
+        if confidence is not None:
+            of_query, rate = with_probabilities(confidence, of_query)
+        kept = [hit for hit in of_query[:top_k] if min_score is None or hit.score >= min_score]
+        hits.append(SearchHits(title, model, kept, false_positive_rate=rate))
     return hits[0] if isinstance(query, str) or visual is not None else hits
 
 

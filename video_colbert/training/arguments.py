@@ -87,6 +87,8 @@ class TrainingArguments:
         lr_scheduler_type: A schedule of transformers, such as `cosine` or `linear`.
         warmup_ratio: Share of the steps over which the learning rates rise.
         max_grad_norm: Norm that gradients are clipped to.
+        fit_level_weights: Whether each evaluation fits what each level counts in the sum to the held-out videos
+            (`level_weights` of the model's configuration), and is of that sum.
         freeze: Towers that are not trained: `text`, `image`.
         mixed_precision: `no`, `fp16` or `bf16`; accelerate's own setting if not given.
         gradient_checkpointing: Whether activations are computed again in the backward pass.
@@ -145,6 +147,7 @@ class TrainingArguments:
     lr_scheduler_type: str = "cosine"
     warmup_ratio: float = 0.1
     max_grad_norm: float = 1.0
+    fit_level_weights: bool = False
     freeze: list[str] = field(default_factory=list)
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None
     gradient_checkpointing: bool = False

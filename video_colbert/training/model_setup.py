@@ -11,7 +11,7 @@ from video_colbert.encoding.pretrained import PretrainedPair, check_model_files,
 from video_colbert.encoding.stored_model.model_files import ModelFiles, find_model_files
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import ModelLoadError
-from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
 from video_colbert.training.optimization import freeze
@@ -29,7 +29,7 @@ def build_model_and_processor(arguments: TrainingArguments) -> PretrainedPair:
         The model, in training mode with frozen towers frozen, and the processor.
 
     Raises:
-        ValueError: If `num_frames` is more than the model has positions for.
+        ValueError: If `num_frames` is more than the model has positions for, or its levels have no weights to fit.
         ModelLoadError: If a part of the model is missing or damaged, or it is of the other kind.
         HubError: If there is no such model.
     """
@@ -43,11 +43,30 @@ def build_model_and_processor(arguments: TrainingArguments) -> PretrainedPair:
             f"num_frames is {arguments.num_frames}, but the model has positions for {config.max_frames} frames "
             "(max_frames in config_overrides)."
         )
+    if arguments.fit_level_weights:
+        check_level_weights(config)
     if arguments.gradient_checkpointing:
         model.gradient_checkpointing_enable()
     freeze(model, arguments.freeze)
     model.train()
     return pair
+
+
+def check_level_weights(config: VideoColBERTConfig) -> None:
+    """Checks that the weights of a model's levels can be fitted after its training steps.
+
+    Raises:
+        ValueError: If the score is no sum of the frame and the video level, or is itself what the loss is of.
+    """
+    if (
+        set(config.score_levels) != {"frame", "video"}
+        or config.level_scoring != "sum"
+        or config.loss_type == "sigmoid"
+    ):
+        raise ValueError(
+            "fit_level_weights needs score_levels ['frame', 'video'], level_scoring 'sum' and a loss of each level, "
+            f"not {config.score_levels}, {config.level_scoring!r} and loss_type {config.loss_type!r}."
+        )
 
 
 def _checkpoint(files: ModelFiles, arguments: TrainingArguments) -> PretrainedPair:

@@ -1,6 +1,6 @@
 """Validation during training, shared out over the processes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from accelerate import Accelerator
@@ -15,6 +15,7 @@ from video_colbert.evaluation.encoded_split import encode_rows, encode_split
 from video_colbert.evaluation.retrieval import EvaluationResult, evaluate_split
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
+from video_colbert.training.calibration.level_weights import level_weights_of_split
 from video_colbert.training.training_data import TrainingData
 
 
@@ -74,6 +75,10 @@ def validate(
     split = encode_split(
         encoder, list(data.validation), videos=videos, batch_size=arguments.per_device_eval_batch_size
     )
+    if arguments.fit_level_weights:
+        config = unwrapped.config
+        config.level_weights = level_weights_of_split(split, config.score_levels)
+        split = replace(split, queries=split.queries.with_level_weights(config.level_weights))
     results = evaluate_split(
         split,
         dataset=shown_name(arguments.dataset),

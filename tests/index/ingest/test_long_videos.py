@@ -70,7 +70,7 @@ def queries_for_scenes(encoder: VideoColBERTEncoder) -> EncodedQueries:
     tokens = torch.stack([still.embeds["frame"] for still in stills if isinstance(still, EncodedVideo)])
     bags = QueryBags(tokens, torch.ones(tokens.shape[:2], dtype=torch.bool), [[]] * SCENES)
     texts = [f"scene {scene}" for scene in range(SCENES)]
-    return EncodedQueries.of_one_encoder(texts, bags, ("frame", "video"), score_levels=["frame"])
+    return EncodedQueries.of_one_encoder(texts, bags, ("frame", "video"), level_weights={"frame": 1.0})
 
 
 def test_windows_follow_each_other_and_end_at_scene_changes_that_keyframes_show(index: Index, film: Path) -> None:

@@ -87,4 +87,5 @@ def _described(
         model=searched_model(served.index.stored),
         hits=describe_hits(hits, videos, windows, playable, shares),
         zero_shot=served.zero_shot,
+        false_positive_rate=hits.false_positive_rate,
     )

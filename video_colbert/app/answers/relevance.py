@@ -42,7 +42,7 @@ def relevances(hits: Sequence[SearchHit], at_random: float | None, num_videos: i
         [1.0, 0.4]
     """
     scores = [hit.score for hit in hits]
-    if any(_is_fused(hit) for hit in hits):
+    if any(hit.is_fused for hit in hits):
         scores = [_log_odds(score) for score in scores]
         at_random = _log_odds(1.0 / max(2, num_videos))
     best, low = max(scores, default=0.0), at_random or 0.0
@@ -64,11 +64,6 @@ def score_at_random(queries: EncodedQueries, sample: LevelBags) -> float | None:
     [scores] = score_bags(queries, sample).scores
     known = scores[scores.isfinite()]
     return float(known.median()) if len(known) else None
-
-
-def _is_fused(hit: SearchHit) -> bool:
-    """Whether the score of a hit is made of those of its sources, rather than that of one."""
-    return bool(hit.sources) and all(source.score != hit.score for source in hit.sources)
 
 
 def _log_odds(probability: float) -> float:

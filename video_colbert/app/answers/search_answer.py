@@ -15,6 +15,7 @@ from video_colbert.index.indexed_video import IndexedVideo, MetadataValue
 
 _TIME_DECIMALS = 3
 _SCORE_DECIMALS = 7
+_RATE_DECIMALS = 4
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ class SearchAnswer:
         truncated: whether the text was longer than the model takes, so that its end did not count.
         zero_shot: whether the model was never trained on clips, so that words are not told apart.
         seconds: how long the search took, without its wait.
+        false_positive_rate: as of `SearchHits`; None where the index did not learn it.
     """
 
     query: str
@@ -86,9 +88,11 @@ class SearchAnswer:
     truncated: bool = False
     zero_shot: bool = False
     seconds: float = 0.0
+    false_positive_rate: float | None = None
 
     def as_json(self) -> dict[str, Any]:
-        """The answer ready for JSON."""
+        """The answer ready for JSON; the false-positive rate is there where it is known."""
+        rate = self.false_positive_rate
         return {
             "query": self.query,
             "index": self.index,
@@ -96,6 +100,7 @@ class SearchAnswer:
             "truncated": self.truncated,
             "zero_shot": self.zero_shot,
             "seconds": round(self.seconds, _TIME_DECIMALS),
+            **({} if rate is None else {"false_positive_rate": round(rate, _RATE_DECIMALS)}),
             "hits": [hit.as_json() for hit in self.hits],
         }
 

@@ -6,8 +6,8 @@ import argparse
 import math
 
 HELP = (
-    "how much each level counts in the score, such as frame=1,video=0.5; what is not named counts 1, and 0 leaves a "
-    "level out"
+    "how much each level counts in the score, such as frame=1,video=0.5; what is not named counts what it does in the "
+    "model, 1 unless weights were fitted, and 0 leaves a level out"
 )
 
 

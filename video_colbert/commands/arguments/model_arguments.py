@@ -38,6 +38,16 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, mod
         + ("" if model_required else f"; by default the model that made the index, and {DEFAULT_MODEL} for a new one"),
     )
     group.add_argument("--revision", help="branch, tag or commit of the model on the Hub")
+    add_settings_of_models(group, batch_size=batch_size)
+
+
+def add_settings_of_models(group: argparse._ActionsContainer, *, batch_size: int) -> None:
+    """Adds --device, --dtype, --backend, --batch-size, --tone-map and --max-pixels, of whichever models.
+
+    Args:
+        group: of the command's arguments.
+        batch_size: the default of --batch-size.
+    """
     group.add_argument("--device", help="torch device such as cpu or cuda:1; by default the best there is")
     group.add_argument(
         "--dtype",

@@ -141,7 +141,7 @@ def encode_queries(
         list(texts),
         QueryBags(embeds, mask, words, weights, phrase_embeds),
         model.config.levels,
-        score_levels=tuple(model.config.score_levels),
+        level_weights=model.config.weights_of_levels,
         truncated=tokenized.truncated,
         interaction=model.config.interaction,
         level_scoring=model.config.level_scoring,

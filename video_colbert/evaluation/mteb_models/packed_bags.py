@@ -115,7 +115,7 @@ def _unpacked_queries(config: VideoColBERTConfig, packed: Tensor) -> EncodedQuer
         [""] * len(packed),
         bags,
         config.levels,
-        score_levels=config.score_levels,
+        level_weights=config.weights_of_levels,
         interaction=config.interaction,
         level_scoring=config.level_scoring,
     )

@@ -36,14 +36,11 @@ class SourceCalibration:
     def probabilities(self, ranked: RankedList) -> FloatArray:
         """How likely each hit of a list is right, each by itself: float64 [len(ranked)]."""
         coefficients = np.array([self.score, self.margin, self.outstanding])
-        return _sigmoid(self.intercept + _features(ranked) @ coefficients)
+        return _sigmoid(self.intercept + hit_features(ranked) @ coefficients)
 
 
 def fit_calibrations(judged: Sequence[JudgedQuery]) -> dict[str, SourceCalibration]:
     """A calibration for each source, from the first ten hits of its lists.
-
-    The likelihood is maximised by Newton's method, with a ridge of 1 on the coefficients of standardised features, so
-    that hits which can be told apart without an error keep finite coefficients.
 
     Args:
         judged: queries with their right videos.
@@ -59,24 +56,34 @@ def fit_calibrations(judged: Sequence[JudgedQuery]) -> dict[str, SourceCalibrati
     for query in judged:
         for source, hits in query.lists.items():
             ranked = RankedList.of(source, hits)
-            features.setdefault(source, []).append(_features(ranked)[:_FITTED_HITS])
+            features.setdefault(source, []).append(hit_features(ranked)[:_FITTED_HITS])
             is_right = [float(video in query.right) for video in ranked.ids[:_FITTED_HITS]]
             labels.setdefault(source, []).append(np.array(is_right))
     calibrations = {}
     for source in features:
         label = np.concatenate(labels[source])
         if 0 < label.sum() < len(label):
-            calibrations[source] = _fit(np.concatenate(features[source]), label)
+            calibrations[source] = fit_logistic(np.concatenate(features[source]), label)
     if not calibrations:
         raise ValueError("no source has both right and wrong hits among its first ten, so none can be calibrated")
     return calibrations
 
 
-def _features(ranked: RankedList) -> FloatArray:
+def hit_features(ranked: RankedList) -> FloatArray:
+    """Score, margin and log odds of `probabilities_of_list` of each hit: float64 [len(ranked), 3]."""
     return np.stack([ranked.scores, ranked.margins, log_odds(probabilities_of_list(ranked))], axis=1)
 
 
-def _fit(features: FloatArray, label: FloatArray) -> SourceCalibration:
+def fit_logistic(features: FloatArray, label: FloatArray) -> SourceCalibration:
+    """Fits a calibration to hits.
+
+    The likelihood is maximised by Newton's method, with a ridge of 1 on the coefficients of standardised features, so
+    that hits which can be told apart without an error keep finite coefficients.
+
+    Args:
+        features: float64 [hits, 3], as `hit_features` gives them.
+        label: float64 [hits], 1 for what is to be likely and 0 for what is not; both are there.
+    """
     centre, spread = features.mean(axis=0), features.std(axis=0)
     # A feature that never changes says nothing, and gets no coefficient.
     spread = np.where(spread > 0.0, spread, np.inf)

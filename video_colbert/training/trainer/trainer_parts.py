@@ -15,8 +15,8 @@ from transformers import TrainerCallback
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.accelerator_setup import refuse_sharding
+from video_colbert.training.calibration.logit_bias import wants_calibration
 from video_colbert.training.distributed_loss import PairKeys, global_loss
-from video_colbert.training.logit_bias import wants_calibration
 from video_colbert.training.optimization import DefaultRates, parameter_groups
 from video_colbert.training.trainer.examples import TrainerCollator, TrainerExamples
 from video_colbert.training.trainer.split_metrics import split_metrics, split_tokens

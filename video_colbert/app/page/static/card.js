@@ -94,15 +94,16 @@ function noPicture(hit) {
 }
 
 function relevance(hit) {
-  const share = Math.round(100 * Math.min(1, Math.max(0, hit.relevance ?? 0)));
+  const isKnown = hit.probability != null;
+  const share = Math.round(100 * Math.min(1, Math.max(0, (isKnown ? hit.probability : hit.relevance) ?? 0)));
   const levels = Object.entries(hit.level_scores ?? {}).map(([level, score]) => `${level} ${score.toFixed(3)}`);
   const scores = [`score ${hit.score.toFixed(3)}`, ...levels].join(", ");
   return element(
     "div",
-    { class: "relevance", title: `${scores}; full is the first hit, empty a video picked at random` },
+    { class: "relevance", title: isKnown ? `${share} % likely to be right; ${scores}` : `${scores}; full is the first hit, empty a video picked at random` },
     element(
       "div",
-      { class: "bar", role: "meter", "aria-label": "Relevance", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": share, "aria-valuetext": `${share} % of the way from any video to the first hit, ${scores}` },
+      { class: "bar", role: "meter", "aria-label": isKnown ? "Probability" : "Relevance", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": share, "aria-valuetext": isKnown ? `${share} % likely to be right, ${scores}` : `${share} % of the way from any video to the first hit, ${scores}` },
       element("span", { style: { width: `${share}%` } }),
     ),
     element("span", { class: "found-by" }, ...sourcesOf(hit).map((name) => element("span", { class: "source" }, name))),

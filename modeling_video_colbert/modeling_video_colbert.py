@@ -311,8 +311,9 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
 
 
 def _unit_length(tokens: Tensor) -> Tensor:
-    """Divides vectors by their L2 norm, taken in float32."""
-    return F.normalize(tokens.float(), dim=-1).to(tokens.dtype)
+    """Divides vectors by their L2 norm, taken in float32, or in float64 where they are float64."""
+    exact = tokens.to(torch.promote_types(tokens.dtype, torch.float32))
+    return F.normalize(exact, dim=-1).to(tokens.dtype)
 
 
 def _asked_for(tower: Any, recorded: dict[str, bool]) -> dict[str, Any]:

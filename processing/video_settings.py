@@ -305,7 +305,7 @@ class FrameResizing:
         # A view [T, 3, H, W] that still lies in memory as [T, H, W, 3], torch's fast path for uint8.
         pixels = torch.as_tensor(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
         if self.do_resize:
-            target = self._resized(pixels.shape[2], pixels.shape[3])
+            target = self.resized_size(pixels.shape[2], pixels.shape[3])
             if target != tuple(pixels.shape[2:]):
                 mode = INTERPOLATION_MODES[self.resample]
                 pixels = F.interpolate(pixels, size=target, mode=mode, antialias=mode != "nearest-exact")
@@ -335,7 +335,13 @@ class FrameResizing:
         resized: np.ndarray = self.resize_and_crop(frame[None])[0].numpy()
         return resized
 
-    def _resized(self, height: int, width: int) -> tuple[int, int]:
+    def resized_size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the height and width that frames are resized to before the crop.
+
+        Args:
+            height: Of the frames, in pixels.
+            width: Of the frames, in pixels.
+        """
         if "shortest_edge" not in self.size:
             return self.size["height"], self.size["width"]
         short = self.size["shortest_edge"]

@@ -18,6 +18,7 @@ from video_colbert.commands.arguments.level_weights import add_level_weights
 from video_colbert.commands.arguments.mirror_argument import add_mirror, fetch_mirror
 from video_colbert.commands.arguments.model_arguments import add_model_arguments, load_encoder
 from video_colbert.commands.arguments.numbers import positive_int
+from video_colbert.commands.evaluate_attack import add_attack_arguments, refuse_attack_arguments, run_attack
 from video_colbert.commands.evaluate_mteb import add_mteb_arguments, refuse_mteb_arguments, run_mteb
 from video_colbert.console import ExitCode, write_notice, write_result
 from video_colbert.data.opened.dataset_names import NAMES_IN_WORDS
@@ -31,7 +32,10 @@ if TYPE_CHECKING:
 
 NAME = "evaluate"
 HELP = "evaluate a model on a benchmark, or on any folder of videos with captions"
-EXAMPLES = ("video-colbert evaluate --model CHECKPOINT --dataset msrvtt --data-dir MSRVTT --report report",)
+EXAMPLES = (
+    "video-colbert evaluate --model CHECKPOINT --dataset msrvtt --data-dir MSRVTT --report report",
+    "video-colbert evaluate --model CHECKPOINT --dataset msrvtt --data-dir MSRVTT --attack promote",
+)
 
 # `metrics.Ties`, which is not imported before it is needed.
 TIES = ("expected", "optimistic", "pessimistic", "clip4clip", "clip4clip_multi_sentence")
@@ -102,6 +106,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="how tied scores are ranked (default: expected, over random tie-breaking); clip4clip and "
         "clip4clip_multi_sentence count as the two paths of CLIP4Clip's evaluation do",
     )
+    add_attack_arguments(parser)
     add_level_weights(parser)
     parser.add_argument(
         "--dual-softmax",
@@ -120,6 +125,7 @@ def run(arguments: argparse.Namespace) -> int:
     """
     if arguments.output is not None and not Path(arguments.output).absolute().parent.is_dir():
         raise DatasetError(f"--output {arguments.output} cannot be written: there is no such folder")
+    refuse_attack_arguments(arguments)
     if arguments.mteb is not None:
         return run_mteb(arguments)
     refuse_mteb_arguments(arguments)
@@ -140,6 +146,8 @@ def run(arguments: argparse.Namespace) -> int:
             f"This is not the {rows.split} split of {rows.dataset}, protocol {rows.protocol}, so its figures compare "
             f"with no others: {'; '.join(rows.differences)}."
         )
+    if arguments.attack is not None:
+        return run_attack(arguments, rows)
     encoder = load_encoder(arguments)
 
     from video_colbert.evaluation.evaluate import evaluate

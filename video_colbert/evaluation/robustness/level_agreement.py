@@ -36,7 +36,8 @@ def level_disagreement(frame_scores: Tensor, video_scores: Tensor) -> Tensor:
     video = video_scores - video_scores.mean(0)
     tiny = torch.finfo(frame.dtype).tiny
     lengths = torch.linalg.vector_norm(frame, dim=0) * torch.linalg.vector_norm(video, dim=0)
-    return 1 - (frame * video).sum(0) / lengths.clamp(min=tiny)
+    correlation: Tensor = (frame * video).sum(0) / lengths.clamp(min=tiny)
+    return 1 - correlation
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from .configuration_video_colbert import VideoColBERTConfig
-from .towers_video_colbert import tower_family
+from .towers_video_colbert import joint_width, tower_family
 
 logger = logging.get_logger(__name__)
 
@@ -43,14 +43,15 @@ class BackboneMixin(PreTrainedModel):
         attn_implementation: str | None = None,
         **config_overrides: Any,
     ) -> _Model:
-        """Builds a model from the towers of a CLIP, MetaCLIP 2, SigLIP or fixed-resolution SigLIP 2 checkpoint.
+        """Builds a model from the towers of a CLIP, MetaCLIP 2, SigLIP, SigLIP 2 or VideoPrism checkpoint.
 
         Weights are copied by name; what is left out and what stays at its initial value is logged.
 
         Args:
             name_or_path: Hub id or local folder of the backbone.
             zero_shot: Whether to build the backbone's own retrieval model, which needs no training: its
-                pooled text vector against its frame vectors, without the video level.
+                pooled text vector against its frame vectors, without the video level; of a backbone that sees whole
+                videos (VideoPrism), against its one vector of the video.
             revision: Branch, tag or commit on the Hub.
             token: Hub token, or whether to use the stored one.
             cache_dir: Where downloads are kept.
@@ -133,11 +134,13 @@ def backbone_config_fields(config: PreTrainedConfig, zero_shot: bool, temporal_i
     fields: dict[str, Any] = {
         "text_config": text_config.to_dict(),
         "vision_config": config.vision_config.to_dict(),
-        "projection_dim": backbone_projection_dim(config),
+        "projection_dim": joint_width(config),
     }
     if zero_shot:
+        sees_videos = tower_family(config.model_type).sees_videos
         fields |= {
-            "score_levels": ["frame"],
+            "score_levels": ["video" if sees_videos else "frame"],
+            "video_tokens": "tower" if sees_videos else "temporal_transformer",
             "query_representation": "pooled",
             # SigLIP pools the last position of its full table, so a shorter query is another query.
             "query_length": text_config.max_position_embeddings,
@@ -151,18 +154,11 @@ def backbone_config_fields(config: PreTrainedConfig, zero_shot: bool, temporal_i
     return fields
 
 
-def backbone_projection_dim(config: PreTrainedConfig) -> int:
-    """Returns the width of a backbone's joint space."""
-    if tower_family(config.model_type).frame_head_source is None:
-        return int(config.text_config.projection_size)
-    return int(config.projection_dim)
-
-
 def backbone_weight_names(backbone: PreTrainedModel, config: VideoColBERTConfig) -> dict[str, str]:
     """Maps the name of each backbone weight that a model of this configuration uses to the model's name for it."""
     family = tower_family(backbone.config.model_type)
     heads = {}
-    if config.query_head == "pretrained":
+    if config.query_head == "pretrained" and family.text_head_source is not None:
         heads[family.text_head_source] = "query_head"
     if config.frame_head == "pretrained" and family.frame_head_source is not None:
         heads[family.frame_head_source] = "frame_head"
@@ -171,8 +167,10 @@ def backbone_weight_names(backbone: PreTrainedModel, config: VideoColBERTConfig)
         module, _, parameter = name.rpartition(".")
         if module in heads:
             renamed[name] = f"{heads[module]}.{parameter}"
-        elif name.startswith(("text_model.", "vision_model.")) and module != family.text_head_source:
+        elif name.startswith("text_model.") and module != family.text_head_source:
             renamed[name] = name
+        elif name.startswith(f"{family.vision_source}."):
+            renamed[name] = name.replace(family.vision_source, "vision_model", 1)
     return renamed
 
 
@@ -203,7 +201,7 @@ def copy_backbone_weights(model: PreTrainedModel, backbone: PreTrainedModel) -> 
     initial = set(target) - set(names.values())
     if missing := sorted(name for name in initial if name.startswith(("text_model.", "vision_model."))):
         raise ValueError(f"The backbone has no weights for {missing}.")
-    if model.config.temporal_init == "clip" and "video" in model.config.score_levels:
+    if model.config.temporal_init == "clip" and model.config.has_temporal_transformer:
         initial -= _copy_temporal_layers(target, source, model.config)
     return left_out, sorted(initial)
 

@@ -8,33 +8,20 @@ from huggingface_hub.dataclasses import strict
 from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
+from .configuration_checks import LEVELS, PASSAGE_LEVELS, ConfigurationChecksMixin
 from .multi_vector_files import MultiVectorFilesMixin
-
-PASSAGE_LEVELS = ("speech", "screen_text", "description")
-"""Levels of texts, in the order of their modality embeddings."""
-
-LEVELS = ("frame", "video", *PASSAGE_LEVELS)
-"""All levels that a model may have."""
-
-TEXT_MODEL_TYPES = ("clip_text_model", "metaclip_2_text_model", "siglip_text_model")
-VISION_MODEL_TYPES = ("clip_vision_model", "metaclip_2_vision_model", "siglip_vision_model")
-
-
-def family_type(model_type: str) -> str:
-    """The model type of the backbone that a tower is of: `metaclip_2` of `metaclip_2_text_model`, and of itself."""
-    return model_type.removesuffix("_text_model").removesuffix("_vision_model")
 
 
 @strict
-class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
+class VideoColBERTConfig(ConfigurationChecksMixin, MultiVectorFilesMixin, PreTrainedConfig):
     r"""Configuration of a [`VideoColBERTModel`].
 
     Fields marked *open* are choices that the paper (Reddy et al., CVPR 2025, arXiv 2503.19009) does not
     state; the default is this project's.
 
     Args:
-        text_config: Configuration of the text tower: `clip_text_model`, `metaclip_2_text_model` or
-            `siglip_text_model`.
+        text_config: Configuration of the text tower: `clip_text_model`, `metaclip_2_text_model`, `siglip_text_model`,
+            `siglip2_text_model` (NaFlex) or `videoprism_text_model`.
         vision_config: Configuration of the image tower, of the same family as the text tower.
         projection_dim: Width `D` of every query and video vector.
         query_length: Tokens a query (or a query window) is padded to.
@@ -47,6 +34,9 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
         query_head: What maps a query token to `projection_dim`: `"pretrained"`, the projection that the
             backbone learned for its pooled text vector, or `"linear"`, a new layer. *Open.*
         frame_head: The same choice for the pooled vector of a frame. *Open.*
+        video_tokens: What makes the tokens of the level `"video"`: the `"temporal_transformer"`, of the frame tokens;
+            or the `"tower"`, where that is one of videos (VideoPrism): the video's one vector, as the backbone
+            compares it with a text.
         video_representation: `"tokens"` for late interaction; `"mean"` makes each level one vector, the mean of its
             tokens (CLIP4Clip, arXiv 2104.08860).
         interaction: How the tokens of a query and of a level make a score: `"mean_max_sim"`, the paper's;
@@ -141,6 +131,7 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
     query_head: Literal["pretrained", "linear"] = "pretrained"
     frame_head: Literal["pretrained", "linear"] = "pretrained"
 
+    video_tokens: Literal["temporal_transformer", "tower"] = "temporal_transformer"
     video_representation: Literal["tokens", "mean"] = "tokens"
     interaction: Literal[
         "mean_max_sim", "max_sim", "weighted_token_wise", "attention_max_sim", "attention_mean_max_sim"
@@ -191,43 +182,6 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
         super().__post_init__(**kwargs)
         self.score_levels = list(self.score_levels)
 
-    def validate_towers(self) -> None:
-        """Checks that both towers are of one supported family and fit `projection_dim`."""
-        if self.text_config.model_type not in TEXT_MODEL_TYPES:
-            raise ValueError(
-                f"text_config.model_type is {self.text_config.model_type!r}; supported are {TEXT_MODEL_TYPES}."
-            )
-        if self.vision_config.model_type not in VISION_MODEL_TYPES:
-            raise ValueError(
-                f"vision_config.model_type is {self.vision_config.model_type!r}; supported are {VISION_MODEL_TYPES}."
-            )
-        if family_type(self.text_config.model_type) != family_type(self.vision_config.model_type):
-            raise ValueError(
-                f"text_config.model_type {self.text_config.model_type!r} and vision_config.model_type "
-                f"{self.vision_config.model_type!r} must be of one family."
-            )
-        if self.text_config.model_type == "siglip_text_model":
-            widths = {
-                "query_head": self.text_config.projection_size,
-                "frame_head": self.vision_config.hidden_size,
-            }
-            for field, width in widths.items():
-                if getattr(self, field) == "pretrained" and width != self.projection_dim:
-                    raise ValueError(
-                        f"{field}='pretrained' gives vectors of width {width}, but projection_dim is "
-                        f"{self.projection_dim}; use projection_dim={width} or {field}='linear'."
-                    )
-
-    def validate_query(self) -> None:
-        """Checks the query fields."""
-        limit = self.text_config.max_position_embeddings
-        if not 1 <= self.query_length <= limit:
-            raise ValueError(
-                f"query_length is {self.query_length}; the text tower has positions for 1 to {limit} tokens."
-            )
-        if self.query_windows is not None and self.query_representation == "pooled":
-            raise ValueError("query_windows needs query_representation='tokens': one pooled vector has no windows.")
-
     @property
     def passage_levels(self) -> list[str]:
         """The levels of texts that the model has, in the order in which their inputs stand."""
@@ -239,102 +193,19 @@ class VideoColBERTConfig(MultiVectorFilesMixin, PreTrainedConfig):
         return [level for level in LEVELS if level == "frame" or level in self.score_levels]
 
     @property
+    def has_temporal_transformer(self) -> bool:
+        """Whether the model has a temporal transformer, which makes the tokens of the level `"video"`."""
+        return "video" in self.score_levels and self.video_tokens == "temporal_transformer"
+
+    @property
     def weighs_by_attention(self) -> bool:
         """Whether the score weighs tokens by the attention they receive."""
         return self.interaction.startswith("attention_")
-
-    def validate_attention(self) -> None:
-        """Checks what an interaction by attention needs."""
-        if not self.weighs_by_attention:
-            return
-        if "video" not in self.score_levels:
-            raise ValueError(
-                f"interaction={self.interaction!r} needs the level 'video' in score_levels: frames attend to each "
-                "other in its temporal transformer only."
-            )
-        if self.query_representation != "tokens" or self.video_representation != "tokens":
-            raise ValueError(
-                f"interaction={self.interaction!r} needs query_representation='tokens' and "
-                "video_representation='tokens': one vector is not weighed against others."
-            )
-        depth = min(self.text_config.num_hidden_layers, self.temporal_num_layers)
-        if not -depth <= self.attention_layer < depth:
-            raise ValueError(
-                f"attention_layer is {self.attention_layer}; the shallower of text tower and temporal transformer has "
-                f"{depth} layers."
-            )
-        if self.attention_length is not None and self.attention_length < 1:
-            raise ValueError(f"attention_length is {self.attention_length}; it must be at least 1, or None.")
-
-    def validate_levels(self) -> None:
-        """Checks `score_levels` and what the chosen loss needs of them."""
-        if not self.score_levels or len(set(self.score_levels)) != len(self.score_levels):
-            raise ValueError(f"score_levels is {self.score_levels}; it names one or some of {LEVELS}, each once.")
-        if unknown := set(self.score_levels) - set(LEVELS):
-            raise ValueError(f"score_levels names {sorted(unknown)}; the levels are {LEVELS}.")
-        if self.passage_levels and "video" not in self.score_levels:
-            raise ValueError(
-                f"score_levels is {self.score_levels}; {self.passage_levels} need 'video', whose temporal transformer "
-                "their tokens pass."
-            )
-        if self.passage_levels and self.video_representation != "tokens":
-            raise ValueError(f"video_representation must be 'tokens' with {self.passage_levels} in score_levels.")
-        if self.passage_levels and self.passage_length < self.query_length:
-            raise ValueError(
-                f"passage_length is {self.passage_length}; a text is cut in windows of query_length, "
-                f"{self.query_length}."
-            )
-        by_mean = self.level_scoring == "sum" and self.loss_type != "modality_info_nce"
-        if not by_mean and self.interaction != "mean_max_sim":
-            raise ValueError(
-                f"interaction is {self.interaction!r}; level_scoring={self.level_scoring!r} with "
-                f"loss_type={self.loss_type!r} needs 'mean_max_sim'."
-            )
-
-    def validate_level_weights(self) -> None:
-        """Checks `level_weights` and what teaching between levels needs."""
-        for level, weight in (self.level_weights or {}).items():
-            if level not in self.score_levels:
-                raise ValueError(f"level_weights names {level!r}; the levels are {self.score_levels}.")
-            if not 0 <= weight < float("inf"):
-                raise ValueError(f"level_weights gives {level!r} {weight}; a weight is finite and not negative.")
-        if self.level_weights and self.level_scoring != "sum":
-            raise ValueError(f"level_weights need level_scoring='sum', not {self.level_scoring!r}.")
-        if self.level_weights and not any(self.weights_of_levels.values()):
-            raise ValueError(f"level_weights are all 0; at least one of {self.score_levels} must count.")
-        if self.level_distillation is None:
-            return
-        if set(self.score_levels) != {"frame", "video"} or self.loss_type not in ("dual_sigmoid", "info_nce"):
-            raise ValueError(
-                f"level_distillation={self.level_distillation!r} needs score_levels ['frame', 'video'] and a loss of "
-                f"each level, 'dual_sigmoid' or 'info_nce'; not {self.score_levels} and {self.loss_type!r}."
-            )
 
     @property
     def weights_of_levels(self) -> dict[str, float]:
         """What each level that the model scores by counts in the sum."""
         return {level: (self.level_weights or {}).get(level, 1.0) for level in self.score_levels}
 
-    def validate_temporal_transformer(self) -> None:
-        """Checks the temporal transformer's sizes."""
-        if self.projection_dim % self.temporal_num_heads != 0:
-            raise ValueError(
-                f"temporal_num_heads is {self.temporal_num_heads}; it must divide projection_dim "
-                f"({self.projection_dim})."
-            )
-        for field, low in (
-            ("temporal_num_layers", 1),
-            ("num_visual_expansion_tokens", 0),
-            ("max_frames", 1),
-        ):
-            if getattr(self, field) < low:
-                raise ValueError(f"{field} is {getattr(self, field)}; it must be at least {low}.")
-        if not 0 <= self.temporal_dropout < 1:
-            raise ValueError(f"temporal_dropout is {self.temporal_dropout}; it must be in [0, 1).")
-        if self.temporal_position_embedding == "sinusoidal" and self.projection_dim % 2 != 0:
-            raise ValueError(
-                f"temporal_position_embedding='sinusoidal' needs an even projection_dim, not {self.projection_dim}."
-            )
 
-
-__all__ = ["LEVELS", "PASSAGE_LEVELS", "VideoColBERTConfig", "family_type"]
+__all__ = ["LEVELS", "PASSAGE_LEVELS", "VideoColBERTConfig"]

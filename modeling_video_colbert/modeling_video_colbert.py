@@ -18,7 +18,7 @@ from .received_attention import level_weights, text_attention
 from .scoring_video_colbert import ScoringMixin
 from .temporal_video_colbert import TemporalTransformer, sinusoidal_positions
 from .token_weights_video_colbert import TokenWeights
-from .towers_video_colbert import build_image_tower, build_text_tower
+from .towers_video_colbert import build_image_tower, build_text_tower, encode_frames, text_inputs
 
 
 class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
@@ -52,7 +52,7 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         super().__init__(config)
         self.text_model, self.query_head = build_text_tower(config)
         self.vision_model, self.frame_head = build_image_tower(config)
-        if "video" in config.score_levels:
+        if config.has_temporal_transformer:
             self.temporal_transformer = TemporalTransformer(config)
         self.token_weights = nn.ModuleDict()
         if config.interaction == "weighted_token_wise":
@@ -105,13 +105,13 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
     ) -> QueryEmbeddings:
         """Encodes queries into tokens of the joint space.
 
-        The towers never see `attention_mask`: CLIP's is causal, SigLIP was trained without one, and the
-        outputs at pad positions are the paper's soft query expansion.
+        Most towers never see `attention_mask`: CLIP's is causal, SigLIP was trained without one. The outputs at pad
+        positions are the paper's soft query expansion.
 
         Args:
             input_ids: `[B, L]` token ids padded on the right, or `[B, W, L]` for queries of up to `W` windows.
             attention_mask: Of the same shape, 1 on real tokens. Needed for windows, whose absent ones are all
-                0, and where `config.query_expansion` is off.
+                0, where `config.query_expansion` is off, and for the text tower of VideoPrism.
             output_hidden_states: Whether to return the text tower's hidden states; `None` follows the config.
             output_attentions: Whether to return its attentions; `None` follows the config.
 
@@ -134,7 +134,8 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         recorded = self._recorded(output_hidden_states, output_attentions)
         weighs_by_attention = self.config.weighs_by_attention
         inner = {**recorded, "output_hidden_states": recorded["output_hidden_states"] or weighs_by_attention}
-        hidden = self.text_model(input_ids=windows, return_dict=True, **inner)
+        window_mask = None if attention_mask is None else attention_mask.flatten(0, -2)
+        hidden = self.text_model(**text_inputs(self.config, windows, window_mask), return_dict=True, **inner)
         if self.config.query_representation == "pooled":
             if is_windowed:
                 raise ValueError(f"A pooled query takes one window, [B, L], not {list(input_ids.shape)}.")
@@ -167,6 +168,7 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         output_attentions: bool | None = None,
         passage_input_ids: Tensor | None = None,
         passage_attention_mask: Tensor | None = None,
+        frame_sizes: Tensor | None = None,
     ) -> VideoEmbeddings:
         """Encodes videos into frame tokens and video tokens of the joint space.
 
@@ -179,6 +181,8 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             passage_input_ids: `[B, M, W, L]` token ids of texts in windows, for the M levels in
                 `config.passage_levels`. `None` means that there are no texts.
             passage_attention_mask: Of the same shape, 1 on real tokens; a text that is missing is 0 everywhere.
+            frame_sizes: `[B, 2]` height and width of each video's frames, where those of a batch are of several sizes
+                (SigLIP 2 NaFlex) and padded on the right and below. `None` means that all are `H` by `W`.
 
         Returns:
             Frame and video tokens, as a tuple with `return_dict=False`.
@@ -198,14 +202,15 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             )
         frame_mask = video_mask.bool()
         recorded = self._recorded(output_hidden_states, output_attentions)
-        pixel_values = pixel_values_videos.flatten(0, 1)
-        hidden = self.vision_model(pixel_values=pixel_values, return_dict=True, **recorded)
-        frame_tokens = self.frame_head(hidden.pooler_output).view(batch, num_frames, -1)
+        hidden = encode_frames(
+            self.config, self.vision_model, pixel_values_videos, frame_mask, frame_sizes, **recorded
+        )
+        frame_tokens = self.frame_head(hidden.pooler_output)
         levels, device = self.config.passage_levels, pixel_values_videos.device
         inputs = passage_inputs(levels, batch, passage_input_ids, passage_attention_mask, device)
-        passages = None if inputs is None else encode_passages(self.text_model, self.query_head, *inputs)
+        passages = None if inputs is None else encode_passages(self.config, self.text_model, self.query_head, *inputs)
         received = contextualised = None
-        if "video" in self.config.score_levels:
+        if self.config.has_temporal_transformer:
             if num_frames > self.config.max_frames and self.config.temporal_position_embedding != "none":
                 raise ValueError(
                     f"The videos have {num_frames} frames, but the model has positions for "
@@ -215,6 +220,10 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             received = contextualised.received_attention
         of_frames = None if received is None else received[:, :num_frames]
         fields = _asked_for(hidden, recorded) | self._level("frame", frame_tokens, frame_mask, of_frames)
+        if contextualised is None and "video" in self.config.score_levels:
+            fields |= self._level(
+                "video", self.frame_head(hidden.video_pooler_output), frame_mask.any(1, keepdim=True)
+            )
         if contextualised is not None:
             num_tokens = contextualised.tokens.shape[1]
             of_video = None if received is None else received[:, :num_tokens]
@@ -264,6 +273,7 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         passage_input_ids: Tensor | None = None,
         passage_attention_mask: Tensor | None = None,
         query_levels: Tensor | None = None,
+        frame_sizes: Tensor | None = None,
     ) -> VideoColBERTOutput:
         """Encodes queries and videos and scores every pair; of one side alone, gives its tokens and no scores.
 
@@ -280,6 +290,7 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             passage_input_ids: `[Nv, M, W, L]`, see [`~VideoColBERTModel.get_video_features`].
             passage_attention_mask: Of the same shape.
             query_levels: `[Nq]`, see [`~VideoColBERTModel.loss`].
+            frame_sizes: `[Nv, 2]`, see [`~VideoColBERTModel.get_video_features`].
 
         Returns:
             Scores, tokens and, if asked for, the loss; as a tuple of those that are set with `return_dict=False`.
@@ -299,8 +310,9 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             query = self.get_text_features(input_ids, attention_mask, **recorded, return_dict=True)
             fields |= {"text_embeds": query.query_embeds, "query": query}
         if pixel_values_videos is not None:
-            passages = {"passage_input_ids": passage_input_ids, "passage_attention_mask": passage_attention_mask}
-            video = self.get_video_features(pixel_values_videos, video_mask, **passages, **recorded, return_dict=True)
+            others = {"passage_input_ids": passage_input_ids, "passage_attention_mask": passage_attention_mask}
+            others["frame_sizes"] = frame_sizes
+            video = self.get_video_features(pixel_values_videos, video_mask, **others, **recorded, return_dict=True)
             fields |= {"video_embeds": video.video_embeds, "video": video}
         if has_both and return_scores:
             scores = self.score(query, video)

@@ -154,7 +154,10 @@ class VideoColBERTMultiVector(nn.Module):
         """
         if "pixel_values_videos" in features:
             name = self.level if level is None else self._checked(level)
-            video = self.model.get_video_features(features["pixel_values_videos"], features["video_mask"])
+            sizes = features.get("frame_sizes")
+            video = self.model.get_video_features(
+                features["pixel_values_videos"], features["video_mask"], frame_sizes=sizes
+            )
             return {"token_embeddings": video[f"{name}_embeds"], "attention_mask": video[f"{name}_mask"]}
         query = self.model.get_text_features(features["input_ids"], features["attention_mask"])
         return {"token_embeddings": query.query_embeds, "attention_mask": query.query_mask}

@@ -7,6 +7,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from .configuration_video_colbert import VideoColBERTConfig
+from .towers_video_colbert import text_inputs
+
 
 class PassageTokens(NamedTuple):
     """Tokens of the passages of a batch of videos, one level behind another.
@@ -28,7 +31,7 @@ class PassageTokens(NamedTuple):
 
 
 def encode_passages(
-    text_model: nn.Module, head: nn.Module, input_ids: Tensor, attention_mask: Tensor
+    config: VideoColBERTConfig, text_model: nn.Module, head: nn.Module, input_ids: Tensor, attention_mask: Tensor
 ) -> PassageTokens:
     """Passes the windows of passages through the text tower.
 
@@ -36,6 +39,7 @@ def encode_passages(
     none of its windows passes the tower.
 
     Args:
+        config: Of the model.
         text_model: The text tower.
         head: Maps its states to `[.., D]`.
         input_ids: `[B, M, W, L]` token ids of up to `W` windows of each of M levels.
@@ -48,7 +52,8 @@ def encode_passages(
     present = mask.any(-1)
     states: Tensor | None = None
     if present.any():
-        states = head(text_model(input_ids=input_ids[present], return_dict=True).last_hidden_state)
+        inputs = text_inputs(config, input_ids[present], attention_mask[present])
+        states = head(text_model(**inputs, return_dict=True).last_hidden_state)
     levels, masks = [], []
     for level in range(input_ids.shape[1]):
         of_level = mask[:, level].flatten(1)
@@ -57,8 +62,8 @@ def encode_passages(
         order = (~of_level).to(torch.uint8).argsort(dim=1, stable=True)[:, :longest]
         masks.append(of_level.gather(1, order))
         if states is None:
-            width = next(head.parameters())
-            levels.append(width.new_zeros(*order.shape, width.shape[0]))
+            weight = next(text_model.parameters())
+            levels.append(weight.new_zeros(*order.shape, config.projection_dim))
             continue
         tokens = states.new_zeros(*present.shape, *states.shape[1:])
         tokens[present] = states

@@ -1,14 +1,15 @@
 """The keyword arguments of a call: those that nobody reads are refused by name, the others sorted and checked."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
 from transformers.video_utils import VideoMetadata
 
-from .video_settings import SETTINGS_ADVICE, VideoColBERTVideoProcessorKwargs
+from .frame_sampling import FrameSampling
+from .video_decoding import DecodingBackend
 
 Metadata: TypeAlias = Mapping[str, Any]
 """What `transformers.video_utils.load_video` returns beside frames: `fps`, `frames_indices`, `duration`, ..."""
@@ -16,6 +17,39 @@ Metadata: TypeAlias = Mapping[str, Any]
 _Call = TypeVar("_Call", bound=Callable[..., Any])
 
 _METADATA_FIELDS = frozenset(VideoMetadata.__dataclass_fields__)
+
+# What other video processors take, and what to do here instead.
+SETTINGS_ADVICE = {
+    "max_frames": "num_frames is the most frames of a video",
+    "do_convert_rgb": "frames are always RGB",
+    "do_pad": "videos are always padded, with a mask",
+    "data_format": "pixels are always [B, T, 3, H, W]",
+    "default_to_square": "give size as {'height': h, 'width': w} or {'shortest_edge': n}",
+}
+
+
+class VideoColBERTVideoProcessorKwargs(TypedDict, total=False):
+    """The settings of a `VideoColBERTVideoProcessor`, which a call or `from_pretrained` may replace."""
+
+    num_frames: int | None
+    sampling: FrameSampling
+    fps: float | None
+    source_fps: float
+    tone_map: bool
+    max_pixels: int
+    do_sample_frames: bool
+    do_resize: bool
+    size: int | dict[str, int]
+    resample: int
+    do_center_crop: bool
+    crop_size: int | dict[str, int]
+    do_rescale: bool
+    rescale_factor: float
+    do_normalize: bool
+    image_mean: float | Sequence[float]
+    image_std: float | Sequence[float]
+    backend: DecodingBackend
+
 
 QUERY_KEYWORDS = ("padding", "truncation", "max_length", "return_tensors")
 VIDEO_KEYWORDS = (
@@ -87,6 +121,33 @@ def refuse_unknown_keywords(
         close = get_close_matches(name, known, n=1)
         right = f"did you mean {close[0]!r}?" if close else f"it takes {', '.join(known)}"
         raise TypeError(f"{callee} takes no {name!r}; {right}")
+
+
+def replaced_settings(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Puts given settings in the place of a processor's own.
+
+    Args:
+        own: A processor's settings.
+        given: Those of a call. `None` leaves one as it is, but for `num_frames` and `fps`, of which it is a value;
+            `fps` alone means `sampling="fps"`; `do_sample_frames=False` takes all frames.
+
+    Returns:
+        All settings.
+
+    Raises:
+        ValueError: Given settings contradict each other.
+    """
+    given = {name: value for name, value in given.items() if value is not None or name in ("num_frames", "fps")}
+    if not given.pop("do_sample_frames", True):
+        if named := sorted({"num_frames", "sampling", "fps"} & given.keys()):
+            raise ValueError(f"do_sample_frames=False takes all frames, so {', '.join(named)} cannot be given with it")
+        given |= {"num_frames": None, "sampling": "uniform", "fps": None}
+    elif given.get("fps") is not None:
+        given.setdefault("sampling", "fps")
+    elif given.get("sampling", "fps") != "fps":
+        # The processor's own fps stands for the processor's own sampling.
+        given["fps"] = None
+    return {**own, **given}
 
 
 def sorted_arguments(

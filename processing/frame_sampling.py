@@ -1,6 +1,7 @@
-"""Which frames of a video are looked at: pure functions of numbers, without any global state."""
+"""Which frames of a video are looked at, and how large: pure functions of numbers, without any global state."""
 
 import hashlib
+import math
 from typing import Literal, TypeAlias
 
 import numpy as np
@@ -165,6 +166,34 @@ def select_frame_indices(
     # A frame that was on show already counts from the window's start.
     chosen = _sampled(np.maximum(timestamps[window], start or 0.0), num_frames, sampling, fps, generator)
     return np.take(window, chosen)
+
+
+def size_in_patches(height: int, width: int, patch_size: int, max_num_patches: int) -> tuple[int, int]:
+    """Finds the size in whole patches to which a frame is scaled so that it has about as many as it may.
+
+    The largest scale is searched for by halving, to 1e-5, since SigLIP 2 (arXiv 2502.14786) was trained on what that
+    search finds.
+
+    Args:
+        height: Of the frame, in pixels.
+        width: Of the frame.
+        patch_size: Height and width of a patch.
+        max_num_patches: The most patches.
+
+    Returns:
+        Height and width in pixels; each edge rounded up to whole patches after scaling.
+
+    Example:
+        >>> size_in_patches(720, 1280, 16, 256)
+        (192, 336)
+    """
+    low, high = 1e-6, 100.0
+    while high - low >= 1e-5:
+        scale = (low + high) / 2
+        rows, columns = (max(math.ceil(edge * scale / patch_size), 1) for edge in (height, width))
+        low, high = (scale, high) if rows * columns <= max_num_patches else (low, scale)
+    rows, columns = (max(math.ceil(edge * low / patch_size), 1) for edge in (height, width))
+    return rows * patch_size, columns * patch_size
 
 
 def _sampled(

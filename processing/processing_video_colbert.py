@@ -6,9 +6,7 @@ from typing import Any, Literal, TypeAlias
 
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoTokenizer,
-    PreTrainedConfig,
     PreTrainedTokenizerBase,
     SiglipTokenizer,
 )
@@ -17,6 +15,8 @@ from transformers.processing_utils import ProcessorMixin
 from transformers.video_processing_utils import VideoProcessorMixin
 
 from .call_arguments import (
+    SETTINGS_ADVICE,
+    VideoColBERTVideoProcessorKwargs,
     check_query_arguments,
     check_return_tensors,
     refuse_unknown_keywords,
@@ -34,11 +34,10 @@ from .query_tokens import (
 from .retrieval_scores import RetrievalScoresMixin
 from .video_batches import Video
 from .video_processing_video_colbert import VideoColBERTVideoProcessor
-from .video_settings import SETTINGS_ADVICE, VideoColBERTVideoProcessorKwargs, is_whole
+from .video_settings import backbone_settings, is_whole
 
 QueryWindows: TypeAlias = Literal["sentences"]
 
-_BACKBONES = ("clip", "metaclip_2", "siglip")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "subfolder", "token")
 # What the library's `from_pretrained` takes that decides nothing here.
 _LOADING_ARGUMENTS = ("return_unused_kwargs", "trust_remote_code", "code_revision", "proxies", "use_fast")
@@ -107,12 +106,12 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
     def from_backbone(
         cls, name_or_path: str | os.PathLike[str], zero_shot: bool = False, **overrides: object
     ) -> "VideoColBERTProcessor":
-        """Takes the tokenizer and the image settings of a CLIP, MetaCLIP 2 or SigLIP checkpoint.
+        """Takes the tokenizer and the image settings of a CLIP, MetaCLIP 2, SigLIP, SigLIP 2 or VideoPrism checkpoint.
 
         Args:
             name_or_path: Hub id or folder.
-            zero_shot: Pads queries to the text tower's full length (CLIP, MetaCLIP 2 77, SigLIP 64), as the
-                backbone's own retrieval does.
+            zero_shot: Pads queries to the text tower's full length (CLIP, MetaCLIP 2 77, SigLIP, SigLIP 2,
+                VideoPrism 64), as the backbone's own retrieval does.
             **overrides: Arguments of this class and of `VideoColBERTVideoProcessor`, such as `query_length` and
                 `num_frames`; of the Hub: `revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`.
 
@@ -131,7 +130,7 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
             overrides, (*_HUB_ARGUMENTS, *_QUERY_ARGUMENTS, *known), "from_backbone", SETTINGS_ADVICE
         )
         config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
-        _check_backbone(name_or_path, config)
+        settings = backbone_settings(name_or_path, config, hub)
         full_length = config.text_config.max_position_embeddings
         query.setdefault("query_length", full_length if zero_shot else min(32, full_length))
         if query["query_length"] > full_length:
@@ -139,13 +138,10 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
                 f"query_length is {query['query_length']}, but the text tower of {name_or_path} has "
                 f"{full_length} positions; for longer captions pass query_windows='sentences'"
             )
-        image = AutoImageProcessor.from_pretrained(name_or_path, trust_remote_code=False, **hub).to_dict()
-        settings: dict[str, Any] = {name: image[name] for name in known if image.get(name) is not None}
-        # An image processor without a crop has no such field.
-        settings["do_center_crop"] = bool(image.get("do_center_crop"))
         tokenizer = AutoTokenizer.from_pretrained(name_or_path, trust_remote_code=False, **hub)
         # SigLIP 2 has the model type of SigLIP; its tokenizer, Gemma's, does not lower-case as SigLIP's own does.
-        query.setdefault("do_lower_case", config.model_type == "siglip" and not isinstance(tokenizer, SiglipTokenizer))
+        is_siglip = config.model_type in ("siglip", "siglip2")
+        query.setdefault("do_lower_case", is_siglip and not isinstance(tokenizer, SiglipTokenizer))
         return cls(VideoColBERTVideoProcessor(**settings).with_settings(**overrides), tokenizer, **query)
 
     def __call__(
@@ -337,13 +333,3 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
         if self.query_windows is None:
             return [caption]
         return sentence_windows(self.tokenizer, caption, self.query_length, self.do_lower_case)
-
-
-def _check_backbone(name_or_path: str | os.PathLike[str], config: PreTrainedConfig) -> None:
-    if config.model_type == "siglip2":
-        raise ValueError(
-            f"{name_or_path} is a SigLIP 2 checkpoint of variable resolution (NaFlex), which is not supported; "
-            "take one of fixed resolution, such as google/siglip2-base-patch16-224"
-        )
-    if config.model_type not in _BACKBONES:
-        raise ValueError(f"{name_or_path} has model_type {config.model_type!r}; supported are {', '.join(_BACKBONES)}")

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from transformers.video_utils import VideoMetadata
 
 from .call_arguments import Metadata, for_each, is_metadata
@@ -197,6 +198,28 @@ def metadata_of(source: Video, video: DecodedVideo, size: tuple[int, int], backe
         video_backend=None if is_given else "torchcodec" if is_decoder(source) else backend,
         frames_indices=None if video.frame_indices is None else video.frame_indices.tolist(),
     )
+
+
+def on_one_canvas(videos: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+    """Pads frames on the right and below with zeros, up to the largest height and width of a batch.
+
+    Args:
+        videos: B tensors `[T_i, 3, H_i, W_i]`.
+
+    Returns:
+        B tensors `[T_i, 3, H, W]`; the given ones where all are of one size.
+    """
+    height, width = (max(video.shape[axis] for video in videos) for axis in (2, 3))
+    missing = [(height - video.shape[2], width - video.shape[3]) for video in videos]
+    return [
+        F.pad(video, (0, columns, 0, rows)) if rows or columns else video
+        for video, (rows, columns) in zip(videos, missing, strict=True)
+    ]
+
+
+def frame_sizes(videos: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Lists `[B, 2]`, height and width of the frames of B videos `[T_i, 3, H_i, W_i]`."""
+    return torch.tensor([video.shape[2:] for video in videos])
 
 
 def padded(videos: Sequence[torch.Tensor], length: int) -> tuple[torch.Tensor, torch.Tensor]:

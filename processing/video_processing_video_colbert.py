@@ -11,19 +11,25 @@ from transformers.processing_utils import VideosKwargs
 from transformers.video_processing_utils import VideoProcessorMixin
 from typing_extensions import Unpack
 
-from .call_arguments import Metadata, check_return_tensors, metadata_list, refuse_unknown_keywords, shows_settings
+from .call_arguments import (
+    SETTINGS_ADVICE,
+    Metadata,
+    VideoColBERTVideoProcessorKwargs,
+    check_return_tensors,
+    metadata_list,
+    refuse_unknown_keywords,
+    replaced_settings,
+    shows_settings,
+)
 from .frame_sampling import FrameSampling
-from .video_batches import decoded_batch, described, metadata_of, padded, video_list
+from .video_batches import decoded_batch, described, frame_sizes, metadata_of, on_one_canvas, padded, video_list
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodingBackend
 from .video_settings import (
-    SETTINGS_ADVICE,
     DecodingSettings,
     FrameResizing,
-    VideoColBERTVideoProcessorKwargs,
     check_pixel_settings,
     is_whole,
-    replaced_settings,
     size_by_name,
     three_numbers,
 )
@@ -52,6 +58,8 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         source_fps: Frames a second in folders and arrays of frames, neither of which says it.
         do_resize: Whether to resize.
         size: `{"shortest_edge": n}`, or n, keeps the proportions (CLIP), `{"height": h, "width": w}` not (SigLIP).
+            `{"patch_size": p, "max_num_patches": n}` keeps them up to whole patches (SigLIP 2 NaFlex): frames are as
+            large as n patches of p by p pixels allow, so those of a batch are of several sizes, with `frame_sizes`.
         resample: PIL's number of the filter: 0 nearest, 2 bilinear, 3 bicubic.
         do_center_crop: Whether to cut out the centre.
         crop_size: `{"height": h, "width": w}` of the centre, or n for a square.
@@ -71,7 +79,6 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         ValueError: An argument is out of range.
     """
 
-    model_input_names = ["pixel_values_videos", "video_mask"]  # noqa: RUF012 # the library's own way of declaring it
     valid_kwargs = VideoColBERTVideoProcessorKwargs
     # So that a checkpoint says where its code is; `AutoVideoProcessor` itself needs torchvision.
     _auto_class = "AutoVideoProcessor"
@@ -136,6 +143,12 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
             )
         if not value:
             self.num_frames, self.sampling, self.fps = None, "uniform", None
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """The names of the model's inputs that this processor makes."""
+        sizes = ["frame_sizes"] if self.resizing.keeps_shape else []
+        return ["pixel_values_videos", "video_mask", *sizes]
 
     @property
     def decoding(self) -> DecodingSettings:
@@ -258,7 +271,8 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
 
         Returns:
             `pixel_values_videos`, float32 `[B, T, 3, H, W]`, zero where there is no frame; `video_mask`, bool
-            `[B, T]`, true on frames, which come first; with `return_timestamps`, `timestamps`, a list of B
+            `[B, T]`, true on frames, which come first; `frame_sizes`, int64 `[B, 2]`, height and width, where `size`
+            gives frames of several sizes; with `return_timestamps`, `timestamps`, a list of B
             float64 arrays: seconds of each video's frames; with `return_metadata`, `video_metadata`, a list of B
             `transformers.video_utils.VideoMetadata`.
 
@@ -280,12 +294,15 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         )
         length = own.num_frames or max(len(video.frames) for video in decoded)
         pixels = [own.normalize(torch.from_numpy(video.frames).to(device)) for video in decoded]
-        pixel_values, mask = padded(pixels, length)
+        keeps_shape = own.resizing.keeps_shape
+        pixel_values, mask = padded(on_one_canvas(pixels) if keeps_shape else pixels, length)
         data: dict[str, Any] = {"pixel_values_videos": pixel_values, "video_mask": mask}
+        if keeps_shape:
+            data["frame_sizes"] = frame_sizes(pixels)
         if return_tensors == "np":
             data = {name: tensor.cpu().numpy() for name, tensor in data.items()}
         elif return_tensors is None:
-            data = {"pixel_values_videos": list(pixel_values), "video_mask": mask.tolist()}
+            data = {name: list(tensor) if tensor is pixel_values else tensor.tolist() for name, tensor in data.items()}
         if return_timestamps:
             data["timestamps"] = [video.timestamps for video in decoded]
         if return_metadata:
@@ -296,31 +313,11 @@ class VideoColBERTVideoProcessor(VideoProcessorMixin):
         return BatchFeature(data)
 
     def resize_and_crop(self, frames: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """Resizes and crops frames without leaving uint8.
-
-        Args:
-            frames: uint8 `[T, H, W, 3]`.
-
-        Returns:
-            uint8 `[T, 3, height, width]`.
-
-        Raises:
-            ValueError: The frames are smaller than the crop.
-        """
+        """Resizes and crops uint8 `[T, H, W, 3]` frames to uint8 `[T, 3, height, width]`; see [`FrameResizing`]."""
         return self.resizing.resize_and_crop(frames)
 
     def resize_and_crop_frame(self, frame: np.ndarray) -> np.ndarray:
-        """Resizes and crops one frame, such as `decode_video` gives to `prepare`.
-
-        Args:
-            frame: uint8 `[H, W, 3]`.
-
-        Returns:
-            uint8 `[3, height, width]`.
-
-        Raises:
-            ValueError: The frame is smaller than the crop.
-        """
+        """Resizes and crops one frame, as `decode_video` gives it to `prepare`, to uint8 `[3, height, width]`."""
         return self.resizing.resize_and_crop_frame(frame)
 
     def normalize(self, pixels: torch.Tensor) -> torch.Tensor:

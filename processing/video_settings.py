@@ -4,82 +4,28 @@
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, TypedDict, get_args
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .frame_sampling import FRAME_SAMPLINGS, FrameSampling
+from .call_arguments import VideoColBERTVideoProcessorKwargs
+from .frame_sampling import FRAME_SAMPLINGS, FrameSampling, size_in_patches
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodedVideo, DecodingBackend, decode_video
 from .video_sources import ChannelOrder, FrameImages, VideoDecoder, VideoSource
 from .video_stream import FramePreparation, OpenVideoFile
 
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+_BACKBONES = ("clip", "metaclip_2", "siglip", "siglip2", "videoprism")
 # More of a video go through no model; the padding of a config that asks for very many would fill all memory.
 _MAX_FRAMES = 10_000
-
-# What other video processors take, and what to do here instead.
-SETTINGS_ADVICE = {
-    "max_frames": "num_frames is the most frames of a video",
-    "do_convert_rgb": "frames are always RGB",
-    "do_pad": "videos are always padded, with a mask",
-    "data_format": "pixels are always [B, T, 3, H, W]",
-    "default_to_square": "give size as {'height': h, 'width': w} or {'shortest_edge': n}",
-}
-
-
-class VideoColBERTVideoProcessorKwargs(TypedDict, total=False):
-    """The settings of a `VideoColBERTVideoProcessor`, which a call or `from_pretrained` may replace."""
-
-    num_frames: int | None
-    sampling: FrameSampling
-    fps: float | None
-    source_fps: float
-    tone_map: bool
-    max_pixels: int
-    do_sample_frames: bool
-    do_resize: bool
-    size: int | dict[str, int]
-    resample: int
-    do_center_crop: bool
-    crop_size: int | dict[str, int]
-    do_rescale: bool
-    rescale_factor: float
-    do_normalize: bool
-    image_mean: float | Sequence[float]
-    image_std: float | Sequence[float]
-    backend: DecodingBackend
-
-
-def replaced_settings(own: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Puts given settings in the place of a processor's own.
-
-    Args:
-        own: A processor's settings.
-        given: Those of a call. `None` leaves one as it is, but for `num_frames` and `fps`, of which it is a value;
-            `fps` alone means `sampling="fps"`; `do_sample_frames=False` takes all frames.
-
-    Returns:
-        All settings.
-
-    Raises:
-        ValueError: Given settings contradict each other.
-    """
-    given = {name: value for name, value in given.items() if value is not None or name in ("num_frames", "fps")}
-    if not given.pop("do_sample_frames", True):
-        if named := sorted({"num_frames", "sampling", "fps"} & given.keys()):
-            raise ValueError(f"do_sample_frames=False takes all frames, so {', '.join(named)} cannot be given with it")
-        given |= {"num_frames": None, "sampling": "uniform", "fps": None}
-    elif given.get("fps") is not None:
-        given.setdefault("sampling", "fps")
-    elif given.get("sampling", "fps") != "fps":
-        # The processor's own fps stands for the processor's own sampling.
-        given["fps"] = None
-    return {**own, **given}
-
 
 # PIL's numbers for its filters, which image processors' configs hold, and torch's names of the same filters.
 INTERPOLATION_MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
@@ -110,7 +56,12 @@ def check_pixel_settings(settings: Mapping[str, Any]) -> None:
         if not all(is_whole(edge) and 1 <= edge <= _MAX_EDGE for edge in settings[name].values()):
             raise ValueError(f"{name} is {settings[name]}; each edge must be a whole number from 1 to {_MAX_EDGE}")
     size = settings["crop_size"] if settings["do_center_crop"] else settings["size"]
-    pixels = (settings["num_frames"] or 1) * max(size.values()) * min(size.values())
+    area = max(size.values()) * min(size.values())
+    if "max_num_patches" in settings["size"]:
+        if settings["do_center_crop"] or not settings["do_resize"]:
+            raise ValueError(f"size is {settings['size']}, which needs do_resize=True and do_center_crop=False")
+        area *= size["patch_size"]
+    pixels = (settings["num_frames"] or 1) * area
     if pixels > _MAX_PIXELS_OF_A_VIDEO:
         raise ValueError(
             f"num_frames is {settings['num_frames']} and frames are {size}; all frames of a video must have at most "
@@ -133,14 +84,10 @@ def is_rate(value: object) -> bool:
 
 
 def three_numbers(values: float | Iterable[float], field: str) -> list[float]:
-    """Lists a number for each of R, G, B.
-
-    Args:
-        values: The numbers, or one that all three are.
-        field: Name of the setting.
+    """Lists a number for each of R, G, B, of three or of one that all are.
 
     Raises:
-        ValueError: They are not three finite numbers.
+        ValueError: They are not three finite numbers; it names the setting, `field`.
     """
     numbers = list(values) if isinstance(values, Iterable) else [values] * 3
     if len(numbers) != 3 or not all(map(_is_number, numbers)):
@@ -163,7 +110,8 @@ def size_by_name(size: int | Mapping[str, int], field: str) -> dict[str, int]:
         field: `"size"` or `"crop_size"`.
 
     Returns:
-        `{"height": h, "width": w}`, or, of `size`, `{"shortest_edge": n}`.
+        `{"height": h, "width": w}`, or, of `size`, `{"shortest_edge": n}` or
+        `{"patch_size": p, "max_num_patches": n}`.
 
     Raises:
         ValueError: The size has other names.
@@ -171,8 +119,11 @@ def size_by_name(size: int | Mapping[str, int], field: str) -> dict[str, int]:
     if isinstance(size, int):
         return {"shortest_edge": size} if field == "size" else {"height": size, "width": size}
     names = set(size) if isinstance(size, Mapping) else set()
-    if names != {"height", "width"} and not (field == "size" and names == {"shortest_edge"}):
-        right = "shortest_edge, or height and width" if field == "size" else "height and width"
+    others = ({"shortest_edge"}, {"patch_size", "max_num_patches"}) if field == "size" else ()
+    if names not in ({"height", "width"}, *others):
+        right = "height and width"
+        if field == "size":
+            right = f"shortest_edge, or {right}, or patch_size and max_num_patches"
         raise ValueError(f"{field} is {size!r}; it must hold {right}")
     return dict(size)
 
@@ -272,7 +223,7 @@ class FrameResizing:
 
     Attributes:
         do_resize: Whether to resize.
-        size: `{"shortest_edge": n}` or `{"height": h, "width": w}`.
+        size: `{"shortest_edge": n}`, `{"height": h, "width": w}` or `{"patch_size": p, "max_num_patches": n}`.
         resample: PIL's number of the filter.
         do_center_crop: Whether to cut out the centre.
         crop_size: `{"height": h, "width": w}` of the centre.
@@ -283,6 +234,18 @@ class FrameResizing:
     resample: int
     do_center_crop: bool
     crop_size: Mapping[str, int]
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether frames have the shape of their video, in whole patches, so that those of a batch differ in size."""
+        return "max_num_patches" in self.size
+
+    @property
+    def frame_pixels(self) -> int | None:
+        """The most pixels of a frame that comes out; None where they depend on the video."""
+        if self.keeps_shape:
+            return self.size["max_num_patches"] * self.size["patch_size"] ** 2
+        return None if self.frame_size is None else self.frame_size[0] * self.frame_size[1]
 
     @property
     def frame_size(self) -> tuple[int, int] | None:
@@ -342,9 +305,45 @@ class FrameResizing:
             height: Of the frames, in pixels.
             width: Of the frames, in pixels.
         """
+        if self.keeps_shape:
+            return size_in_patches(height, width, self.size["patch_size"], self.size["max_num_patches"])
         if "shortest_edge" not in self.size:
             return self.size["height"], self.size["width"]
         short = self.size["shortest_edge"]
         if height <= width:
             return short, int(short * width / height)
         return int(short * height / width), short
+
+
+def backbone_settings(
+    name_or_path: str | os.PathLike[str], config: "PreTrainedConfig", hub: dict[str, Any]
+) -> dict[str, Any]:
+    """Reads how the frames of a backbone, a Hub id or folder, are prepared: settings of a processor by their names.
+
+    Raises:
+        ValueError: The checkpoint is of another kind.
+    """
+    # Decoding processes, which read this module too, start without it.
+    from transformers import AutoImageProcessor
+    from transformers.video_processing_utils import VideoProcessorMixin
+
+    if config.model_type not in _BACKBONES:
+        raise ValueError(f"{name_or_path} has model_type {config.model_type!r}; supported are {', '.join(_BACKBONES)}")
+    if config.model_type == "videoprism":
+        saved, _ = VideoProcessorMixin.get_video_processor_dict(name_or_path, **hub)
+        # Its own processor takes this size, pixels from 0 to 1 and this many frames whatever is saved.
+        side = config.vision_config.image_size
+        height, width = (side, side) if isinstance(side, int) else side
+        fixed = {"size": {"height": height, "width": width}, "num_frames": config.vision_config.num_frames}
+        fixed |= {"do_center_crop": False, "do_normalize": False}
+        taken = ("resample", "do_rescale", "rescale_factor")
+        return {name: saved[name] for name in taken if saved.get(name) is not None} | fixed
+    image = AutoImageProcessor.from_pretrained(name_or_path, trust_remote_code=False, **hub).to_dict()
+    settings: dict[str, Any] = {
+        name: image[name] for name in VideoColBERTVideoProcessorKwargs.__annotations__ if image.get(name) is not None
+    }
+    # An image processor without a crop has no such field.
+    settings["do_center_crop"] = bool(image.get("do_center_crop"))
+    if config.model_type == "siglip2":
+        settings["size"] = {name: image[name] for name in ("patch_size", "max_num_patches")}
+    return settings

@@ -13,6 +13,7 @@ from tests.tiny_tokenizers import (
     build_metaclip_2_tokenizer,
     build_siglip_2_tokenizer,
     build_siglip_tokenizer,
+    build_videoprism_tokenizer,
 )
 from tests.warm_python.launching import end_server, make_folder
 from video_colbert import VideoColBERTEncoder
@@ -66,6 +67,11 @@ def siglip_2_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTo
 
 
 @pytest.fixture(scope="session")
+def videoprism_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    return build_videoprism_tokenizer(tmp_path_factory.mktemp("videoprism_tokenizer"))
+
+
+@pytest.fixture(scope="session")
 def clip_backbone_folder(tmp_path_factory: pytest.TempPathFactory, clip_tokenizer: PreTrainedTokenizerBase) -> Path:
     return save_tiny_backbone(tmp_path_factory.mktemp("clip_backbone"), clip_tokenizer)
 
@@ -90,6 +96,21 @@ def siglip_2_backbone_folder(
 ) -> Path:
     """A fixed-resolution SigLIP 2 checkpoint as it lies on the Hub: SigLIP's model type and Gemma's tokenizer."""
     return save_tiny_backbone(tmp_path_factory.mktemp("siglip_2_backbone"), siglip_2_tokenizer, "siglip")
+
+
+@pytest.fixture(scope="session")
+def siglip2_backbone_folder(
+    tmp_path_factory: pytest.TempPathFactory, siglip_2_tokenizer: PreTrainedTokenizerBase
+) -> Path:
+    """A SigLIP 2 checkpoint of variable resolution (NaFlex), of a model type of its own."""
+    return save_tiny_backbone(tmp_path_factory.mktemp("siglip2_backbone"), siglip_2_tokenizer, "siglip2")
+
+
+@pytest.fixture(scope="session")
+def videoprism_backbone_folder(
+    tmp_path_factory: pytest.TempPathFactory, videoprism_tokenizer: PreTrainedTokenizerBase
+) -> Path:
+    return save_tiny_backbone(tmp_path_factory.mktemp("videoprism_backbone"), videoprism_tokenizer, "videoprism")
 
 
 @pytest.fixture(scope="session")

@@ -35,9 +35,20 @@ print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_
             {"interaction": "attention_mean_max_sim", "score_levels": ["frame", "video", "speech", "description"]},
         ),
         ("metaclip_2", {}),
+        ("siglip2", {}),
+        ("videoprism", {}),
+        ("videoprism", {"score_levels": ["frame", "video", "speech"], "video_tokens": "temporal_transformer"}),
         ("clip", {"interaction": "weighted_token_wise", "video_representation": "mean"}),
     ],
-    ids=["clip", "siglip by attention with texts", "metaclip_2", "peer"],
+    ids=[
+        "clip",
+        "siglip by attention with texts",
+        "metaclip_2",
+        "siglip2",
+        "videoprism",
+        "videoprism with texts",
+        "peer",
+    ],
 )
 def test_a_saved_folder_scores_equally_in_a_process_without_our_packages(
     family: str, config: dict[str, Any], request: pytest.FixtureRequest, tmp_path: Path

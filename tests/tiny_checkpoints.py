@@ -15,10 +15,18 @@ IMAGE_SIZE = 32
 def save_tiny_backbone(folder: Path, tokenizer: PreTrainedTokenizerBase, family: str = "clip") -> Path:
     """Saves a checkpoint of a family of backbones: model, tokenizer and image settings."""
     backbone = tiny_backbone(
-        family, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, image_size=IMAGE_SIZE
+        family, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id or 1, image_size=IMAGE_SIZE
     )
     backbone.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+    if family == "siglip2":
+        patches = {"image_processor_type": "Siglip2ImageProcessor", "patch_size": 16, "max_num_patches": 12}
+        (folder / "preprocessor_config.json").write_text(json.dumps(patches))
+        return folder
+    if family == "videoprism":
+        videos = {"video_processor_type": "LlavaOnevisionVideoProcessor", "size": {"height": 384, "width": 384}}
+        (folder / "video_preprocessor_config.json").write_text(json.dumps(videos))
+        return folder
     square = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
     settings = {
         "image_processor_type": "SiglipImageProcessor" if family == "siglip" else "CLIPImageProcessor",

@@ -11,13 +11,19 @@ from transformers import (
     MetaClip2Config,
     MetaClip2Model,
     PreTrainedModel,
+    Siglip2Config,
+    Siglip2Model,
     SiglipConfig,
     SiglipModel,
+    VideoPrismClipModel,
+    VideoPrismConfig,
 )
 
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 
-FAMILIES = ("clip", "metaclip_2", "siglip")
+FAMILIES = ("clip", "metaclip_2", "siglip", "siglip2", "videoprism")
+IMAGE_FAMILIES = ("clip", "metaclip_2", "siglip")
+"""Those whose image tower takes images of one size, one by one."""
 VOCAB_SIZE = 600
 QUERY_LENGTH = 16
 IMAGE_SIZE = 32
@@ -43,6 +49,17 @@ def tiny_backbone(
         towers = {"text_config": text, "vision_config": image, "projection_dim": clip_projection_dim}
         is_clip = family == "clip"
         model = CLIPModel(CLIPConfig(**towers)) if is_clip else MetaClip2Model(MetaClip2Config(**towers))
+    elif family == "videoprism":
+        text |= {"max_position_embeddings": 64, "pad_token_id": 2}
+        depth = {"num_spatial_layers": 2, "num_temporal_layers": 1, "num_auxiliary_layers": 1}
+        image |= {**depth, "tubelet_size": [1, 16, 16], "num_frames": 4}
+        del image["num_hidden_layers"], image["patch_size"]
+        model = VideoPrismClipModel(VideoPrismConfig(text_config=text, vision_config=image))
+    elif family == "siglip2":
+        text |= {"max_position_embeddings": 64, "pad_token_id": 2}
+        del image["image_size"]
+        image["num_patches"] = (image_size // 16) ** 2
+        model = Siglip2Model(Siglip2Config(text_config=text, vision_config=image))
     else:
         text |= {"max_position_embeddings": 64, "pad_token_id": 2}
         model = SiglipModel(SiglipConfig(text_config=text, vision_config=image))

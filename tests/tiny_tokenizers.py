@@ -10,6 +10,7 @@ from transformers import (
     GemmaTokenizer,
     PreTrainedTokenizerBase,
     SiglipTokenizer,
+    VideoPrismTokenizer,
     XLMRobertaTokenizer,
 )
 
@@ -72,6 +73,14 @@ def build_siglip_2_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
         **{"pad_id": 0, "eos_id": 1, "bos_id": 2, "unk_id": 3, "eos_piece": "<eos>", "bos_piece": "<bos>"},
     )
     return _saved_and_loaded(GemmaTokenizer.from_pretrained(folder, add_bos_token=False, add_eos_token=True), folder)
+
+
+def build_videoprism_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Trains VideoPrism's SentencePiece model (`▁` at word starts, neither BOS nor EOS) and saves it in `folder`."""
+    special = {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1, "pad_piece": "<pad>"}
+    _train_sentencepiece(folder / "spiece.model", corpus(), vocab_size=300, model_type="unigram", **special)
+    tokenizer = VideoPrismTokenizer.from_pretrained(folder, extra_ids=0)
+    return _saved_and_loaded(tokenizer, folder)
 
 
 def _train_sentencepiece(file: Path, texts: list[str], **options: Any) -> Path:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from transformers import pipeline
 
-from tests.tiny_models import FAMILIES, random_batch, tiny_model
+from tests.tiny_models import IMAGE_FAMILIES, random_batch, tiny_model
 from video_colbert.modeling_video_colbert import VideoColBERTModel, interaction_scores
 
 
@@ -72,7 +72,17 @@ def test_a_tuple_holds_what_is_set_in_its_order(tmp_path: Path) -> None:
     assert by_config(**batch, return_dict=True).keys() == model(**batch).keys()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@torch.no_grad()
+def test_states_of_videos_that_pass_the_tower_apart_are_refused() -> None:
+    model, batch = tiny_model("videoprism"), random_batch(num_videos=2)
+    with pytest.raises(ValueError, match="2 lengths or frame sizes, or padded, and output_hidden_states"):
+        model(**batch, output_hidden_states=True)
+    whole = torch.ones_like(batch["video_mask"])
+    output = model(**{**batch, "video_mask": whole}, output_hidden_states=True)
+    assert output.video.last_hidden_state.shape == (2, 6 * 4, 32)
+
+
+@pytest.mark.parametrize("family", IMAGE_FAMILIES)
 @torch.no_grad()
 def test_hidden_states_and_attentions_are_those_of_the_towers(family: str, tmp_path: Path) -> None:
     tiny_model(family).save_pretrained(tmp_path)

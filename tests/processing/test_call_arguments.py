@@ -57,7 +57,9 @@ def test_an_argument_that_nothing_reads_is_named_with_what_is_right(
         processor(**arguments)
 
 
-def test_the_signature_of_a_call_over_videos_names_each_setting_that_it_takes(processor: VideoColBERTProcessor) -> None:
+def test_the_signature_of_a_call_over_videos_names_each_setting_that_it_takes(
+    processor: VideoColBERTProcessor,
+) -> None:
     video_processor = processor.video_processor
     parameters = inspect.signature(video_processor.preprocess).parameters
     assert set(type(video_processor).valid_kwargs.__annotations__) < set(parameters)

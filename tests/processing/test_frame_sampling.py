@@ -2,12 +2,14 @@ import itertools
 
 import numpy as np
 import pytest
+from transformers.models.siglip2.image_processing_pil_siglip2 import get_image_size_for_max_num_patches
 
 from video_colbert.processing.frame_sampling import (
     fps_indices,
     sampling_generator,
     segment_random_indices,
     select_frame_indices,
+    size_in_patches,
     uniform_indices,
     window_indices,
 )
@@ -116,3 +118,12 @@ def test_sampling_happens_inside_the_window() -> None:
 def test_a_bad_argument_is_named(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         select_frame_indices(np.arange(10.0), **({"num_frames": 4} | arguments))
+
+
+@pytest.mark.parametrize("max_num_patches", [1, 12, 256, 1024])
+@pytest.mark.parametrize(("height", "width"), [(720, 1280), (1280, 720), (240, 320), (32, 32), (1, 900), (37, 2111)])
+def test_a_size_in_patches_is_that_of_the_librarys_own_image_processor(
+    height: int, width: int, max_num_patches: int
+) -> None:
+    expected = get_image_size_for_max_num_patches(height, width, 16, max_num_patches)
+    assert size_in_patches(height, width, 16, max_num_patches) == expected

@@ -13,7 +13,6 @@ from transformers import (
     BertConfig,
     CLIPConfig,
     PreTrainedTokenizerBase,
-    Siglip2Config,
     SiglipConfig,
 )
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
@@ -42,7 +41,7 @@ def make_processor(tokenizer: PreTrainedTokenizerBase, **arguments: object) -> V
 
 
 def save_backbone(folder: Path, family: str, tokenizer: PreTrainedTokenizerBase) -> Path:
-    """What a CLIP, MetaCLIP 2 or SigLIP checkpoint holds besides its weights."""
+    """What a CLIP, SigLIP or VideoPrism checkpoint holds besides its weights."""
     if family == "clip":
         CLIPConfig(text_config={"max_position_embeddings": 77}).save_pretrained(folder)
         CLIPImageProcessorPil(
@@ -208,9 +207,6 @@ def test_a_clip_config_from_before_sizes_were_dictionaries_is_read(
 
 
 def test_what_no_backbone_can_be_is_named(tmp_path: Path, clip_tokenizer: PreTrainedTokenizerBase) -> None:
-    Siglip2Config().save_pretrained(tmp_path / "naflex")
-    with pytest.raises(ValueError, match="NaFlex"):
-        VideoColBERTProcessor.from_backbone(tmp_path / "naflex")
     BertConfig().save_pretrained(tmp_path / "bert")
     with pytest.raises(ValueError, match="supported are clip, metaclip_2, siglip"):
         VideoColBERTProcessor.from_backbone(tmp_path / "bert")

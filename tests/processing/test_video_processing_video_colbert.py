@@ -9,6 +9,7 @@ from PIL import Image
 from transformers import BaseImageProcessor
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
+from transformers.models.siglip2.image_processing_pil_siglip2 import Siglip2ImageProcessorPil
 
 from tests.processing.made_videos import write_video
 from video_colbert.processing.frame_sampling import sampling_generator
@@ -75,6 +76,32 @@ def test_pixels_equal_the_librarys_own_image_processor(family: str, height: int,
     normalised = np.stack(reference(given, input_data_format="channels_last")["pixel_values"])
     one_level = 1 / 255 / min(ours.image_std)
     np.testing.assert_allclose(ours.normalize(ours.resize_and_crop(frames)).numpy(), normalised, atol=one_level + 1e-5)
+
+
+def test_frames_of_several_shapes_stand_on_one_canvas_with_their_sizes() -> None:
+    reference = Siglip2ImageProcessorPil(patch_size=8, max_num_patches=20)
+    patches = {"patch_size": 8, "max_num_patches": 20}
+    half = {"image_mean": 0.5, "image_std": 0.5}
+    ours = tiny_processor(size=patches, do_center_crop=False, resample=BILINEAR, num_frames=3, **half)
+    videos = [random_frames(2, 90, 160), random_frames(3, 130, 60)]
+    found = ours(videos)
+    assert ours.model_input_names == ["pixel_values_videos", "video_mask", "frame_sizes"]
+    for row, video in enumerate(videos):
+        height, width = found["frame_sizes"][row].tolist()
+        pixels = found["pixel_values_videos"][row, : len(video)]
+        assert not pixels[:, :, height:].any()
+        assert not pixels[:, :, :, width:].any()
+        of_video = reference(list(video), return_tensors="pt", input_data_format="channels_last")
+        rows, columns = of_video["spatial_shapes"][0].tolist()
+        assert (rows * 8, columns * 8) == (height, width)
+        # Patch by patch: its channels lie behind its pixels there.
+        shown = (
+            of_video["pixel_values"][:, : rows * columns].view(-1, rows, columns, 8, 8, 3).permute(0, 5, 1, 3, 2, 4)
+        )
+        difference = (pixels[:, :, :height, :width] - shown.reshape(len(video), 3, height, width)).abs()
+        assert float(difference.max()) <= 2 / 255 + 1e-5
+    with pytest.raises(ValueError, match="needs do_resize=True and do_center_crop=False"):
+        tiny_processor(size=patches)
 
 
 @pytest.mark.parametrize(("height", "width"), [(101, 177), (177, 101), (97, 98)])

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 import torch
 
+from video_colbert.processing.call_arguments import VideoColBERTVideoProcessorKwargs
 from video_colbert.processing.video_processing_video_colbert import VideoColBERTVideoProcessor
-from video_colbert.processing.video_settings import DecodingSettings, VideoColBERTVideoProcessorKwargs
+from video_colbert.processing.video_settings import DecodingSettings
 
 FRAMES = np.random.default_rng(0).integers(0, 256, size=(30, 40, 50, 3)).astype(np.uint8)
 TINY = {"size": {"shortest_edge": 32}, "crop_size": {"height": 32, "width": 32}}

@@ -56,10 +56,10 @@ class ClipDecoder:
     @property
     def clip_bytes(self) -> int:
         """The most bytes that the pixels of a clip take, or 0 where that depends on the clip."""
-        size = self.resizing.frame_size
-        if self.decoding.num_frames is None or size is None:
+        pixels = self.resizing.frame_pixels
+        if self.decoding.num_frames is None or pixels is None:
             return 0
-        return int(self.decoding.num_frames * 3 * size[0] * size[1])
+        return int(self.decoding.num_frames * 3 * pixels)
 
     def decode(self, clip: VideoClip, opened: OpenVideoFile | str | BinaryIO | None = None) -> DecodedClip | BadVideo:
         """Decodes a clip; whatever is wrong with it becomes a `BadVideo`.

@@ -197,7 +197,7 @@ class VideoColBERTEncoder:
         """Encodes decoded clips together, on the model's device.
 
         Args:
-            batch: at least one clip; all frames of one size.
+            batch: at least one clip.
 
         Returns:
             A result for each clip; a `BadVideo` where the model gives vectors that are not finite.
@@ -334,6 +334,6 @@ class VideoColBERTEncoder:
     def _max_frames(self) -> int | None:
         """The most frames that the model takes; None for no limit."""
         config = self.model.config
-        if "video" not in config.score_levels or config.temporal_position_embedding == "none":
+        if not config.has_temporal_transformer or config.temporal_position_embedding == "none":
             return None
         return int(config.max_frames)

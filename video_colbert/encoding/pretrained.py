@@ -1,4 +1,4 @@
-"""Models and processors by name: Video-ColBERT checkpoints, and plain CLIP, MetaCLIP 2 or SigLIP ones zero-shot."""
+"""Models and processors by name: Video-ColBERT checkpoints, and plain CLIP, SigLIP or VideoPrism ones zero-shot."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from video_colbert.encoding.stored_model.query_model import QueryModel, load_bac
 from video_colbert.encoding.stored_model.weight_files import check_weight_files
 from video_colbert.errors import HubError, ModelLoadError
 from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
-from video_colbert.modeling_video_colbert.towers_video_colbert import tower_family
+from video_colbert.modeling_video_colbert.towers_video_colbert import frame_side, tower_family
 from video_colbert.processing import VideoColBERTProcessor
 
 logger = logging.getLogger(__name__)
@@ -41,7 +41,7 @@ class PretrainedPair:
         model: the model, on its device.
         processor: the processor that makes the model's inputs.
         reference: where both came from.
-        is_zero_shot: whether this is a plain CLIP, MetaCLIP 2 or SigLIP checkpoint, which scores its pooled text
+        is_zero_shot: whether this is a plain CLIP, SigLIP or VideoPrism checkpoint, which scores its pooled text
             vector against frame vectors.
         differences: one sentence for each kind of weight that is unfit for the model.
         choice: the number format that videos are encoded in, and why.
@@ -67,7 +67,7 @@ def load_pretrained(
     """Loads a model and its processor; no code of theirs is ever run.
 
     Args:
-        name_or_path: Hub id or local folder, of a Video-ColBERT checkpoint or of any CLIP, MetaCLIP 2 or SigLIP
+        name_or_path: Hub id or local folder, of a Video-ColBERT checkpoint or of any CLIP, SigLIP or VideoPrism
             checkpoint; the latter is used zero-shot, which is logged as a warning.
         revision: branch, tag or commit on the Hub; the main branch by default.
         device: a torch device such as "cpu" or "cuda:1"; by default the best one there is.
@@ -239,7 +239,15 @@ def _check_fit(model: VideoColBERTModel, processor: VideoColBERTProcessor) -> No
         )
     video = processor.video_processor
     size = video.crop_size if video.do_center_crop else video.size
-    side = model.config.vision_config.image_size
+    config = model.config.vision_config
+    if not hasattr(config, "image_size"):
+        if size.get("patch_size") != config.patch_size:
+            raise ValueError(
+                f"its processor makes frames of {size}, and its image tower takes any of whole patches of "
+                f"{config.patch_size} pixels"
+            )
+        return
+    side = frame_side(config)
     if size != {"height": side, "width": side}:
         raise ValueError(f"its processor makes frames of {size}, and its image tower takes {side} by {side}")
 

@@ -31,7 +31,8 @@ class BackboneFacts:
 
 _WEBLI = "images and texts of the web (WebLI, which is not public)"
 # By the beginning of the Hub id. Sources: the repositories' cards, for CLIP
-# https://github.com/openai/CLIP, for MetaCLIP 2 https://github.com/facebookresearch/MetaCLIP and arXiv 2507.22062.
+# https://github.com/openai/CLIP, for MetaCLIP 2 https://github.com/facebookresearch/MetaCLIP and arXiv 2507.22062, for
+# VideoPrism https://github.com/google-deepmind/videoprism and arXiv 2402.13217.
 _KNOWN = {
     r"openai/clip-": BackboneFacts("mit", ("en",), "400 million images and English texts of the web, not public"),
     r"laion/CLIP-.*laion2B": BackboneFacts("mit", ("en",), "the English two billion pairs of LAION-5B"),
@@ -40,6 +41,11 @@ _KNOWN = {
     ),
     r"google/siglip-.*-(multilingual|i18n)": BackboneFacts("apache-2.0", ("multilingual",), _WEBLI),
     r"google/siglip-": BackboneFacts("apache-2.0", ("en",), f"English {_WEBLI}"),
+    r"google/videoprism-lvt-": BackboneFacts(
+        "apache-2.0",
+        ("en",),
+        "36 million pairs of videos and texts, and 582 million clips with noisy ones, not public",
+    ),
     r"google/siglip2-": BackboneFacts("apache-2.0", ("multilingual",), f"{_WEBLI}, in over 100 languages"),
 }
 

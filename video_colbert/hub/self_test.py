@@ -23,6 +23,7 @@ from torch import Tensor
 from video_colbert import __version__
 from video_colbert.errors import CheckpointError
 from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.modeling_video_colbert.towers_video_colbert import frame_side
 from video_colbert.processing import VideoColBERTProcessor
 
 JSON_FILE = "self_test.json"
@@ -204,7 +205,7 @@ def _encode(
 ) -> _Encoded:
     # Blocks at the tower's own resolution: there is nothing left to resize, which may differ by a grey level from
     # one processor to another and would need wider tolerances.
-    size = model.config.vision_config.image_size
+    size = frame_side(model.config.vision_config)
     places = torch.arange(size) * _PATTERN_SIZE // size
     videos = [pattern[:, places][:, :, places].numpy() for pattern in patterns]
     queries = processor.process_queries(list(captions))
@@ -217,7 +218,7 @@ def _encode(
             queries["input_ids"].to(device), queries["attention_mask"].to(device), return_dict=True
         )
         video = model.get_video_features(
-            inputs["pixel_values_videos"].to(device), inputs["video_mask"].to(device), return_dict=True
+            **{name: tensor.to(device) for name, tensor in inputs.items()}, return_dict=True
         )
         scores = model.score(query, video)
     tokens = {

@@ -58,7 +58,7 @@ def write_search_page(
         path: the file to write; its folder is made if need be.
         results: queries with their hits.
         title: heading of the page.
-        is_zero_shot: whether the model is a CLIP, MetaCLIP 2 or SigLIP checkpoint that was never trained on clips; the
+        is_zero_shot: whether the model is a CLIP, SigLIP or VideoPrism checkpoint that was never trained on clips; the
             page says what another one would add.
 
     Raises:

@@ -45,7 +45,7 @@ class TrainingArguments:
     """Arguments of `train.py`; a recipe is a YAML file of the same names.
 
     Attributes:
-        backbone: Hub id or folder of a CLIP, MetaCLIP 2 or SigLIP checkpoint to start from.
+        backbone: Hub id or folder of a CLIP, SigLIP or VideoPrism checkpoint to start from.
         model: Hub id or folder of a Video-ColBERT checkpoint to go on from, instead of a backbone.
         revision: Revision of `backbone` or `model` on the Hub.
         config_overrides: Fields of `VideoColBERTConfig`, as JSON on the command line.
@@ -166,7 +166,7 @@ class TrainingArguments:
     def __post_init__(self) -> None:
         if (self.backbone is None) == (self.model is None):
             raise ValueError(
-                "Give either backbone (a CLIP, MetaCLIP 2 or SigLIP checkpoint) or model (a Video-ColBERT one)."
+                "Give either backbone (a CLIP, SigLIP or VideoPrism checkpoint) or model (a Video-ColBERT one)."
             )
         if self.model is not None and (self.config_overrides or self.processor_overrides):
             raise ValueError("config_overrides and processor_overrides go with backbone; a model has its own.")

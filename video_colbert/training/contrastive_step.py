@@ -22,13 +22,14 @@ from video_colbert.training.distributed_loss import GlobalLoss, PairKeys, global
 
 Batch = Mapping[str, Any]
 """`input_ids`, `attention_mask`, `pixel_values_videos`, `video_mask`, `video_keys` and `caption_keys`; for a model
-with levels of texts `passage_input_ids`, `passage_attention_mask` and `query_levels` too."""
+with levels of texts `passage_input_ids`, `passage_attention_mask` and `query_levels` too, and `frame_sizes` where
+frames are of several sizes."""
 
 Normalize = Callable[[Tensor], Tensor]
 """Makes uint8 pixels into what the model takes, such as `VideoColBERTVideoProcessor.normalize`."""
 
 _MODEL_INPUTS = ("input_ids", "attention_mask", "pixel_values_videos", "video_mask")
-_PASSAGE_INPUTS = ("passage_input_ids", "passage_attention_mask")
+_OTHER_INPUTS = ("passage_input_ids", "passage_attention_mask", "frame_sizes")
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def embed_without_graph(
 
 def _embed(model: nn.Module, batch: Batch, normalize: Normalize | None) -> tuple[QueryEmbeddings, VideoEmbeddings]:
     inputs = {name: batch[name] for name in _MODEL_INPUTS}
-    inputs |= {name: batch[name] for name in _PASSAGE_INPUTS if name in batch}
+    inputs |= {name: batch[name] for name in _OTHER_INPUTS if name in batch}
     if normalize is not None:
         inputs["pixel_values_videos"] = normalize(inputs["pixel_values_videos"])
     # Tokens alone, whatever else the model's config asks its calls to return.

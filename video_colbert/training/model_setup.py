@@ -37,7 +37,7 @@ def build_model_and_processor(arguments: TrainingArguments) -> PretrainedPair:
     files = find_model_files(name, revision=arguments.revision)
     pair = _checkpoint(files, arguments) if arguments.model is not None else _over_backbone(files, arguments)
     model, config = pair.model, pair.model.config
-    has_positions = "video" in config.score_levels and config.temporal_position_embedding != "none"
+    has_positions = config.has_temporal_transformer and config.temporal_position_embedding != "none"
     if has_positions and arguments.num_frames > config.max_frames:
         raise ValueError(
             f"num_frames is {arguments.num_frames}, but the model has positions for {config.max_frames} frames "
@@ -74,7 +74,7 @@ def _checkpoint(files: ModelFiles, arguments: TrainingArguments) -> PretrainedPa
     pair = load_model_files(files)
     if pair.is_zero_shot:
         raise ModelLoadError(
-            f"model is {files.name!r}, a plain CLIP, MetaCLIP 2 or SigLIP checkpoint; give it as backbone."
+            f"model is {files.name!r}, a plain CLIP, SigLIP or VideoPrism checkpoint; give it as backbone."
         )
     if pair.differences:
         raise ModelLoadError(f"model {files.name!r} cannot be used: there are {'; '.join(pair.differences)}")

@@ -17,6 +17,7 @@ from video_colbert.encoding.passage_columns import level_of_caption, passages_of
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.modeling_video_colbert.configuration_video_colbert import PASSAGE_LEVELS
 from video_colbert.processing import DecodedVideo, VideoColBERTProcessor, VideoDecodingError, sampling_generator
+from video_colbert.processing.video_batches import frame_sizes, on_one_canvas
 from video_colbert.training.arguments import CaptionSampling, TrainingArguments
 from video_colbert.training.frame_cache import FrameCache
 
@@ -251,7 +252,10 @@ class TrainingCollator:
         lengths = torch.tensor([len(example.pixels) for example in examples])
         num_frames = self.processor.video_processor.num_frames or int(lengths.max())
         # In a worker, torch's own collation writes where the main process reads, without a copy between.
-        pixels = default_collate([_padded(example.pixels, num_frames) for example in examples])
+        frames = on_one_canvas([example.pixels for example in examples])
+        pixels = default_collate([_padded(video, num_frames) for video in frames])
+        if self.processor.video_processor.resizing.keeps_shape:
+            inputs["frame_sizes"] = frame_sizes([example.pixels for example in examples])
         return {
             **inputs,
             "pixel_values_videos": pixels,

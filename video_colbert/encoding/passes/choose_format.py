@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from video_colbert.encoding.passes.number_formats import Backend, NumberFormat, formats_of, with_image_tower_in
 from video_colbert.encoding.passes.row_scaled_int8 import RowScaledInt8Linear
 from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.modeling_video_colbert.towers_video_colbert import frame_side, num_patches
 
 LEAST_COSINE = 0.999
 """What the vectors of a format have at least, to those of float32."""
@@ -101,7 +102,7 @@ def compare_vectors(model: VideoColBERTModel, candidate: VideoColBERTModel) -> t
         model: in evaluation mode, on the CPU.
         candidate: the same in another format.
     """
-    pixels = _probe_pixels(model.config.vision_config.image_size)
+    pixels = _probe_pixels(frame_side(model.config.vision_config))
     tried = _in_turn(functools.partial(_vectors, model, pixels), functools.partial(_vectors, candidate, pixels))
     return tried.speed, float(F.cosine_similarity(tried.found, tried.expected, dim=-1).min())
 
@@ -119,8 +120,7 @@ def _layer_speeds(model: VideoColBERTModel, names: list[NumberFormat]) -> dict[s
     """How many times as fast as float32 the formats multiply by the largest layer of the image tower."""
     linears = [module for module in model.vision_model.modules() if type(module) is nn.Linear]
     largest = max(linears, key=lambda linear: linear.weight.numel())
-    config = model.config.vision_config
-    number = _FRAMES * (config.image_size // config.patch_size) ** 2
+    number = _FRAMES * num_patches(model.config.vision_config)
     rows = torch.randn(number, largest.in_features, generator=torch.Generator().manual_seed(0))
     speeds: dict[str, float] = {}
     for name in names:

@@ -14,6 +14,7 @@ from video_colbert.errors import EncodingError
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import QueryWord, VideoColBERTProcessor
 from video_colbert.processing.query_tokens import TokenizedQueries
+from video_colbert.processing.video_batches import frame_sizes, on_one_canvas
 
 # On a processor, matrix products of other shapes round otherwise, by about 1e-7, which is enough to swap two nearly
 # equal videos. There the model always sees the same shapes, whatever the batch size: one clip, and so many queries.
@@ -34,7 +35,7 @@ def encode_clips(
         model: the model.
         processor: its processor.
         name: the model's name, for messages.
-        batch: at least one clip; all frames of one size. On a CPU each has a pass of its own.
+        batch: at least one clip. On a CPU each has a pass of its own.
         number_format: what its videos are encoded in.
 
     Returns:
@@ -59,14 +60,16 @@ def _encode_together(
     """The results of one pass over all clips of a batch."""
     lengths = torch.tensor([len(clip.pixels) for clip in batch])
     # Eight bits a value until they are on the device: a quarter of the copying.
-    pixels = torch.nn.utils.rnn.pad_sequence([clip.pixels for clip in batch], batch_first=True)
+    pixels = torch.nn.utils.rnn.pad_sequence(on_one_canvas([clip.pixels for clip in batch]), batch_first=True)
     pixels = processor.video_processor.normalize(pixels.to(model.device))
     mask = (torch.arange(pixels.shape[1]) < lengths[:, None]).to(model.device)
-    passages = {}
+    others: dict[str, Tensor] = {}
+    if processor.video_processor.resizing.keeps_shape:
+        others["frame_sizes"] = frame_sizes([clip.pixels for clip in batch])
     if levels := model.config.passage_levels:
         texts = [clip.clip.passages for clip in batch]
-        passages = processor.process_passages(texts, levels, model.config.passage_length).to(model.device)
-    video = model.get_video_features(pixels.to(model.dtype), mask, return_dict=True, **passages)
+        others |= processor.process_passages(texts, levels, model.config.passage_length).to(model.device)
+    video = model.get_video_features(pixels.to(model.dtype), mask, return_dict=True, **others)
     embeds, weights = {}, {}
     for level in model.config.levels:
         mask_of_level = video[f"{level}_mask"]

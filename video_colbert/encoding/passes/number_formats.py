@@ -35,9 +35,11 @@ class BFloat16Tower(nn.Module):
         self.tower = copy.deepcopy(tower).to(torch.bfloat16)
 
     def forward(self, pixel_values: Tensor, **recorded: Any) -> BaseModelOutputWithPooling:
-        """The tower's output for `[N, C, H, W]` pixels, its pooled vectors in float32."""
+        """The tower's output for `[..., C, H, W]` pixels, its pooled vectors in float32."""
         output = self.tower(pixel_values=pixel_values.to(torch.bfloat16), **recorded)
-        output.pooler_output = output.pooler_output.float()
+        for name in ("pooler_output", "video_pooler_output"):
+            if (pooled := output.get(name)) is not None:
+                setattr(output, name, pooled.float())
         return output
 
 

@@ -16,6 +16,7 @@ from video_colbert.encoding.passes.kept_choices import keep_choice, read_choice
 from video_colbert.encoding.passes.number_formats import DType, NumberFormat, with_image_tower
 from video_colbert.errors import MissingExtraError, ModelLoadError
 from video_colbert.modeling_video_colbert import VideoColBERTModel
+from video_colbert.modeling_video_colbert.towers_video_colbert import frame_side, tower_family
 
 _PRECISIONS: dict[NumberFormat, str] = {"float32": "f32", "bfloat16": "bf16"}
 
@@ -98,7 +99,13 @@ def with_openvino_tower(
         )
     if dtype not in ("auto", *_PRECISIONS):
         raise ModelLoadError(f"the backend openvino computes auto, {' or '.join(_PRECISIONS)}, got dtype {dtype!r}")
-    file = converted_tower(model.vision_model, model.config.vision_config.image_size, revision)
+    config = model.config.vision_config
+    family = tower_family(config.model_type)
+    if family.sees_videos or not hasattr(config, "image_size"):
+        raise ModelLoadError(
+            f"the backend openvino computes towers of images of one size, not that of {family.title}; use torch"
+        )
+    file = converted_tower(model.vision_model, frame_side(config), revision)
 
     def in_format(name: NumberFormat) -> VideoColBERTModel:
         return with_image_tower(model, OpenVINOTower(file, name))

@@ -26,7 +26,7 @@ class QueryModel(VideoColBERTModel):
     """
 
     _keys_to_ignore_on_load_unexpected = (
-        r"^(vision_model|visual_projection|frame_head|temporal_transformer)\.",
+        r"^(vision_model|video_model|visual_projection|frame_head|temporal_transformer)\.",
         r"^token_weights\.(?!query\.)",
         r"^logit_(scale|bias)$",
     )
@@ -63,7 +63,7 @@ def load_query_model(folder: Path, **options: Any) -> tuple[QueryModel, dict[str
 
 
 def load_backbone_query_model(folder: Path, backbone: str | None, **options: Any) -> QueryModel:
-    """Loads the part of a CLIP, MetaCLIP 2 or SigLIP checkpoint that zero-shot queries take.
+    """Loads the part of a backbone's checkpoint that zero-shot queries take.
 
     Args:
         folder: the checkpoint.
@@ -79,7 +79,7 @@ def load_backbone_query_model(folder: Path, backbone: str | None, **options: Any
     model, report = load_query_model(
         folder,
         config=VideoColBERTConfig(**fields, backbone=backbone),
-        key_mapping={rf"^{head.replace('.', '[.]')}[.]": "query_head."},
+        key_mapping={} if head is None else {rf"^{head.replace('.', '[.]')}[.]": "query_head."},
         **options,
     )
     for kind in ("missing_keys", "mismatched_keys"):

@@ -54,7 +54,7 @@ def mteb_model(
     """Makes a model that `mteb.evaluate` takes.
 
     Args:
-        name: Hub id or folder of a Video-ColBERT checkpoint, or of any CLIP, MetaCLIP 2 or SigLIP one (zero-shot);
+        name: Hub id or folder of a Video-ColBERT checkpoint, or of any CLIP, SigLIP or VideoPrism one (zero-shot);
             or an encoder that is loaded already.
         revision: branch, tag or commit on the Hub; the main branch by default.
         device: a torch device; by default the best one there is.

@@ -31,7 +31,7 @@ class EvaluationReport:
 
     Attributes:
         model: the model's name and revision.
-        is_zero_shot: whether it is a plain CLIP, MetaCLIP 2 or SigLIP checkpoint.
+        is_zero_shot: whether it is a plain CLIP, SigLIP or VideoPrism checkpoint.
         results: metrics of every level and direction.
         split: what was evaluated.
         ranks: rank counts by level.

@@ -129,6 +129,7 @@ bench-sources: setup-bench
 
 study: setup-bench
 	$(BIN)/python benchmarks/study/run_study.py
+	$(BIN)/python benchmarks/study/run_long_study.py
 	test -d runs/demo/training/best || $(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/study/run_sources_study.py
 

@@ -90,8 +90,6 @@ class ConfigurationChecksMixin:
             raise ValueError(
                 f"query_length is {self.query_length}; the text tower has positions for 1 to {limit} tokens."
             )
-        if self.query_windows is not None and self.query_representation == "pooled":
-            raise ValueError("query_windows needs query_representation='tokens': one pooled vector has no windows.")
 
     def validate_attention(self) -> None:
         """Checks what an interaction by attention needs."""

@@ -29,7 +29,7 @@ class VideoColBERTConfig(ConfigurationChecksMixin, MultiVectorFilesMixin, PreTra
             expansion". When off, they are masked.
         query_pad_token_id: Token that pads a query. `None` means the tokenizer's. *Open.*
         query_windows: `None` cuts a caption at `query_length`; `"sentences"` encodes it in windows that fit
-            and joins their tokens into one query.
+            and joins their tokens into one query; where a query is pooled, it has one vector a window.
         query_representation: `"tokens"` for late interaction; `"pooled"` for the tower's one pooled vector.
         query_head: What maps a query token to `projection_dim`: `"pretrained"`, the projection that the
             backbone learned for its pooled text vector, or `"linear"`, a new layer. *Open.*

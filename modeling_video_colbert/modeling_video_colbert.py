@@ -116,7 +116,7 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             output_attentions: Whether to return its attentions; `None` follows the config.
 
         Returns:
-            Query tokens, as a tuple with `return_dict=False`; `Lq` is `L`, `W * L`, or 1 where
+            Query tokens, as a tuple with `return_dict=False`; `Lq` is `L`, `W * L`, or 1 and `W` where
             `config.query_representation` is `"pooled"`.
 
         Raises:
@@ -137,10 +137,11 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
         window_mask = None if attention_mask is None else attention_mask.flatten(0, -2)
         hidden = self.text_model(**text_inputs(self.config, windows, window_mask), return_dict=True, **inner)
         if self.config.query_representation == "pooled":
-            if is_windowed:
-                raise ValueError(f"A pooled query takes one window, [B, L], not {list(input_ids.shape)}.")
-            tokens = self.query_head(hidden.pooler_output)[:, None]
+            pooled = self.query_head(hidden.pooler_output)
+            tokens = pooled.view(input_ids.shape[0], -1, pooled.shape[-1])
             mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
+            if is_windowed:
+                mask = attention_mask.bool().any(-1)
         else:
             tokens = self.query_head(hidden.last_hidden_state)
             tokens = tokens.reshape(input_ids.shape[0], -1, tokens.shape[-1])

@@ -74,7 +74,9 @@ def run_missing(
     splits = prepare(output)
     for number, (seed, name) in enumerate(missing, start=1):
         print(f"run {number} of {len(missing)}: {name}, seed {seed}", flush=True)
-        model, processor = train_run(run_arguments(name, configurations, seed, output), splits["train"])
+        groups = configurations[name].get("counting_groups", False)
+        run = run_arguments(name, configurations, seed, output)
+        model, processor = train_run(run, splits["train"], counting_groups=groups)
         rows = [
             {"configuration": name, "seed": seed, "settings": digests[name], "split": split, **asdict(score)}
             for split in EVALUATED_SPLITS
@@ -94,7 +96,7 @@ def prepare(output: Path) -> dict[str, PooledSplit]:
 def run_arguments(name: str, configurations: dict[str, dict[str, Any]], seed: int, output: Path) -> TrainingArguments:
     """Returns the arguments of a run: those in common, with what sets the configuration apart."""
     values = merged_recipes([HERE / "common.yaml"])
-    own = dict(configurations[name])
+    own = {key: value for key, value in configurations[name].items() if key != "counting_groups"}
     values |= own.pop("training", {})
     overrides = JSONObject({**values.pop("config_overrides"), **own})
     return TrainingArguments(backbone=str(output / "backbone"), config_overrides=overrides, seed=seed, **values)

@@ -5,7 +5,7 @@ from pathlib import Path
 import matplotlib
 import numpy as np
 import pandas as pd
-from study_statistics import AVERAGE, CLAIMS, chance, checks, paired_difference, recalls
+from study_statistics import AVERAGE, CLAIMS, Claim, Difference, chance, checks, paired_difference, recalls
 
 from video_colbert.dataset_builders.shapes.graded_shapes_tasks import TASKS
 
@@ -35,6 +35,7 @@ def write_report(results: Path, configurations: list[str], docs: Path) -> bool:
         "recall": recall_table(table, present),
         "levels": level_table(table, present),
         "claims": claim_table(table),
+        "verdicts": verdict_list(table),
         "checks": check_table(table),
     }
     replace_tables(docs / "study.md", tables)
@@ -89,24 +90,57 @@ def level_table(table: pd.DataFrame, configurations: list[str]) -> str:
 def claim_table(table: pd.DataFrame) -> str:
     """Differences of the two configurations of each claim, with the verdict on the average, as Markdown."""
     lines = [
-        row("claim", "verdict on the average", "difference of the average [95 %]", *TASKS),
+        row("claim", "verdict", "difference [95 %]", *TASKS),
         row("---", "---", *["---:"] * (len(TASKS) + 1)),
     ]
     for claim in CLAIMS:
-        overall = paired_difference(recalls(table, claim.better, AVERAGE), recalls(table, claim.worse, AVERAGE))
+        overall = claim_difference(table, claim)
         if overall is None:
             lines.append(row(claim.text, "not run", *[""] * (len(TASKS) + 1)))
             continue
         cells = []
         for task in TASKS:
-            found = paired_difference(recalls(table, claim.better, task), recalls(table, claim.worse, task))
-            if found is None:
-                raise ValueError(f"{claim.better} and {claim.worse} have the seeds of no two runs on {task} in common")
+            found = task_difference(table, claim, task)
             cell = f"{found.mean:+.1f}"
             cells.append(cell if found.verdict == "cannot tell" else f"**{cell}**")
         interval = f"{overall.mean:+.1f} [{overall.low:+.1f}, {overall.high:+.1f}]"
         lines.append(row(claim.text, overall.verdict, interval, *cells))
     return "\n".join(lines)
+
+
+def claim_difference(table: pd.DataFrame, claim: Claim) -> Difference | None:
+    """The difference that decides a claim; `None` where fewer than two seeds have both configurations."""
+    return paired_difference(recalls(table, claim.better, claim.on), recalls(table, claim.worse, claim.on))
+
+
+def verdict_list(table: pd.DataFrame) -> str:
+    """What the figures say of each claim, a sentence each, as Markdown."""
+    lines = []
+    for claim in CLAIMS:
+        found = claim_difference(table, claim)
+        if found is None:
+            lines.append(f"- **{claim.text}**: not run.")
+            continue
+        says = {"supports": "supported", "contradicts": "contradicted", "cannot tell": "cannot be told"}[found.verdict]
+        levels = [recalls(table, name, claim.on).mean() for name in (claim.better, claim.worse)]
+        tasks = [(task, task_difference(table, claim, task)) for task in TASKS if task != claim.on]
+        clear = [f"{task} {each.mean:+.1f}" for task, each in tasks if each.verdict != "cannot tell"]
+        on = "on the average" if claim.on == AVERAGE else f"on {claim.on}"
+        figures = f"`{claim.better}` has {levels[0]:.1f} and `{claim.worse}` {levels[1]:.1f} {on}, {found.seeds} seeds"
+        lines.append(f"- **{claim.text}**: {says}. {figures}; clear on single tasks: {', '.join(clear) or 'none'}.")
+    return "\n".join(lines)
+
+
+def task_difference(table: pd.DataFrame, claim: Claim, task: str) -> Difference:
+    """The difference of a claim's configurations on one task.
+
+    Raises:
+        ValueError: Fewer than two seeds have both.
+    """
+    found = paired_difference(recalls(table, claim.better, task), recalls(table, claim.worse, task))
+    if found is None:
+        raise ValueError(f"{claim.better} and {claim.worse} have the seeds of no two runs on {task} in common")
+    return found
 
 
 def check_table(table: pd.DataFrame) -> str:

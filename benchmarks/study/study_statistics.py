@@ -20,11 +20,13 @@ class Claim:
         text: In the paper's terms.
         better: Configuration that should be better.
         worse: Configuration that should be worse.
+        on: The task that it is judged on; by default the mean over all.
     """
 
     text: str
     better: str
     worse: str
+    on: str = AVERAGE
 
 
 CLAIMS = (
@@ -41,6 +43,17 @@ CLAIMS = (
     Claim("late interaction > single vector (video)", "video_only", "temporal_pooled"),
     Claim("MeanMaxSim > weighted token-wise", "frame_and_video", "weighted_token_wise"),
     Claim("sentence windows > cutting", "sentence_windows", "frame_and_video"),
+    Claim("fitted level weights > equal ones", "fitted_levels", "frame_and_video"),
+    Claim("the sum teaching the frame level helps", "sum_to_frame", "frame_and_video"),
+    Claim("the sum teaching the video level helps", "sum_to_video", "frame_and_video"),
+    Claim("both levels learning from their mean helps", "cross_level", "frame_and_video"),
+    Claim("one temperature and bias for both levels helps", "shared_head", "frame_and_video"),
+    Claim("F+V > V, with fitted level weights", "fitted_levels", "video_only"),
+    Claim("F+V > V, with these and a light frame loss", "light_frame_loss", "video_only"),
+    Claim("F+V > V, both from where the sum starts", "high_temperature", "video_only_high_temperature"),
+    Claim(
+        "counting clips of one actor in a batch help, on counting", "counting_groups", "frame_and_video", "counting"
+    ),
 )
 
 

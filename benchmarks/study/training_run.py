@@ -1,6 +1,6 @@
 """One run of the study: a configuration and a seed, trained on the mixed training set and scored on a split."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,12 @@ from pretrained_backbone import pooled_frames
 from task_data import TaskSplit
 from torch import Tensor, nn
 from torch.optim import AdamW
-from tqdm import trange
+from tqdm import tqdm
 from transformers import CLIPModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
 from video_colbert.dataset_builders.shapes.graded_shapes_clips import TaskClip
+from video_colbert.dataset_builders.shapes.graded_shapes_tasks import TIMES
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.arguments import TrainingArguments
@@ -86,13 +87,38 @@ def training_rows(num_clips: int, batch_size: int, seed: int, num_steps: int) ->
         yield order[place * batch_size : (place + 1) * batch_size]
 
 
-def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoColBERTModel, VideoColBERTProcessor]:
+def rows_with_counting_groups(split: PooledSplit, batch_size: int, seed: int, num_steps: int) -> Iterator[np.ndarray]:
+    """Yields the clips of each step: four of counting that show one actor once to four times, and others at random.
+
+    A batch at random has few clips of counting and next to never two of one actor, so that telling actors and tasks
+    apart is all that its loss asks for.
+    """
+    by_actor: dict[tuple[str, str], dict[str, list[int]]] = {}
+    others = []
+    for row, clip in enumerate(split.clips):
+        if clip.task != "counting":
+            others.append(row)
+            continue
+        action = clip.performances[0].action
+        by_actor.setdefault((action.colour, action.shape), {}).setdefault(clip.caption, []).append(row)
+    actors = [list(of_actor.values()) for of_actor in by_actor.values() if len(of_actor) == len(TIMES)]
+    rest = training_rows(len(others), batch_size - len(TIMES), seed, num_steps)
+    rng = np.random.default_rng([seed, len(others)])
+    for rows in rest:
+        group = [int(rng.choice(of_caption)) for of_caption in actors[rng.integers(len(actors))]]
+        yield np.concatenate([np.array(others)[rows], group])
+
+
+def train_run(
+    arguments: TrainingArguments, split: PooledSplit, *, counting_groups: bool = False
+) -> tuple[VideoColBERTModel, VideoColBERTProcessor]:
     """Trains a configuration for `max_train_steps` steps on this machine's CPU.
 
     Args:
         arguments: Of the run, `seed` among them. The image tower is frozen, its head is not.
         split: The training split. With `fit_level_weights`, `hold_out` of its clips are held out, and what levels
             count is fitted to them after the last step.
+        counting_groups: Whether batches are those of `rows_with_counting_groups`, in place of clips at random.
 
     Returns:
         The model after its last step, in evaluation mode, and its processor.
@@ -102,6 +128,29 @@ def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoCo
         order = np.random.default_rng(arguments.seed).permutation(len(split.clips))
         held_out = split.part(np.sort(order[: arguments.hold_out]))
         split = split.part(np.sort(order[arguments.hold_out :]))
+    size, seed, num_steps = arguments.per_device_train_batch_size, arguments.seed, arguments.max_train_steps or 0
+    steps = training_rows(len(split.clips), size, seed, num_steps)
+    if counting_groups:
+        steps = rows_with_counting_groups(split, size, seed, num_steps)
+    model, processor = train_steps(arguments, [split], ((0, rows) for rows in steps))
+    if held_out is not None:
+        model.config.level_weights = held_out_level_weights(model, processor, held_out)
+    return model, processor
+
+
+def train_steps(
+    arguments: TrainingArguments, parts: Sequence[PooledSplit], batches: Iterable[tuple[int, np.ndarray]]
+) -> tuple[VideoColBERTModel, VideoColBERTProcessor]:
+    """Trains a configuration on batches that are given.
+
+    Args:
+        arguments: Of the run. The image tower is frozen, its head is not.
+        parts: Of the training split, each with clips of one length.
+        batches: For each of `max_train_steps` steps, which part and which of its clips.
+
+    Returns:
+        The model after its last step, in evaluation mode, and its processor.
+    """
     accelerator = Accelerator(cpu=True)
     set_seed(arguments.seed)
     start = build_model_and_processor(arguments)
@@ -111,20 +160,19 @@ def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoCo
     optimizer = AdamW(parameter_groups(model, arguments), betas=betas, fused=True)
     num_steps = arguments.max_train_steps or 0
     scheduler = build_scheduler(optimizer, num_steps, arguments)
-    captions = [clip.caption for clip in split.clips]
-    queries = processor.process_queries(captions)
-    caption_keys = torch.from_numpy(np.unique(captions, return_inverse=True)[1])
-    batches = training_rows(len(captions), arguments.per_device_train_batch_size, arguments.seed, num_steps)
-    for step in (progress := trange(num_steps, desc="training", disable=None)):
-        rows = next(batches)
+    captions = [[clip.caption for clip in part.clips] for part in parts]
+    queries = [processor.process_queries(of_part) for of_part in captions]
+    caption_keys = [torch.from_numpy(np.unique(of_part, return_inverse=True)[1]) for of_part in captions]
+    progress = tqdm(batches, total=num_steps, desc="training", disable=None)
+    for step, (number, rows) in enumerate(progress):
         places = torch.from_numpy(rows)
         batch: dict[str, Any] = {
-            "input_ids": queries["input_ids"][places],
-            "attention_mask": queries["attention_mask"][places],
-            "pixel_values_videos": split.pixel_values(rows),
-            "video_mask": torch.ones(len(rows), split.pooled.shape[1], dtype=torch.bool),
+            "input_ids": queries[number]["input_ids"][places],
+            "attention_mask": queries[number]["attention_mask"][places],
+            "pixel_values_videos": parts[number].pixel_values(rows),
+            "video_mask": torch.ones(len(rows), parts[number].pooled.shape[1], dtype=torch.bool),
             "video_keys": places,
-            "caption_keys": caption_keys[places],
+            "caption_keys": caption_keys[number][places],
         }
         if step == 0:
             set_logit_bias(accelerator, model, [batch])
@@ -135,10 +183,7 @@ def train_run(arguments: TrainingArguments, split: PooledSplit) -> tuple[VideoCo
         optimizer.zero_grad()
         if step % 100 == 0:
             progress.set_postfix(loss=f"{losses.loss.item():.3f}")
-    model.eval()
-    if held_out is not None:
-        model.config.level_weights = held_out_level_weights(model, processor, held_out)
-    return model, processor
+    return model.eval(), processor
 
 
 @torch.no_grad()

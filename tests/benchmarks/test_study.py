@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,18 @@ from study_report import write_report
 from study_statistics import AVERAGE, chance, paired_difference, recalls
 from task_data import load_split
 from task_scores import gallery_recall, score_tasks, twin_accuracy
-from training_run import PooledFrames, pool_split, train_run, training_rows
+from training_run import (
+    PooledFrames,
+    PooledSplit,
+    pool_split,
+    rows_with_counting_groups,
+    train_run,
+    training_rows,
+)
 from transformers import CLIPModel
 
 from video_colbert.dataset_builders.shapes.graded_shapes import GradedShapesConfig
-from video_colbert.dataset_builders.shapes.graded_shapes_tasks import TASKS, TRAINED_TASKS
+from video_colbert.dataset_builders.shapes.graded_shapes_tasks import TASKS, TRAINED_TASKS, TaskPlanner
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.training.model_setup import build_model_and_processor
 
@@ -38,8 +46,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_every_configuration_is_a_configuration_of_the_model() -> None:
     common = yaml.safe_load((run_study.HERE / "common.yaml").read_text("utf-8"))["config_overrides"]
-    for overrides in CONFIGURATIONS.values():
-        VideoColBERTConfig(projection_dim=64, **{**common, **overrides})
+    for name in CONFIGURATIONS:
+        overrides = run_study.run_arguments(name, CONFIGURATIONS, 0, Path("runs")).config_overrides
+        assert overrides.keys() >= common.keys()
+        VideoColBERTConfig(projection_dim=64, **overrides)
 
 
 def test_scores_from_pooled_frames_are_those_from_pixels(made: Path) -> None:
@@ -78,6 +88,47 @@ def test_epochs_hold_every_clip_once_in_orders_of_their_own() -> None:
     assert list(first) != list(second)
     assert [list(batch) for batch in training_rows(12, 4, seed=1, num_steps=6)] == [list(batch) for batch in batches]
     assert list(next(training_rows(12, 4, seed=2, num_steps=1))) != list(batches[0])
+
+
+def test_every_batch_has_four_counting_clips_of_one_actor(made: Path) -> None:
+    clips = load_split(made / "clips", DATA, "train").clips
+    rng = np.random.default_rng(0)
+    planner = TaskPlanner("train", 8, 0)
+    counting = [planner.counting(("red", "circle"), times, rng) for times in (1, 2, 3, 4)]
+    more = [
+        replace(clips[0], task="counting", caption=each.caption, performances=each.performances) for each in counting
+    ]
+    split = PooledSplit([*clips, *more], torch.zeros(len(clips) + 4, 8, 4))
+    batches = list(rows_with_counting_groups(split, 16, seed=0, num_steps=7))
+    assert [len(rows) for rows in batches] == [16] * 7
+    for rows in batches:
+        tasks = [split.clips[row].task for row in rows]
+        assert tasks.count("counting") == 4
+        group = [split.clips[row] for row in rows if split.clips[row].task == "counting"]
+        assert len({clip.caption for clip in group}) == 4
+        assert len({clip.performances[0].action for clip in group}) == 1
+    others = [row for rows in batches[:5] for row in rows[:12]]
+    assert len(set(others)) == len(others)
+
+
+def test_level_weights_of_a_run_are_fitted_to_clips_that_it_was_not_trained_on(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = run_study.run_arguments("fitted_levels", CONFIGURATIONS, 0, made)
+    arguments.max_train_steps, arguments.hold_out, arguments.per_device_train_batch_size = 2, 20, 8
+    split = pool_split(made / "backbone", load_split(made / "clips", DATA, "train"))
+    seen: list[PooledSplit] = []
+    monkeypatch.setattr(
+        "training_run.held_out_level_weights", lambda model, processor, part: seen.append(part) or {"frame": 0.5}
+    )
+    trained: list[int] = []
+    monkeypatch.setattr(
+        "training_run.training_rows", lambda number, *rest: trained.append(number) or training_rows(number, *rest)
+    )
+    model, _ = train_run(arguments, split)
+    assert model.config.level_weights == {"frame": 0.5}
+    assert trained == [len(split.clips) - 20]
+    assert len({clip.video_id for clip in seen[0].clips}) == 20
 
 
 @pytest.mark.parametrize("name", ["frame_and_video", "temporal_pooled", "weighted_token_wise", "sentence_windows"])
@@ -158,13 +209,18 @@ def test_the_report_fills_the_tables_of_the_page_and_fails_when_a_check_does(tmp
             run_study.append_rows(results, rows_of_a_run(name, seed, "a"))
     page = tmp_path / "study.md"
     page.write_text(
-        "".join(f"<!-- {x} -->\n\n<!-- end of {x} -->\n" for x in ("recall", "levels", "claims", "checks"))
+        "".join(f"<!-- {x} -->\n\n<!-- end of {x} -->\n" for x in ("recall", "levels", "claims", "verdicts", "checks"))
     )
     assert not write_report(results, ["frame_and_video", "frame_only", "video_only"], tmp_path)
     text = page.read_text("utf-8")
     assert "80.5 ± 0.7" in text
     assert "| motion_twins: the frame level of every run is at chance (50 %) | yes | 50.00 to 50.00 |" in text
     assert "beats the frame level by more than the spread | **no** | margin 0.0, spread 1.0 |" in text
+    assert (
+        "- **F+V > V**: cannot be told. `frame_and_video` has 80.5 and `video_only` 80.5 on the average, 2 seeds"
+        in text
+    )
+    assert "- **dual sigmoid > InfoNCE**: not run." in text
     assert (tmp_path / "study" / "tasks.png").stat().st_size < 100_000
     table = pd.read_parquet(results)
     assert list(recalls(table, "frame_only", AVERAGE)) == [80.0, 81.0]

@@ -27,7 +27,6 @@ def test_every_field_survives_saving_and_loading(tmp_path: Path) -> None:
         ({"projection_dim": "16"}, "projection_dim"),
         ({"query_length": 78}, "positions for 1 to 77"),
         ({"query_windows": "words"}, "query_windows"),
-        ({"query_windows": "sentences", "query_representation": "pooled"}, "one pooled vector has no windows"),
         ({"score_levels": ["frame", "shot"]}, "shot"),
         ({"score_levels": []}, "score_levels"),
         ({"temporal_num_heads": 7}, "temporal_num_heads is 7"),

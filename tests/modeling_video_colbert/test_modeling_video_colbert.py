@@ -245,3 +245,16 @@ def test_what_levels_learn_from_each_other_is_added_to_the_loss_with_its_weight(
     torch.testing.assert_close(output.level_losses["distillation"], expected)
     levels = output.level_losses["frame"] + output.level_losses["video"]
     torch.testing.assert_close(output.loss, levels + 0.5 * expected)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_pooled_query_in_windows_has_the_pooled_vector_of_each(family: str) -> None:
+    model = tiny_model(family, query_representation="pooled", query_windows="sentences")
+    batch = random_batch(num_queries=4)
+    windows = batch["input_ids"].view(2, 2, QUERY_LENGTH)
+    mask = batch["attention_mask"].view(2, 2, QUERY_LENGTH).clone()
+    mask[1, 1] = 0
+    found = model.get_text_features(windows, mask)
+    alone = model.get_text_features(batch["input_ids"])
+    torch.testing.assert_close(found.query_embeds.flatten(0, 1), alone.query_embeds[:, 0])
+    assert found.query_mask.tolist() == [[True, True], [True, False]]

@@ -135,7 +135,12 @@ def encode_queries(
     embeds, mask, weights = _encode_texts(model, processor, name, tokenized, batch_size)
     words: Sequence[Sequence[QueryWord]] = tokenized.words
     phrase_embeds = None
-    if model.config.query_representation == "pooled":
+    is_pooled = model.config.query_representation == "pooled"
+    if is_pooled and processor.query_windows is not None:
+        words = [
+            [QueryWord(window.text, [place]) for place, window in enumerate(caption)] for caption in tokenized.windows
+        ]
+    elif is_pooled:
         words = [[QueryWord(word=text, token_positions=[0])] for text in texts]
         # Of one vector for all frames there is no moment.
         if phrases and model.config.video_representation == "tokens":

@@ -160,7 +160,7 @@ def tune_text_tower(
         tokens = tokenizer(captions, padding="max_length", truncation=True, max_length=length, return_tensors="pt")
         texts = F.normalize(model.text_model(input_ids=tokens["input_ids"]).pooler_output, dim=-1)
         loss = sigmoid_loss(texts @ images.T, torch.eye(len(captions), dtype=torch.bool), scale, bias)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         schedule.step()

@@ -48,10 +48,10 @@ def fit_level_weights(level_scores: Mapping[str, Tensor], positive_mask: Tensor 
         optimizer.zero_grad()
         total = (exponents.exp()[:, None, None] * stacked).sum(0)
         loss = info_nce_loss(total, positives, total.new_zeros(()))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call] # torch leaves it untyped
         return loss
 
-    optimizer.step(closure)  # type: ignore[no-untyped-call]
+    optimizer.step(closure)  # type: ignore[no-untyped-call] # torch leaves it untyped
     weights = exponents.detach().exp()
     weights = weights / weights.mean()
     return dict(zip(level_scores, weights.tolist(), strict=True))

@@ -129,7 +129,9 @@ def _write_files(folder: Path, checkpoint: Path) -> None:
     notes = ("Leaves make energy, 1742", "A ball at night", "Rain in Iceland", "Two nails", "Red bread", "A train")
     (folder / "notes.jsonl").write_text("\n".join(json.dumps({"text": text}) for text in notes))
     asked = ({"query": text, "videos": [f"notes.jsonl:{line}"]} for line, text in enumerate(notes, start=1))
-    (folder / "judged.jsonl").write_text("\n".join(map(json.dumps, asked)))
+    # As many as it takes to learn how likely hits are right.
+    (folder / "judged.jsonl").write_text("\n".join([*map(json.dumps, asked)] * 12))
+    (folder / "queries.txt").write_text("a red circle\na dog runs\n")
     (folder / "about.csv").write_text("video,year,genre\nc.mp4,2021,news\nd.mp4,2019,sport\n")
     write_clip(folder / "runs/demo/clips/test/test_000000.mp4", 0)
     shutil.copytree(checkpoint, folder / "runs/demo/training/best")

@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 NAME = "compare-models"
 HELP = "see which queries find something else with another checkpoint"
 EXAMPLES = (
-    "video-colbert compare-models me/model@old me/model@new --index my_index --queries queries.txt",
-    "video-colbert compare-models old_run/best new_run/best --index my_index --queries queries.txt --json",
+    "video-colbert compare-models openai/clip-vit-base-patch32 CHECKPOINT --index my_index --queries queries.txt",
 )
 _SHOWN_QUERIES = 10
 _QUERIES_TOGETHER = 32

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 NAME = "confidence"
 HELP = "learn how likely hits of an index are right, and when there is no such video"
 EXAMPLES = (
-    "video-colbert confidence --index my_index --judged judged.jsonl",
-    "video-colbert confidence --index my_index --judged judged.jsonl --plot reliability.svg",
+    "video-colbert confidence --index my_notes --judged judged.jsonl",
+    "video-colbert confidence --index my_notes --judged judged.jsonl --plot reliability.svg",
 )
 
 

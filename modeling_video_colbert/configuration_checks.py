@@ -44,6 +44,7 @@ class ConfigurationChecksMixin:
     temporal_num_layers: Any
     temporal_position_embedding: Any
     text_config: Any
+    token_budget: Any
     video_representation: Any
     video_tokens: Any
     vision_config: Any
@@ -118,6 +119,19 @@ class ConfigurationChecksMixin:
             )
         if self.attention_length is not None and self.attention_length < 1:
             raise ValueError(f"attention_length is {self.attention_length}; it must be at least 1, or None.")
+
+    def validate_token_budget(self) -> None:
+        """Checks what clusters of tokens need."""
+        if self.token_budget is None:
+            return
+        if self.token_budget < 1:
+            raise ValueError(f"token_budget is {self.token_budget}; it must be at least 1, or None.")
+        is_plain = self.interaction in ("mean_max_sim", "max_sim") and self.video_representation == "tokens"
+        if not (is_plain and self.has_temporal_transformer):
+            raise ValueError(
+                "token_budget needs the level 'video' of a temporal transformer, video_representation='tokens' and an "
+                "interaction without weights of tokens, 'mean_max_sim' or 'max_sim'."
+            )
 
     def validate_levels(self) -> None:
         """Checks `score_levels` and what the chosen loss needs of them."""

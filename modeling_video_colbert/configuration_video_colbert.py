@@ -53,6 +53,9 @@ class VideoColBERTConfig(ConfigurationChecksMixin, MultiVectorFilesMixin, PreTra
         attention_length: Tokens of a level from which its attention counts in full: the exponent delta is
             `min(1, tokens / attention_length)`, and 1 in training. `None` means 1 always; the paper has 150 for some
             text collections.
+        token_budget: The most tokens of the levels `"frame"` and `"video"`, made by attention-guided clustering (AGC,
+            arXiv 2602.21202); `None` means all. It has no weights, so a checkpoint that was trained without it may be
+            given one.
         score_levels: Which levels the model has and scores by, such as `["frame", "video"]`. `"speech"`,
             `"screen_text"` and `"description"` are levels of texts: these pass the text tower, and their tokens the
             temporal transformer together with the frames, so that each output has seen all (CLaMR, arXiv 2506.06144).
@@ -140,6 +143,7 @@ class VideoColBERTConfig(ConfigurationChecksMixin, MultiVectorFilesMixin, PreTra
     attention_heads: Literal["mean", "max"] = "mean"
     attention_rows: Literal["mean", "max", "sum"] = "mean"
     attention_length: int | None = None
+    token_budget: int | None = None
     score_levels: list[str] | tuple[str, ...] = ("frame", "video")
     level_scoring: Literal["sum", "token_max", "modality_max"] = "sum"
     level_weights: dict[str, float] | None = None

@@ -14,7 +14,7 @@ from .configuration_video_colbert import VideoColBERTConfig
 from .late_interaction import attention_weights
 from .outputs_video_colbert import QueryEmbeddings, VideoColBERTOutput, VideoEmbeddings
 from .passages_video_colbert import encode_passages, passage_inputs
-from .received_attention import level_weights, text_attention
+from .received_attention import cluster_tokens, level_weights, text_attention
 from .scoring_video_colbert import ScoringMixin
 from .temporal_video_colbert import TemporalTransformer, sinusoidal_positions
 from .token_weights_video_colbert import TokenWeights
@@ -220,7 +220,16 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             contextualised = self.temporal_transformer(frame_tokens, frame_mask, passages, **recorded)
             received = contextualised.received_attention
         of_frames = None if received is None else received[:, :num_frames]
-        fields = _asked_for(hidden, recorded) | self._level("frame", frame_tokens, frame_mask, of_frames)
+        fields = _asked_for(hidden, recorded)
+        budget = self.config.token_budget
+        if budget is not None and contextualised is not None:
+            guiding = contextualised.expansion_attention
+            frame_tokens, frame_mask, fields["frame_centres"] = cluster_tokens(
+                frame_tokens, frame_mask, guiding[:, :num_frames], budget
+            )
+            tokens, mask, _ = cluster_tokens(contextualised.tokens, contextualised.token_mask, guiding, budget)
+            contextualised = contextualised._replace(tokens=tokens, token_mask=mask)
+        fields |= self._level("frame", frame_tokens, frame_mask, of_frames)
         if contextualised is None and "video" in self.config.score_levels:
             fields |= self._level(
                 "video", self.frame_head(hidden.video_pooler_output), frame_mask.any(1, keepdim=True)

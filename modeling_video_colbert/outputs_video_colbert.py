@@ -61,6 +61,8 @@ class VideoEmbeddings(ModelOutput):
         description_embeds: The same of what is told of the video.
         description_mask: Likewise.
         description_weights: Likewise.
+        frame_centres: int64 `[B, T]`, where `config.token_budget` makes `T` tokens of more frames: which frame each is
+            centred on. Else `None`.
         last_hidden_state: `[B * T, patches, H]`, the image tower's output. `None` unless `output_hidden_states`.
         hidden_states: One of that shape for the embeddings and for each layer of the image tower, if
             `output_hidden_states`.
@@ -89,6 +91,7 @@ class VideoEmbeddings(ModelOutput):
     description_embeds: Tensor | None = None
     description_mask: Tensor | None = None
     description_weights: Tensor | None = None
+    frame_centres: Tensor | None = None
     last_hidden_state: Tensor | None = None
     hidden_states: _Recorded = None
     attentions: _Recorded = None

@@ -1,18 +1,28 @@
-"""Attention that tokens receive in one layer, by which ColBERT-Att (arXiv 2603.25248) weighs them.
+"""Attention that tokens receive in one layer, by which ColBERT-Att (arXiv 2603.25248) weighs and AGC clusters them.
 
-The paper states neither the layer nor how heads and rows are joined, so a configuration says it; by default it is the
-last layer and the mean over heads and over the rows that count. The fast implementations of attention do not return
-their weights, so those of the one layer are computed again from its input.
+ColBERT-Att's paper states neither the layer nor how heads and rows are joined, so a configuration says it; by default
+it is the last layer and the mean over heads and over the rows that count. The fast implementations of attention do not
+return their weights, so those of the one layer are computed again from its input.
+
+Attention-guided clustering (AGC, Qin et al., arXiv 2602.21202) keeps a fixed number of tokens. Tokens that stand for
+no part of the video, here the visual expansion tokens, attend to all others. Those that receive most become centres of
+clusters, every token joins the nearest centre, and a cluster's token is the mean of its tokens, weighed by that
+attention. So the clusters are learned with the model, and one that was trained without them can be given them
+afterwards: there are no weights of their own.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .configuration_video_colbert import VideoColBERTConfig
 from .late_interaction import attention_weights
 from .towers_video_colbert import tower_family
+
+# Attention may round to 0, and a mean needs weights.
+_LEAST_ATTENTION = 1e-12
 
 
 def attention_matrix(layer: nn.Module, hidden_states: Tensor, key_mask: Tensor | None, is_causal: bool) -> Tensor:
@@ -129,4 +139,59 @@ def level_weights(config: VideoColBERTConfig, received: Tensor, mask: Tensor, is
     return attention_weights(received, delta) * mask
 
 
-__all__ = ["attention_matrix", "layer_attention", "level_weights", "received_attention", "text_attention"]
+class ClusteredTokens(NamedTuple):
+    """Tokens of clusters.
+
+    Attributes:
+        tokens: `[B, K, D]`, not of unit length.
+        mask: `[B, K]`, false where a video has fewer tokens than there may be clusters.
+        centres: int64 `[B, K]`, which of the given tokens is the centre of each, in order.
+    """
+
+    tokens: Tensor
+    mask: Tensor
+    centres: Tensor
+
+
+def cluster_tokens(tokens: Tensor, mask: Tensor, attention: Tensor, budget: int) -> ClusteredTokens:
+    """Clusters the tokens of each video around those that receive most attention.
+
+    With `a` the attention and `N(c)` the tokens that are nearest to centre `c` by cosine, `c` itself among them, a
+    cluster's token is `sum_N(c) a_i x_i / |x_i|`. Where a video has no more tokens than the budget, each is a cluster
+    of its own.
+
+    Args:
+        tokens: `[B, N, D]`.
+        mask: `[B, N]`, true on the tokens that count.
+        attention: `[B, N]` that tokens receive, 0 or more.
+        budget: The most clusters of a video.
+
+    Example:
+        >>> import torch
+        >>> tokens = torch.tensor([[[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]]])
+        >>> found = cluster_tokens(tokens, torch.ones(1, 3, dtype=torch.bool), torch.tensor([[0.5, 0.1, 0.4]]), 2)
+        >>> found.centres.tolist(), found.mask.tolist()
+        ([[0, 2]], [[True, True]])
+    """
+    exact = torch.promote_types(tokens.dtype, torch.float32)
+    unit = F.normalize(tokens.to(exact), dim=-1)
+    weights = attention.to(exact).clamp(min=_LEAST_ATTENTION).masked_fill(~mask, 0.0)
+    centres = weights.topk(min(budget, weights.shape[1]), dim=1).indices.sort(dim=1).values
+    is_real = mask.gather(1, centres)
+    of_centres = unit.gather(1, centres[:, :, None].expand(-1, -1, unit.shape[-1]))
+    similarity = (unit @ of_centres.transpose(1, 2)).masked_fill(~is_real[:, None, :], float("-inf"))
+    # A centre is of its own cluster, also where another is equal to it; cosines are at most 1.
+    similarity = similarity + 4 * F.one_hot(centres, unit.shape[1]).transpose(1, 2)
+    nearest = F.one_hot(similarity.argmax(-1), centres.shape[1]) * weights[:, :, None]
+    return ClusteredTokens((nearest.transpose(1, 2) @ unit).to(tokens.dtype), is_real, centres)
+
+
+__all__ = [
+    "ClusteredTokens",
+    "attention_matrix",
+    "cluster_tokens",
+    "layer_attention",
+    "level_weights",
+    "received_attention",
+    "text_attention",
+]

@@ -13,7 +13,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from .configuration_video_colbert import VideoColBERTConfig
 from .passages_video_colbert import PassageTokens
-from .received_attention import layer_attention
+from .received_attention import attention_matrix, layer_attention, received_attention
 
 
 class ContextualisedTokens(NamedTuple):
@@ -27,6 +27,8 @@ class ContextualisedTokens(NamedTuple):
             attention implementation does not make them.
         received_attention: `[B, T + E + P]` attention that tokens receive, where the interaction weighs them by it.
         passages: `[B, P, D]` tokens of texts before normalisation, in a model with levels of them.
+        expansion_attention: `[B, T + E]` attention that tokens receive from the expansion tokens in the last layer, or
+            from all where there are none, in a model with a budget of tokens.
     """
 
     tokens: Tensor
@@ -35,6 +37,7 @@ class ContextualisedTokens(NamedTuple):
     attentions: tuple[Tensor | None, ...] | None
     received_attention: Tensor | None = None
     passages: Tensor | None = None
+    expansion_attention: Tensor | None = None
 
 
 def eager_attention(
@@ -222,6 +225,13 @@ class TemporalTransformer(nn.Module):
             received = layer_attention(
                 self.config, self.layers[number], all_hidden_states[number], token_mask, key_mask=token_mask
             )
+        guiding = None
+        if self.config.token_budget is not None:
+            weights = attention_matrix(self.layers[-1], all_hidden_states[-2], token_mask, is_causal=False)
+            rows = token_mask.clone()
+            if expansion.shape[1]:
+                rows[:, :num_frames] = rows[:, num_tokens:] = False
+            guiding = received_attention(weights, rows, "mean", "mean")[:, :num_tokens]
         hidden_states = self.final_layer_norm(hidden_states)
         frames = self.frame_output(hidden_states[:, :num_frames])
         if self.has_frame_residual:
@@ -233,6 +243,7 @@ class TemporalTransformer(nn.Module):
             tuple(all_weights) if output_attentions else None,
             received,
             None if passages is None else self._passage_outputs(hidden_states[:, num_tokens:], passages),
+            guiding,
         )
 
     def _with_passages(self, hidden_states: Tensor, num_frames: int, passages: PassageTokens) -> Tensor:

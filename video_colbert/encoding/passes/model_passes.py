@@ -76,8 +76,13 @@ def _encode_together(
         embeds[level] = _unpadded(video[f"{level}_embeds"], mask_of_level)
         if (of_tokens := video.get(f"{level}_weights")) is not None:
             weights[level] = _unpadded(of_tokens, mask_of_level)
+    centres = None
+    if video.get("frame_centres") is not None:
+        centres = _unpadded(video.frame_centres, video.frame_mask)
     results: list[EncodedVideo | BadVideo] = []
     for row, clip in enumerate(batch):
+        # The token of several frames is shown at the one that it is centred on.
+        timestamps = clip.timestamps if centres is None else clip.timestamps[centres[row].long().numpy()]
         bags = {level: of_level[row] for level, of_level in embeds.items()}
         weights_of_row = {level: of_level[row] for level, of_level in weights.items()}
         if all(torch.isfinite(each).all() for each in (*bags.values(), *weights_of_row.values())):
@@ -85,7 +90,7 @@ def _encode_together(
                 EncodedVideo(
                     clip.clip,
                     clip.duration,
-                    clip.timestamps,
+                    timestamps,
                     bags,
                     weights_of_row,
                     stored_range=clip.stored_range,

@@ -53,11 +53,11 @@ def main() -> int:
         measure(f"neighbours merged from cosine {similarity}", trained, similarity)
     for budget in BUDGETS:
         measure(f"AGC afterwards, {budget} a level", with_budget(trained, budget, arguments.output))
-    for budget in TRAINED_BUDGETS if arguments.epochs else ():
-        started = with_budget(trained, budget, arguments.output)
-        run = arguments.output / f"trained_{budget}"
+    for kept in TRAINED_BUDGETS if arguments.epochs else ():
+        started = with_budget(trained, kept, arguments.output)
+        run = arguments.output / f"trained_{kept}"
         train(started, arguments.demo, run, arguments.epochs)
-        name = "no budget" if budget is None else f"AGC trained, {budget} a level"
+        name = "no budget" if kept is None else f"AGC trained, {kept} a level"
         measure(f"{name}, {arguments.epochs} more epochs", run / "best")
     reported = json.loads((arguments.demo / "report.json").read_text(encoding="utf-8"))["R@1"]
     half = next(row for row in rows if row["method"].startswith("AGC afterwards, 2 "))

@@ -221,12 +221,10 @@ class VideoColBERTModel(ScoringMixin, BackboneMixin, PreTrainedModel):
             received = contextualised.received_attention
         of_frames = None if received is None else received[:, :num_frames]
         fields = _asked_for(hidden, recorded)
-        budget = self.config.token_budget
-        if budget is not None and contextualised is not None:
+        if (budget := self.config.token_budget) is not None and contextualised is not None:
             guiding = contextualised.expansion_attention
-            frame_tokens, frame_mask, fields["frame_centres"] = cluster_tokens(
-                frame_tokens, frame_mask, guiding[:, :num_frames], budget
-            )
+            clusters = cluster_tokens(frame_tokens, frame_mask, guiding[:, :num_frames], budget)
+            frame_tokens, frame_mask, fields["frame_centres"] = clusters
             tokens, mask, _ = cluster_tokens(contextualised.tokens, contextualised.token_mask, guiding, budget)
             contextualised = contextualised._replace(tokens=tokens, token_mask=mask)
         fields |= self._level("frame", frame_tokens, frame_mask, of_frames)

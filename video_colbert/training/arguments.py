@@ -53,6 +53,8 @@ class TrainingArguments:
         dataset: `video_folder`, `moving_shapes`, the name of a benchmark, `OWNER/NAME` of a data set of the Hub,
             `videofolder`, or a folder that `datasets.load_dataset` opens.
         data_dir: Where its files are; for `video_folder` and `videofolder` the folder of the training videos.
+        mirror: Whether a benchmark's files (2 to 42 GB) are first fetched into `data_dir` from a copy on the Hub that
+            others than the authors keep; copies of msrvtt, msvd, didemo and activitynet are known.
         protocol: The benchmark's protocol, or the configuration of a data set of the Hub; its default if not given.
         caption_column: Column of a Hub data set's captions; `captions`, `caption` or `text` if not given.
         streaming: Whether a data set of the Hub is read as it comes, for one larger than the disk; then epochs are
@@ -115,6 +117,7 @@ class TrainingArguments:
     processor_overrides: JSONObject = field(default_factory=JSONObject)
     dataset: str = "video_folder"
     data_dir: str | None = None
+    mirror: bool = False
     protocol: str | None = None
     caption_column: str | None = None
     streaming: bool = False

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
 from video_colbert.console import ExitCode
+from video_colbert.data.fetched_copies import fetch_copy
 from video_colbert.errors import VideoColBERTError
 from video_colbert.training.accelerator_setup import build_accelerator
 from video_colbert.training.arguments import TrainingArguments, parse_arguments
@@ -57,6 +58,13 @@ def train(arguments: TrainingArguments) -> int:
         # They see what the main process sees, and would say it again.
         logging.getLogger().setLevel(logging.ERROR)
     set_seed(arguments.seed)
+    if arguments.mirror:
+        if accelerator.num_processes > 1:
+            raise ValueError(
+                "mirror fetches in one process, and others would wait for it for hours; run `video-colbert prepare "
+                f"{arguments.dataset} --data-dir {arguments.data_dir} --mirror` first, and then train without it."
+            )
+        logger.info("%s", fetch_copy(arguments.dataset, arguments.data_dir))
     start = build_model_and_processor(arguments)
     model, processor = start.model, start.processor
     data = load_training_data(arguments, process=accelerator.process_index)

@@ -6,19 +6,22 @@ import pytest
 
 from tests.commands.conftest import RunCommand
 from tests.video_files import write_clip
+from video_colbert.cli import main
 from video_colbert.dataset_builders.mirrors import hub_mirrors
 from video_colbert.dataset_builders.mirrors.hub_mirrors import MIRRORS
 
 
 @pytest.fixture
 def copy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of MSR-VTT with two videos, served in place of the Hub's."""
+    """A copy of MSR-VTT with three videos, two of them to test on, served in place of the Hub's."""
     folder = tmp_path / "copy"
     folder.mkdir()
-    rows = [{"video_id": f"video{i}", "video": f"video{i}.mp4", "caption": f"text {i}"} for i in (1, 2)]
-    (folder / "msrvtt_test_1k.json").write_text(json.dumps(rows))
+    rows = [{"video_id": f"video{i}", "video": f"video{i}.mp4", "caption": f"text {i}"} for i in (1, 2, 3)]
+    (folder / "msrvtt_test_1k.json").write_text(json.dumps(rows[:2]))
+    training = [{**row, "caption": [row["caption"], "a clip"]} for row in rows]
+    (folder / "msrvtt_train_9k.json").write_text(json.dumps(training))
     with zipfile.ZipFile(folder / "MSRVTT_Videos.zip", "w") as archive:
-        for i in (1, 2):
+        for i in (1, 2, 3):
             archive.write(write_clip(tmp_path / f"{i}.mp4", i), f"video/video{i}.mp4")
 
     class Api:
@@ -48,6 +51,23 @@ def test_a_copy_is_fetched_compared_and_evaluated(
     assert "msrvtt, protocol 1k-A, split test: 2 of 2 videos, 2 captions" in out
     code, _, err = run_command(*evaluate)
     assert (code, "--mirror needs --data-dir" in err) == (1, True)
+
+
+@pytest.mark.usefixtures("copy")
+def test_training_fetches_a_copy_and_says_whose_it_is(
+    tmp_path: Path, checkpoint_folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data, run = tmp_path / "data", tmp_path / "run"
+    sizes = ["--num_frames", "2", "--num_workers", "0", "--hold_out", "1", "--per_device_train_batch_size", "2"]
+    training = ["train", "--model", str(checkpoint_folder), "--dataset", "msrvtt", "--output_dir", str(run), *sizes]
+    training += ["--max_train_steps", "1", "--mirror"]
+    with caplog.at_level("INFO"):
+        assert main(training) == 1
+        assert "--mirror needs --data-dir" in caplog.text
+        assert main([*training, "--data_dir", str(data)]) == 0
+    assert "msrvtt is the copy friedrichor/MSR-VTT at 81f238bb782a, which others than its authors keep." in caplog.text
+    assert (run / "best" / "model.safetensors").exists()
+    assert json.loads((run / "best" / "training_arguments.json").read_text())["mirror"] is True
 
 
 def test_a_data_set_without_a_copy_is_named(tmp_path: Path, run_command: RunCommand) -> None:

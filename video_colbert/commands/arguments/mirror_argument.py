@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 
 from video_colbert.console import write_notice
-from video_colbert.errors import DatasetError
 
 
 def add_mirror(parser: argparse.ArgumentParser) -> None:
@@ -36,18 +33,6 @@ def fetch_mirror(arguments: argparse.Namespace) -> None:
     """
     if not arguments.mirror:
         return
-    from video_colbert.dataset_builders.mirrors.hub_mirrors import RECORD_FILE, download_mirror
-    from video_colbert.hub_errors import hub_errors
+    from video_colbert.data.fetched_copies import fetch_copy
 
-    if arguments.data_dir is None:
-        raise DatasetError("--mirror needs --data-dir, the folder that the copy is fetched into")
-    try:
-        with hub_errors(f"the copy of {arguments.dataset} cannot be fetched"):
-            folder = download_mirror(arguments.dataset, Path(arguments.data_dir))
-    except ValueError as error:
-        raise DatasetError(str(error)) from error
-    record = json.loads((folder / RECORD_FILE).read_text("utf-8"))
-    write_notice(
-        f"{arguments.dataset} is the copy {record['repo_id']} at {record['revision'][:12]}, which others than its "
-        "authors keep."
-    )
+    write_notice(fetch_copy(arguments.dataset, arguments.data_dir))

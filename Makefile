@@ -64,11 +64,12 @@ $(DATASETS36)/.installed:
 demo: setup setup-app
 	$(BIN)/python benchmarks/demo.py $(DEMO_ARGS)
 
-# A file's tests stay in one process, since they share what is made once a file. Each process holds a torch. There is one
-# more than there are cores, since tests wait for processes that they start.
+# A file's tests stay in one process, since they share what is made once a file. The longest files come first, as
+# tests/conftest.py sorts them. Each process holds a torch. There is one more than there are cores, since tests wait for
+# processes that they start.
 test: setup-dev
 	PYTEST_XDIST_AUTO_NUM_WORKERS=$$($(BIN)/python -c 'import os; print(min(4, os.cpu_count() + 1))') \
-	    $(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	    $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test-slow: setup-dev setup-ray
 	$(BIN)/python -m pytest -m slow

@@ -1,12 +1,12 @@
 """The keyword arguments of a call: those that nobody reads are refused by name, the others sorted and checked."""
 
+import functools
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
-from transformers.video_utils import VideoMetadata
 
 from .frame_sampling import FrameSampling
 from .video_decoding import DecodingBackend
@@ -15,8 +15,6 @@ Metadata: TypeAlias = Mapping[str, Any]
 """What `transformers.video_utils.load_video` returns beside frames: `fps`, `frames_indices`, `duration`, ..."""
 
 _Call = TypeVar("_Call", bound=Callable[..., Any])
-
-_METADATA_FIELDS = frozenset(VideoMetadata.__dataclass_fields__)
 
 # What other video processors take, and what to do here instead.
 SETTINGS_ADVICE = {
@@ -204,9 +202,17 @@ def for_each(value: object, length: int, name: str) -> list[Any]:
     return list(value)
 
 
+@functools.cache
+def _metadata_fields() -> frozenset[str]:
+    # A process that only decodes reads these settings too, and transformers takes seconds to load.
+    from transformers.video_utils import VideoMetadata
+
+    return frozenset(VideoMetadata.__dataclass_fields__)
+
+
 def is_metadata(value: object) -> bool:
     """Whether a value describes frames, rather than being a video."""
-    return isinstance(value, Mapping) and bool(_METADATA_FIELDS & set(value)) and not {"path", "bytes"} & set(value)
+    return isinstance(value, Mapping) and bool(_metadata_fields() & set(value)) and not {"path", "bytes"} & set(value)
 
 
 def metadata_list(metadata: Any, length: int) -> list[Metadata]:
@@ -229,7 +235,7 @@ def metadata_list(metadata: Any, length: int) -> list[Metadata]:
         if not is_metadata(item):
             raise ValueError(
                 f"video_metadata holds {type(item).__name__}; it must hold VideoMetadata, or dictionaries of "
-                f"{', '.join(sorted(_METADATA_FIELDS))}"
+                f"{', '.join(sorted(_metadata_fields()))}"
             )
     return listed
 

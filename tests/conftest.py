@@ -6,6 +6,7 @@ import pytest
 import torch
 from transformers import PreTrainedTokenizerBase
 
+from tests.files_that_take_longest import FILES_THAT_TAKE_LONGEST
 from tests.hub_stand_in import HubStandIn
 from tests.tiny_checkpoints import save_tiny_backbone, save_tiny_checkpoint
 from tests.tiny_tokenizers import (
@@ -31,6 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("tests marked gpu need a GPU and a torch that finds it")
     if not hasattr(config, "workerinput"):
         make_folder()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # Begun last, a long file would keep one process busy after the others have ended.
+    order = {name: place for place, name in enumerate(FILES_THAT_TAKE_LONGEST)}
+    items.sort(key=lambda item: order.get(item.location[0], len(order)))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

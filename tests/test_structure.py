@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.files_that_take_longest import FILES_THAT_TAKE_LONGEST
 from tests.warm_python import warm_python
 
 REPOSITORY = Path(__file__).parents[1]
@@ -117,3 +118,7 @@ def test_the_training_script_leaves_no_package_of_ours_at_the_top_of_the_import_
     done = subprocess.run([warm_python(), "-c", code], cwd=REPOSITORY, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--recipe" in done.stdout
+
+
+def test_files_of_tests_that_are_to_begin_first_are_there() -> None:
+    assert [name for name in FILES_THAT_TAKE_LONGEST if not (REPOSITORY / name).is_file()] == []

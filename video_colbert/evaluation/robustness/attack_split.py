@@ -71,11 +71,6 @@ def attack_split(
         ValueError: there is no such defence, nothing to attack, or the index is smaller than the gallery.
         VideoDecodingError: a video cannot be decoded whole.
         EncodingError: the attacker was loaded in a number format without gradients.
-
-    Example:
-        >>> report = attack_split(prepare_victim(encoder, load_rows("moving_shapes")))
-        >>> report.figures("unseen")["after"].shares
-        {1: 20.0, 5: 60.0, 10: 80.0}
     """
     settings = settings or PixelAttackSettings()
     if cases is None:

@@ -52,6 +52,11 @@ CLAIMS = (
     Claim("F+V > V, with these and a light frame loss", "light_frame_loss", "video_only"),
     Claim("F+V > V, both from where the sum starts", "high_temperature", "video_only_high_temperature"),
     Claim(
+        "F+V > V, with weights and a light frame loss, both from where the sum starts",
+        "light_frame_loss_high_temperature",
+        "video_only_high_temperature",
+    ),
+    Claim(
         "counting clips of one actor in a batch help, on counting", "counting_groups", "frame_and_video", "counting"
     ),
 )

@@ -255,6 +255,6 @@ def test_a_pooled_query_in_windows_has_the_pooled_vector_of_each(family: str) ->
     mask = batch["attention_mask"].view(2, 2, QUERY_LENGTH).clone()
     mask[1, 1] = 0
     found = model.get_text_features(windows, mask)
-    alone = model.get_text_features(batch["input_ids"])
-    torch.testing.assert_close(found.query_embeds.flatten(0, 1), alone.query_embeds[:, 0])
+    alone = model.get_text_features(batch["input_ids"], batch["attention_mask"])
+    torch.testing.assert_close(found.query_embeds.flatten(0, 1)[:3], alone.query_embeds[:3, 0])
     assert found.query_mask.tolist() == [[True, True], [True, False]]

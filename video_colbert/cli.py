@@ -32,7 +32,7 @@ from video_colbert.commands import (
     train,
 )
 from video_colbert.commands.arguments.flag_names import name_flags, with_dashes
-from video_colbert.commands.hub_commands import publish, publish_dataset, publish_space, verify
+from video_colbert.commands.hub_commands import publish, publish_dataset, publish_metric, publish_space, verify
 from video_colbert.commands.index_commands import (
     confidence,
     forget,
@@ -74,6 +74,7 @@ COMMANDS = (
     publish,
     publish_dataset,
     publish_space,
+    publish_metric,
     verify,
     completion,
 )

@@ -86,9 +86,9 @@ def publish_space(
         user = api.whoami()["name"]
         if "/" not in repo_id:
             repo_id = f"{user}/{repo_id}"
-        existing = _existing_space(api, repo_id)
+        existing = existing_space(api, repo_id)
         if existing is not None:
-            _check_may_replace(api, existing, private)
+            check_may_replace(api, existing, private, MARKER)
     with hub_errors(f"{reference} cannot be used by {repo_id}"):
         api.model_info(reference.name, revision=reference.commit)
     with tempfile.TemporaryDirectory(prefix="video_colbert_space_") as folder:
@@ -129,20 +129,31 @@ def _model_of(stored: VideoIndex, name: str | None) -> ModelReference:
     return own
 
 
-def _existing_space(api: HfApi, repo_id: str) -> SpaceInfo | None:
+def existing_space(api: HfApi, repo_id: str) -> SpaceInfo | None:
+    """What the Hub says of a Space; None where there is none."""
     try:
         return api.space_info(repo_id)
     except RepositoryNotFoundError:
         return None
 
 
-def _check_may_replace(api: HfApi, existing: SpaceInfo, private: bool) -> None:
-    """Refuses to publish over another app, or in public where private was asked for."""
+def check_may_replace(api: HfApi, existing: SpaceInfo, private: bool, marker: str) -> None:
+    """Refuses to publish over another app, or in public where private was asked for.
+
+    Args:
+        api: of the Hub.
+        existing: the Space that is there.
+        private: whether it is to be private.
+        marker: first line of an app that may be replaced.
+
+    Raises:
+        HubError: it may not be replaced.
+    """
     if private and not existing.private:
         raise HubError(f"{existing.id} exists and is public; make it private on the Hub first, or choose another name")
     if any(file.rfilename == APP_FILE for file in existing.siblings or ()):
         path = api.hf_hub_download(existing.id, APP_FILE, repo_type="space", revision=existing.sha)
-        if not Path(path).read_text(encoding="utf-8").startswith(MARKER):
+        if not Path(path).read_text(encoding="utf-8").startswith(marker):
             raise HubError(f"{existing.id} exists and holds another app; choose another name for this one")
 
 

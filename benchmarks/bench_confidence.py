@@ -79,10 +79,10 @@ def main() -> tuple[dict[str, Any], list[Target]]:
         low, high = stats.binom.interval(0.99, REMOVED, rate)
         figures[f"found_of_removed_at_{rate:g}"] = wrong / REMOVED
         targets.append(
-            Target(f"found though removed, stated {rate:.0%}", wrong / REMOVED, high / REMOVED, at_least=False)
+            Target(f"found though removed, stated {rate:.0%}", wrong / REMOVED, float(high) / REMOVED, at_least=False)
         )
         targets.append(
-            Target(f"found though removed, stated {rate:.0%}", wrong / REMOVED, low / REMOVED, at_least=True)
+            Target(f"found though removed, stated {rate:.0%}", wrong / REMOVED, float(low) / REMOVED, at_least=True)
         )
     print("probability, share right, queries:", *(f"{p:.2f} {s:.2f} {n}" for p, s, n in figures["bins"]), sep="\n  ")
     return figures, targets

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.commands.conftest import RunCommand
+from tests.index.confidence.judged_lists import judged_lists
 from tests.video_files import write_clip
-from video_colbert.index import LanceIndex
+from video_colbert.index import LanceIndex, open_index
+from video_colbert.index.confidence.search_confidence import fit_confidence
 
 
 @pytest.fixture
@@ -124,3 +127,22 @@ def test_weight_of_a_level_that_the_model_does_not_have_is_one_sentence(run_comm
     assert err.strip().splitlines()[-1] == (
         "video-colbert: --level-weights names 'speech'; the model scores by frame, video"
     )
+
+
+def test_hits_of_an_index_that_learned_it_are_as_likely_as_they_are_and_it_tells_when_it_has_grown(
+    run_command: RunCommand, index: Path
+) -> None:
+    weights = {"frame": 1.0, "video": 1.0}
+    confidence = fit_confidence(judged_lists(60), num_videos=1, sources=("video",), level_weights=weights)
+    with open_index(index) as opened:
+        opened.stored.set_notes(replace(opened.stored.notes, confidence=confidence))
+    found = hits(run_command, index)
+    expected = confidence.probabilities([(str(hit["video"]), float(str(hit["score"]))) for hit in found])
+    assert [hit["probability"] for hit in found] == pytest.approx(list(expected), abs=1e-3)
+    code, out, err = run_command("search", "a red circle", "--index", index, "--min-probability", "1")
+    assert (code, out) == (0, "Nothing is that likely: no video is right with a probability of 1 or more.\n")
+    assert "The index held 1 videos when it learned how likely its hits are right" in err
+    for other in (("--where", "year > 2000"), ("--level-weights", "video=0.5"), ("--all-windows",)):
+        code, _, err = run_command("search", "a red circle", "--index", index, "--min-probability", "0.1", *other)
+        assert code == 1
+        assert "how likely these hits are right is not known" in err

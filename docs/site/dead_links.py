@@ -1,12 +1,14 @@
 """Links of the built site that lead nowhere, each of which is a warning and so, with `--strict`, an error.
 
 MkDocs checks what is written in Markdown. The reference, the notebook and the theme make HTML of their own, which is
-looked at here: every file and every anchor of the site that a page names must be there. Other hosts are not asked.
+looked at here: every file and every anchor of the site that a page names must be there. Other hosts are not asked, and
+no page may ask them either when it is opened: what it loads from one is an error too.
 """
 
 from __future__ import annotations
 
 import logging
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,13 +21,20 @@ if TYPE_CHECKING:
 logger = logging.getLogger("mkdocs.hooks.dead_links")
 
 
+# What a browser loads as it opens a page, beside what has a source: links of these kinds.
+_LOADED = frozenset({"stylesheet", "icon", "preload", "modulepreload", "preconnect", "dns-prefetch", "manifest"})
+_IMPORT = re.compile(r"""\b(?:import|from)\s*\(?\s*["'](https?://[^"']+)""")
+
+
 class _Links(HTMLParser):
-    """The links and anchors of one page."""
+    """The links and anchors of one page, and what it loads from other hosts."""
 
     def __init__(self) -> None:
         super().__init__()
         self.targets: set[str] = set()
         self.anchors: set[str] = set()
+        self.asked: set[str] = set()
+        self._is_script = False
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         for name, value in attrs:
@@ -33,12 +42,40 @@ class _Links(HTMLParser):
                 self.targets.add(value)
             elif name == "id" or (tag == "a" and name == "name"):
                 self.anchors.add(value or "")
+        self._is_script = tag == "script"
+        of_tag = dict(attrs)
+        loaded = of_tag.get("src")
+        if tag == "link" and _LOADED & set((of_tag.get("rel") or "").split()):
+            loaded = of_tag.get("href")
+        if loaded and urlsplit(loaded).netloc:
+            self.asked.add(loaded)
+
+    def handle_data(self, data: str) -> None:
+        if self._is_script:
+            self.asked.update(_IMPORT.findall(data))
 
 
 def on_post_build(config: MkDocsConfig) -> None:
     """Warns of each dead link; MkDocs calls it when the site is written."""
-    for line in dead_links(Path(config.site_dir)):
+    for line in [*dead_links(Path(config.site_dir)), *asked_hosts(Path(config.site_dir))]:
         logger.warning(line)
+
+
+def asked_hosts(site: Path) -> list[str]:
+    """Finds what pages of a site load from other hosts: scripts, styles, pictures.
+
+    Args:
+        site: Folder of the built site.
+
+    Returns:
+        A line each, with the page and the address, in order.
+    """
+    lines = []
+    for file in sorted(site.rglob("*.html")):
+        page = _Links()
+        page.feed(file.read_text(encoding="utf-8"))
+        lines += [f"{file.relative_to(site)}: loads {address!r}" for address in sorted(page.asked)]
+    return lines
 
 
 def dead_links(site: Path) -> list[str]:

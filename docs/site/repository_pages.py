@@ -20,6 +20,7 @@ REPOSITORY = Path(__file__).parents[2]
 # By file of the repository, the page that shows it.
 PAGES = {"README.md": "index.md", "CHANGELOG.md": "changelog.md"}
 _LINK = re.compile(r"(?<=\]\()([^)#:\s]+)(?=[)#])")
+_SCRIPT = re.compile(r"<script\b.*?</script>", re.DOTALL)
 _LINK_OF_NOTEBOOK = re.compile(r'(href="[^":]+)\.md(?=[#"])')
 
 
@@ -40,9 +41,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
 def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     """Makes links of a notebook to pages those of the site; MkDocs calls it with what a page became.
 
-    A notebook becomes HTML without passing through Markdown as MkDocs reads it.
+    A notebook becomes HTML without passing through Markdown as MkDocs reads it, with scripts of other hosts that draw
+    formulas and diagrams, of which ours have none.
     """
-    return _LINK_OF_NOTEBOOK.sub(r"\1.html", html) if page.file.src_uri.endswith(".ipynb") else html
+    if not page.file.src_uri.endswith(".ipynb"):
+        return html
+    return without_other_hosts(_LINK_OF_NOTEBOOK.sub(r"\1.html", html))
+
+
+def without_other_hosts(html: str) -> str:
+    """Leaves out the scripts of a page that come, or load something, from another host."""
+    return _SCRIPT.sub(lambda found: "" if "://" in found[0] else found[0], html)
 
 
 def site_links(markdown: str, uri: str) -> str:

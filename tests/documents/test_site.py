@@ -72,6 +72,42 @@ def test_dead_links_are_found_in_what_was_built(tmp_path: Path) -> None:
     ]
 
 
+def test_what_a_page_loads_from_another_host_is_found(tmp_path: Path) -> None:
+    (tmp_path / "a.html").write_text(
+        '<script src="https://cdn.example/x.js"></script><link rel="stylesheet" href="//fonts.example/a.css">'
+        '<link rel="canonical" href="https://own.example/"><a href="https://b.example/">b</a><img src="own.png">'
+        '<script>import m from "https://cdn.example/m.mjs"; const text = "https://only.said/";</script>'
+        '<p>from "https://not.a/script"</p>'
+    )
+    assert hook("dead_links").asked_hosts(tmp_path) == [
+        "a.html: loads '//fonts.example/a.css'",
+        "a.html: loads 'https://cdn.example/m.mjs'",
+        "a.html: loads 'https://cdn.example/x.js'",
+    ]
+
+
+def test_scripts_of_other_hosts_are_taken_out_of_a_notebook() -> None:
+    html = '<script src="https://cdn.example/x.js"> </script><p>https://a.example</p><script>let own = 1</script>'
+    expected = "<p>https://a.example</p><script>let own = 1</script>"
+    assert hook("repository_pages").without_other_hosts(html) == expected
+
+
+def test_every_diagram_has_a_picture_of_its_source_and_no_picture_is_left_over() -> None:
+    diagrams = hook("diagrams")
+    shown = [diagrams.with_pictures(page.read_text(), str(page.relative_to(DOCS))) for page in DOCS.rglob("*.md")]
+    named = {
+        name for text in shown for name in re.findall(r"!\[Diagram\]\((?:\.\./)*diagrams/([0-9a-f]{12}\.svg)\)", text)
+    }
+    assert named
+    assert named == {path.name for path in (DOCS / "diagrams").iterdir()}
+    assert not [text for text in shown if "```mermaid" in text]
+    for name in named:
+        picture = (DOCS / "diagrams" / name).read_text()
+        assert "<script" not in picture
+        assert "foreignObject" not in picture
+        assert not re.search(r"(?:href|src)=.https?://|url\(.?https?://", picture)
+
+
 def test_every_page_is_in_the_navigation() -> None:
     navigation = (REPOSITORY / "mkdocs.yml").read_text().split("\nnav:\n")[1].split("\nvalidation:")[0]
     named = set(re.findall(r"[\w/]+\.(?:md|ipynb)", navigation))

@@ -89,6 +89,8 @@ class TrainingArguments:
         lr_scheduler_type: A schedule of transformers, such as `cosine` or `linear`.
         warmup_ratio: Share of the steps over which the learning rates rise.
         max_grad_norm: Norm that gradients are clipped to.
+        adversarial_budget: The most by which pixels of training videos are changed against the model; 0 for not at all.
+        adversarial_steps: Steps of gradient in which they are changed; each costs about as much as the training step.
         fit_level_weights: Whether each evaluation fits what each level counts in the sum to the held-out videos
             (`level_weights` of the model's configuration), and is of that sum.
         freeze: Towers that are not trained: `text`, `image`.
@@ -150,6 +152,8 @@ class TrainingArguments:
     lr_scheduler_type: str = "cosine"
     warmup_ratio: float = 0.1
     max_grad_norm: float = 1.0
+    adversarial_budget: int = 0
+    adversarial_steps: int = 1
     fit_level_weights: bool = False
     freeze: list[str] = field(default_factory=list)
     mixed_precision: Literal["no", "fp16", "bf16"] | None = None
@@ -187,6 +191,8 @@ class TrainingArguments:
             )
         if self.num_workers < 0:
             raise ValueError(f"num_workers is {self.num_workers}; it must be at least 0.")
+        if not 0 <= self.adversarial_budget <= 255:
+            raise ValueError(f"adversarial_budget is {self.adversarial_budget}; it must be from 0 to 255.")
         if unknown := set(self.freeze) - {"text", "image"}:
             raise ValueError(f"freeze names {sorted(unknown)}; the towers are 'text' and 'image'.")
         for name in (
@@ -203,6 +209,7 @@ class TrainingArguments:
             "logging_steps",
             "hold_out",
             "stream_window",
+            "adversarial_steps",
         ):
             value = getattr(self, name)
             if value is not None and value < 1:

@@ -13,6 +13,7 @@ from video_colbert.console import ExitCode
 from video_colbert.data.fetched_copies import fetch_copy
 from video_colbert.errors import VideoColBERTError
 from video_colbert.training.accelerator_setup import build_accelerator
+from video_colbert.training.adversarial_batches import adversarial_batches
 from video_colbert.training.arguments import TrainingArguments, parse_arguments
 from video_colbert.training.calibration.logit_bias import set_logit_bias
 from video_colbert.training.contrastive_step import contrastive_step
@@ -130,6 +131,16 @@ def train(arguments: TrainingArguments) -> int:
                 monitor.check_videos(micro_batches)
                 if state.global_step == 0:
                     state.logit_bias_calibration = set_logit_bias(accelerator, model, micro_batches, normalize)
+                if arguments.adversarial_budget:
+                    micro_batches = adversarial_batches(
+                        accelerator.unwrap_model(model),
+                        micro_batches,
+                        processor.video_processor,
+                        budget=arguments.adversarial_budget,
+                        steps=arguments.adversarial_steps,
+                        # A resumed run begins as the first would have.
+                        seed=arguments.seed + state.global_step,
+                    )
                 losses = contrastive_step(accelerator, model, micro_batches, normalize)
                 gradient_norm = accelerator.clip_grad_norm_(model.parameters(), arguments.max_grad_norm)
                 monitor.check_loss(losses, gradient_norm, micro_batches)

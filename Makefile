@@ -15,6 +15,7 @@
 #   make check                     lint, format, types and layers
 #   make bench                     every figure the README quotes that takes minutes
 #   make bench-sources             400 videos read by real models of speech and screen text, an hour or two
+#   make robustness                attacks on the search, and defences, of docs/robustness.md: what is missing, and its tables
 #   make study                     the controlled study of docs/study.md: what is missing of its runs, and the report
 
 PYTHON ?= python3
@@ -27,7 +28,7 @@ DATASETS36 := .venv-datasets36
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-datasets36 test-transformers docs check format bench bench-sources study setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb setup-docs clean
+.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-datasets36 test-transformers docs check format bench bench-sources study robustness setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb setup-docs clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -133,6 +134,10 @@ study: setup-bench
 	$(BIN)/python benchmarks/study/run_long_study.py
 	test -d runs/demo/training/best || $(BIN)/python benchmarks/demo.py
 	$(BIN)/python benchmarks/study/run_sources_study.py
+
+# Training takes about half an hour on one core, the attacks another half.
+robustness: setup-bench
+	$(BIN)/python benchmarks/run_robustness.py
 
 clean:
 	rm -rf $(VENV) $(DATASETS36) .transformers-tests runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,178 @@
+"""What is measured of one seed's models, each measure kept in a file, so that an interrupted run goes on."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from demo import rows_of
+from demo_checkpoint import load_demo_encoder
+from robustness_models import SeedModels, sample_files
+
+from video_colbert import VideoColBERTEncoder
+from video_colbert.dataset_builders.shapes.moving_shapes_scenes import COLOURS, SHAPES
+from video_colbert.encoding.encoded import EncodedVideo
+from video_colbert.encoding.level_scores import pad_levels
+from video_colbert.evaluation.dataset_rows import DatasetRows
+from video_colbert.evaluation.robustness.attack_cases import AttackCase, choose_cases, queries_of_topic
+from video_colbert.evaluation.robustness.attack_settings import PixelAttackSettings
+from video_colbert.evaluation.robustness.attack_split import attack_split, prepare_victim
+from video_colbert.evaluation.robustness.query_attack import attack_queries
+from video_colbert.evaluation.robustness.victim import Victim
+
+TOPICS = 5
+"""Promoted videos of a seed, each for a topic of its own."""
+
+SUPPRESSED = 10
+INDEX_SIZE = 1_000_000
+DEFENCES = ("jpeg:75", "jpeg:30", "h264:28", "h264:36", "jitter", "shuffle", "median:5")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One attack on the promoted videos of a seed.
+
+    Attributes:
+        settings: of the attack.
+        attacker: "victim", "other_head" or "other_seed": whose gradients are used.
+        victim: "victim" or "hardened": who is attacked.
+        defences: under which the outcome is measured too.
+    """
+
+    settings: dict[str, Any]
+    attacker: str = "victim"
+    victim: str = "victim"
+    defences: Sequence[str] = field(default=())
+
+
+MEASURES = {
+    "white_8": Measure({"budget": 8}, defences=DEFENCES),
+    "white_4": Measure({"budget": 4}),
+    "white_16": Measure({"budget": 16}),
+    "all_frames_8": Measure({"budget": 8, "frames": "all", "steps": 200}, defences=DEFENCES),
+    "all_frames_16": Measure({"budget": 16, "frames": "all", "steps": 200}, defences=DEFENCES),
+    "hardened_8": Measure({"budget": 8}, attacker="hardened", victim="hardened"),
+    "hardened_16": Measure({"budget": 16}, attacker="hardened", victim="hardened"),
+    "grey_8": Measure({"budget": 8}, attacker="other_head"),
+    "grey_16": Measure({"budget": 16}, attacker="other_head"),
+    "black_8": Measure({"budget": 8}, attacker="other_seed"),
+    "black_16": Measure({"budget": 16}, attacker="other_seed"),
+    "plain_8": Measure({"budget": 8, "refined": False}),
+    "plain_all_frames_8": Measure({"budget": 8, "refined": False, "frames": "all", "steps": 200}),
+    "steps_50": Measure({"budget": 8, "steps": 50}),
+    "steps_200": Measure({"budget": 8, "steps": 200}),
+}
+
+
+class SeedMeasures:
+    """All measures of one seed.
+
+    Args:
+        output: folder of the clips, and of what is kept.
+        seed: of the models and of what is drawn.
+        models: its checkpoints.
+        other_seed: a victim trained from other weights.
+    """
+
+    def __init__(self, output: Path, seed: int, models: SeedModels, other_seed: Path) -> None:
+        self._folder = output / f"seed_{seed}" / "measures"
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._output, self._seed = output, seed
+        self._paths = {
+            "victim": models.victim,
+            "hardened": models.hardened,
+            "other_head": models.other_head,
+            "other_seed": other_seed,
+        }
+        self._encoders: dict[str, VideoColBERTEncoder] = {}
+        self._victims: dict[str, Victim] = {}
+
+    def all(self) -> dict[str, Any]:
+        """Every measure by its name; what is kept is read."""
+        found = {name: self._kept(name, lambda name=name: self._attacked(MEASURES[name])) for name in MEASURES}
+        found["suppress_8"] = self._kept("suppress_8", self._suppressed)
+        for kind in ("words", "letters"):
+            for budget in (1, 2):
+                found[f"{kind}_{budget}"] = self._kept(
+                    f"{kind}_{budget}", lambda kind=kind, budget=budget: self._swapped(kind, budget)
+                )
+        return found
+
+    def cases(self) -> list[AttackCase]:
+        """The promoted videos: for each of some topics one that half of the unseen queries have behind N / 3.
+
+        A topic is a shape in a colour. Half of its queries are targets. All models of a seed are attacked on the same
+        videos.
+        """
+        victim = self._victim("victim")
+        rng = np.random.default_rng(self._seed)
+        topics = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+        cases: list[AttackCase] = []
+        for number in rng.permutation(len(topics)):
+            queries = queries_of_topic(victim.split.queries.texts, topics[number])
+            drawn = choose_cases(
+                victim.split,
+                "promote",
+                num_videos=len(victim.clips),
+                num_targets=len(queries) // 2,
+                topic=topics[number],
+                seed=self._seed,
+            )
+            for place in rng.permutation(len(drawn)):
+                case = drawn[place]
+                ranks = victim.clean_ranks(case.video, case.unseen, victim.clean_scores)
+                if np.median(ranks) > len(victim.clips) / 3:
+                    cases.append(case)
+                    break
+            if len(cases) == TOPICS:
+                break
+        return cases
+
+    def _kept(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        path = self._folder / f"{name}.json"
+        if not path.exists():
+            print(f"seed {self._seed}: {name}", flush=True)
+            content = json.dumps(measure())
+            unfinished = path.with_suffix(".part")
+            unfinished.write_text(content, encoding="utf-8")
+            unfinished.replace(path)
+        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        return kept
+
+    def _attacked(self, measure: Measure) -> dict[str, Any]:
+        report = attack_split(
+            self._victim(measure.victim),
+            "promote",
+            PixelAttackSettings(seed=self._seed, **measure.settings),
+            cases=self.cases(),
+            attacker=None if measure.attacker == measure.victim else self._encoder(measure.attacker),
+            defences=measure.defences,
+            index_size=INDEX_SIZE,
+        )
+        return report.as_dict() | {"clean_disagreement": report.clean_disagreement.tolist()}
+
+    def _suppressed(self) -> dict[str, Any]:
+        victim = self._victim("victim")
+        cases = choose_cases(victim.split, "suppress", num_videos=SUPPRESSED, num_targets=None, seed=self._seed)
+        settings = PixelAttackSettings(budget=8, seed=self._seed)
+        return attack_split(victim, "suppress", settings, cases=cases, index_size=INDEX_SIZE).as_dict()
+
+    def _swapped(self, kind: Any, budget: int) -> dict[str, Any]:
+        return attack_queries(self._victim("victim"), kind=kind, budget=budget, seed=self._seed).as_dict()
+
+    def _encoder(self, name: str) -> VideoColBERTEncoder:
+        if name not in self._encoders:
+            self._encoders[name] = load_demo_encoder(self._paths[name])
+        return self._encoders[name]
+
+    def _victim(self, name: str) -> Victim:
+        if name not in self._victims:
+            encoder = self._encoder(name)
+            rows = DatasetRows("moving_shapes", "test", rows_of(self._output / "clips" / "test"))
+            victim = prepare_victim(encoder, rows, seed=self._seed)
+            videos = encoder.encode_videos(map(str, sample_files(self._output)))
+            sample = pad_levels([video for video in videos if isinstance(video, EncodedVideo)])
+            self._victims[name] = Victim(encoder, victim.split, victim.clips, self._seed, sample=sample)
+        return self._victims[name]

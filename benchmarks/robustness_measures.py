@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -91,13 +92,12 @@ class SeedMeasures:
 
     def all(self) -> dict[str, Any]:
         """Every measure by its name; what is kept is read."""
-        found = {name: self._kept(name, lambda name=name: self._attacked(MEASURES[name])) for name in MEASURES}
+        found = {name: self._kept(name, partial(self._attacked, MEASURES[name])) for name in MEASURES}
         found["suppress_8"] = self._kept("suppress_8", self._suppressed)
         for kind in ("words", "letters"):
             for budget in (1, 2):
-                found[f"{kind}_{budget}"] = self._kept(
-                    f"{kind}_{budget}", lambda kind=kind, budget=budget: self._swapped(kind, budget)
-                )
+                name = f"{kind}_{budget}"
+                found[name] = self._kept(name, partial(self._swapped, kind, budget))
         return found
 
     def cases(self) -> list[AttackCase]:

@@ -1,6 +1,7 @@
 """Training videos changed against the model that is trained: adversarial training (Madry et al., arXiv 1706.06083)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +24,7 @@ def adversarial_batches(
     budget: int,
     steps: int,
     seed: int,
-) -> list[Batch]:
+) -> list[dict[str, Any]]:
     """Changes the pixels of each micro-batch's videos, within a budget, so that its loss rises.
 
     Videos are changed at the size that the model takes, each micro-batch against the other videos in it. The training
@@ -45,7 +46,7 @@ def adversarial_batches(
     # No dropout: the attack is on the model as it is used.
     model.eval()
     try:
-        changed: list[Batch] = [
+        changed: list[dict[str, Any]] = [
             {**batch, "pixel_values_videos": _changed_pixels(model, batch, processor, budget, steps, generator)}
             for batch in micro_batches
         ]

@@ -89,7 +89,7 @@ class TrainingArguments:
         lr_scheduler_type: A schedule of transformers, such as `cosine` or `linear`.
         warmup_ratio: Share of the steps over which the learning rates rise.
         max_grad_norm: Norm that gradients are clipped to.
-        adversarial_budget: The most by which pixels of training videos are changed against the model; 0 for not at all.
+        adversarial_budget: The most by which pixels of training videos are changed against the model; 0 for none.
         adversarial_steps: Steps of gradient in which they are changed; each costs about as much as the training step.
         fit_level_weights: Whether each evaluation fits what each level counts in the sum to the held-out videos
             (`level_weights` of the model's configuration), and is of that sum.

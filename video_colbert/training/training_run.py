@@ -13,11 +13,11 @@ from video_colbert.console import ExitCode
 from video_colbert.data.fetched_copies import fetch_copy
 from video_colbert.errors import VideoColBERTError
 from video_colbert.training.accelerator_setup import build_accelerator
-from video_colbert.training.adversarial_batches import adversarial_batches
 from video_colbert.training.arguments import TrainingArguments, parse_arguments
 from video_colbert.training.calibration.logit_bias import set_logit_bias
 from video_colbert.training.contrastive_step import contrastive_step
 from video_colbert.training.epoch_batches import EpochBatches
+from video_colbert.training.hardening.adversarial_batches import adversarial_batches
 from video_colbert.training.model_setup import build_model_and_processor
 from video_colbert.training.monitoring import StepMonitor
 from video_colbert.training.optimization import GroupSettings, build_optimizer, build_scheduler

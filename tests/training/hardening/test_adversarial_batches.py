@@ -6,7 +6,7 @@ import torch
 from tests.tiny_models import random_batch, tiny_model
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTVideoProcessor
-from video_colbert.training.adversarial_batches import adversarial_batches
+from video_colbert.training.hardening.adversarial_batches import adversarial_batches
 
 PROCESSOR = VideoColBERTVideoProcessor(image_mean=0.5, image_std=0.5)
 

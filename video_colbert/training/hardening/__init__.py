@@ -1,0 +1,1 @@
+"""Training against attacks on the pixels of videos."""

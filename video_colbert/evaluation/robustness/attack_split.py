@@ -71,6 +71,13 @@ def attack_split(
         ValueError: there is no such defence, nothing to attack, or the index is smaller than the gallery.
         VideoDecodingError: a video cannot be decoded whole.
         EncodingError: the attacker was loaded in a number format without gradients.
+
+    Example:
+        >>> from video_colbert.evaluation.dataset_rows import load_rows
+        >>> victim = prepare_victim(encoder, load_rows("msrvtt", data_dir="MSRVTT"))
+        >>> report = attack_split(victim, "promote", PixelAttackSettings(budget=4, steps=2))
+        >>> list(report.figures("targets"))
+        ['before', 'after', 'written as mp4']
     """
     settings = settings or PixelAttackSettings()
     if cases is None:

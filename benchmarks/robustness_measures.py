@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from demo import rows_of
 from demo_checkpoint import load_demo_encoder
-from robustness_models import SeedModels, make_cast_clips, sample_files
+from robustness_models import SeedModels, sample_files
 
 from video_colbert import VideoColBERTEncoder
 from video_colbert.dataset_builders.shapes.moving_shapes_scenes import COLOURS, SHAPES
@@ -23,8 +23,8 @@ from video_colbert.evaluation.robustness.attack_split import attack_split, prepa
 from video_colbert.evaluation.robustness.query_attack import attack_queries
 from video_colbert.evaluation.robustness.victim import Victim
 
-TOPICS = 5
-"""Topics of one actor; each has one promoted video, as each cast has."""
+TOPICS = 8
+"""Topics of a seed, each with one promoted video."""
 
 SUPPRESSED = 10
 INDEX_SIZE = 1_000_000
@@ -39,14 +39,12 @@ class Measure:
         settings: of the attack.
         attacker: "victim", "other_head" or "other_seed": whose gradients are used.
         victim: "victim" or "hardened": who is attacked.
-        topics: what the queries of a topic share: a "cast", or one "actor".
         defences: under which the outcome is measured too.
     """
 
     settings: dict[str, Any]
     attacker: str = "victim"
     victim: str = "victim"
-    topics: str = "cast"
     defences: Sequence[str] = field(default=())
 
 
@@ -58,8 +56,7 @@ MEASURES = {
     "all_frames_16": Measure({"budget": 16, "frames": "all", "steps": 200}, defences=DEFENCES),
     "hardened_8": Measure({"budget": 8}, attacker="hardened", victim="hardened"),
     "hardened_16": Measure({"budget": 16}, attacker="hardened", victim="hardened"),
-    "actor_8": Measure({"budget": 8}, topics="actor"),
-    "actor_16": Measure({"budget": 16}, topics="actor"),
+    "white_12": Measure({"budget": 12}),
     "grey_8": Measure({"budget": 8}, attacker="other_head"),
     "grey_16": Measure({"budget": 16}, attacker="other_head"),
     "black_8": Measure({"budget": 8}, attacker="other_seed"),
@@ -85,7 +82,6 @@ class SeedMeasures:
         self._folder = output / f"seed_{seed}" / "measures"
         self._folder.mkdir(parents=True, exist_ok=True)
         self._output, self._seed = output, seed
-        self._casts = make_cast_clips(output, seed)
         self._paths = {
             "victim": models.victim,
             "hardened": models.hardened,
@@ -105,28 +101,22 @@ class SeedMeasures:
                 found[name] = self._kept(name, partial(self._swapped, kind, budget))
         return found
 
-    def cases(self, kind: str = "cast") -> list[AttackCase]:
+    def cases(self) -> list[AttackCase]:
         """The promoted videos: for each of some topics one that half of the unseen queries have behind N / 3.
 
-        Half of a topic's queries are targets. All models of a seed are attacked on the same videos.
-
-        Args:
-            kind: "cast" for topics of two actors that every query names; "actor" for topics of one, beside any other.
+        A topic is a shape in a colour. Half of its queries are targets. All models of a seed are attacked on the same
+        videos.
         """
         victim = self._victim("victim")
         rng = np.random.default_rng(self._seed)
-        topics: list[tuple[str, ...]] = list(self._casts)
-        if kind == "actor":
-            actors = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
-            topics = [(actors[number],) for number in rng.permutation(len(actors))[:TOPICS]]
+        actors = [f"{colour} {shape}" for colour in COLOURS for shape in SHAPES]
+        topics = [actors[number] for number in rng.permutation(len(actors))[:TOPICS]]
         return [case for topic in topics if (case := self._case(victim, topic, rng)) is not None]
 
-    def _case(self, victim: Victim, topic: tuple[str, ...], rng: np.random.Generator) -> AttackCase | None:
-        """A video far behind for the queries that name all actors of a topic; None where there is none."""
+    def _case(self, victim: Victim, topic: str, rng: np.random.Generator) -> AttackCase | None:
+        """A video far behind for the queries of a topic; None where there is none."""
         texts = victim.split.queries.texts
-        queries = rng.permutation(
-            [number for number, text in enumerate(texts) if all(f"a {actor} " in text for actor in topic)]
-        )
+        queries = rng.permutation([number for number, text in enumerate(texts) if f"a {topic} " in text])
         targets, unseen = (np.sort(part).tolist() for part in np.split(queries, [len(queries) // 2]))
         positives = np.asarray(victim.split.positives)
         for video in rng.permutation(np.setdiff1d(np.arange(len(victim.clips)), positives[queries])):
@@ -151,7 +141,7 @@ class SeedMeasures:
             self._victim(measure.victim),
             "promote",
             PixelAttackSettings(seed=self._seed, **measure.settings),
-            cases=self.cases(measure.topics),
+            cases=self.cases(),
             attacker=None if measure.attacker == measure.victim else self._encoder(measure.attacker),
             defences=measure.defences,
             index_size=INDEX_SIZE,
@@ -175,7 +165,7 @@ class SeedMeasures:
     def _victim(self, name: str) -> Victim:
         if name not in self._victims:
             encoder = self._encoder(name)
-            rows = DatasetRows("moving_shapes", "test", rows_of(self._output / f"seed_{self._seed}" / "clips"))
+            rows = DatasetRows("moving_shapes", "test", rows_of(self._output / "clips" / "test"))
             victim = prepare_victim(encoder, rows, seed=self._seed)
             videos = encoder.encode_videos(map(str, sample_files(self._output)))
             sample = pad_levels([video for video in videos if isinstance(video, EncodedVideo)])

@@ -16,11 +16,10 @@ MARKED_DEFENCES = ("jpeg:75", "jpeg:30", "h264:28", "h264:36", "jitter", "shuffl
 ATTACKS = {
     "white_4": "white box, 4 of 255",
     "white_8": "white box, 8 of 255",
+    "white_12": "white box, 12 of 255",
     "white_16": "white box, 16 of 255",
     "all_frames_8": "white box on all frames, 8 of 255, 200 steps",
     "all_frames_16": "white box on all frames, 16 of 255, 200 steps",
-    "actor_8": "white box, topic of one actor, 8 of 255",
-    "actor_16": "white box, topic of one actor, 16 of 255",
     "grey_8": "grey box, 8 of 255",
     "grey_16": "grey box, 16 of 255",
     "black_8": "black box, 8 of 255",

@@ -244,14 +244,15 @@ def test_200_videos_killed_and_restarted_finish_with_no_video_done_twice(tmp_pat
     script.write_text(SCRIPT)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
     command = [warm_python(), str(script), str(folder)]
-    first = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+    first = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE)
     deadline = time.monotonic() + 120
     while not (folder / STATE_FILE).exists() or len((folder / STATE_FILE).read_text().splitlines()) < 20:
         assert first.poll() is None, "it ended before it could be killed"
         assert time.monotonic() < deadline
         time.sleep(0.01)
     first.send_signal(signal.SIGKILL)
-    first.wait()
+    # Its end of the pipe is closed when all of it is gone.
+    first.communicate()
     done = (folder / STATE_FILE).read_text().splitlines()
     complete = [line for line in done if line.endswith("}")]
     assert 20 <= len(complete) < 200

@@ -55,8 +55,10 @@ def kill_in_the_middle(folder: Path, arguments: list[str | Path], generator: ran
             time.sleep(0.01)
         time.sleep(generator.uniform(0, 0.3))
     process.kill()
-    process.wait()
     assert process.stdout is not None
+    # Its end of the pipe is closed when all of it is gone.
+    process.stdout.read()
+    process.wait()
     process.stdout.close()
 
 

@@ -193,7 +193,7 @@ def test_files_of_one_content_that_are_not_stored_yet_are_read_with_what_lies_be
 def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     names = [f"{number}.mp4" for number in range(3)]
     index, files = indexed(tmp_path, *names, "3long.mp4", "4.mp4")
-    process = subprocess.Popen([warm_python(), "-c", READING, tmp_path], cwd=ROOT)
+    process = subprocess.Popen([warm_python(), "-c", READING, tmp_path], cwd=ROOT, stdout=subprocess.PIPE)
     log = tmp_path / "log"
     deadline = time.monotonic() + 60
     # The next file is begun while the last one is written.
@@ -202,7 +202,8 @@ def test_a_killed_run_goes_on_where_it_was(tmp_path: Path) -> None:
     while "3long.mp4" not in log.read_text():
         time.sleep(0.05)
     process.send_signal(signal.SIGKILL)
-    process.wait()
+    # Its end of the pipe is closed when all of it is gone.
+    process.communicate()
     assert texts(index) == {f"this is {name}" for name in names}
     files[3].rename(files[3].with_name("short.mp4"))
     index.move({video.id: str(files[3].with_name("short.mp4")) for video in index.videos if "long" in video.path})

@@ -92,7 +92,10 @@ def test_cells_whose_writer_was_killed_are_made_again(tmp_path: Path, search_by_
         process.stdout.readline()
         time.sleep(generator.uniform(0, 0.5))
         process.send_signal(signal.SIGKILL)
+        # Its end of the pipe is closed when all of it is gone.
+        process.stdout.read()
         process.wait()
+        process.stdout.close()
         assert LanceIndex.open(tmp_path).search(make_queries(), top_k=5) == expected
         names = cell_files(tmp_path)
         assert len([name for name in names if name.endswith("base")]) == 1

@@ -180,6 +180,8 @@ def test_files_whose_writer_was_killed_are_completed(tmp_path: Path, search_by_c
         assert child.stdout.readline() == "made\n"
         time.sleep(generator.uniform(0, 0.5))
         child.send_signal(signal.SIGKILL)
+        # Its end of the pipe is closed when all of it is gone.
+        child.stdout.read()
         child.wait()
         child.stdout.close()
         unfinished += not (folder / "_tokens" / "rows").exists()

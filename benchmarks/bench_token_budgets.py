@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import yaml
 from benchmark_report import Target, add_json_argument, report_figures, script_parser
 from demo import DATA, FRAMES, rows_of
 
@@ -94,8 +95,12 @@ def with_budget(checkpoint: Path, budget: int | None, output: Path) -> Path:
 def train(started: Path, demo: Path, run: Path, epochs: int) -> None:
     """Goes on training a checkpoint on the demo's clips, at a third of the demo's rates."""
     shutil.rmtree(run, ignore_errors=True)
+    # What is said of a new model; this one is there.
+    recipe = yaml.safe_load((REPOSITORY / "recipes" / "demo.yaml").read_text(encoding="utf-8"))
+    file = run.with_suffix(".yaml")
+    file.write_text(yaml.safe_dump({name: value for name, value in recipe.items() if name != "config_overrides"}))
     arguments: dict[str, Any] = {
-        "recipe": REPOSITORY / "recipes" / "demo.yaml",
+        "recipe": file,
         "model": started,
         "data_dir": demo / "clips" / "train",
         "validation_data_dir": demo / "clips" / "validation",

@@ -1,6 +1,6 @@
 """Batches of videos: every form in which one or many are given, their metadata, and padding to one length."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -22,6 +22,7 @@ from .video_sources import (
     VideoDecodingError,
     VideoSource,
     channels_last_array,
+    encoded_row,
     is_decoder,
 )
 from .video_stream import FramePreparation
@@ -75,7 +76,7 @@ def _listed(videos: Any, order: ChannelOrder | None, is_nested: bool) -> list[Vi
     if _is_frame_batch(videos):
         return [_timed_frames(clip, order) for clip in (videos if videos.data.ndim == 5 else [videos])]
     if is_decoder(videos):
-        return [_encoded_row(videos) or videos]
+        return [encoded_row(videos) or videos]
     return [videos]
 
 
@@ -303,14 +304,3 @@ def _timed_frames(batch: Any, order: ChannelOrder | None) -> DecodedVideo:
     if (np.diff(times) < 0).any():
         raise ValueError("the frames of a FrameBatch are not in order; give them in the order of their times")
     return DecodedVideo(frames, times, float(times[-1] + np.atleast_1d(np.asarray(batch.duration_seconds))[-1]))
-
-
-def _encoded_row(decoder: Any) -> dict[str, Any] | None:
-    """The file that a decoder of `datasets.Video()` was made of, which decodes here as any file does."""
-    row = getattr(decoder, "_hf_encoded", None)
-    if not isinstance(row, Mapping):
-        return None
-    path = row.get("path")
-    # While a data set is streamed, a path may lead into archives, which the decoder alone can follow.
-    is_plain = isinstance(path, str) and "::" not in path
-    return dict(row) if row.get("bytes") is not None or is_plain else None

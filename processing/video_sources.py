@@ -56,6 +56,24 @@ def is_decoder(source: object) -> TypeGuard[VideoDecoder]:
     return hasattr(source, "get_frames_at") and hasattr(source, "metadata")
 
 
+def encoded_row(decoder: Any) -> dict[str, Any] | None:
+    """Finds what a decoder of `datasets.Video()` was made of, which decodes here as any file does.
+
+    Args:
+        decoder: As `is_decoder` knows one.
+
+    Returns:
+        A row `{"path": ..., "bytes": ...}`; None of a decoder that was made by hand.
+    """
+    row = getattr(decoder, "_hf_encoded", None)
+    if not isinstance(row, Mapping):
+        return None
+    path = row.get("path")
+    # While a data set is streamed, a path may lead into archives, which the decoder alone can follow.
+    is_plain = isinstance(path, str) and "::" not in path
+    return dict(row) if row.get("bytes") is not None or is_plain else None
+
+
 class VideoDecodingError(Exception):
     """A video cannot be decoded.
 

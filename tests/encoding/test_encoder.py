@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from tests.accelerators import needs_gpu
+from tests.stand_in_decoder import StandInDecoder
 from tests.video_files import write_bad_files, write_clip
 from video_colbert.encoding.encoded import BadVideo, EncodedVideo, VideoClip
 from video_colbert.encoding.encoder import VideoColBERTEncoder
@@ -180,6 +181,17 @@ def test_one_text_is_one_query_and_one_path_one_video(encoder: VideoColBERTEncod
     frames = decode_video(path, 6).frames
     assert len(good(list(encoder.encode_videos(frames)))) == 1
     assert len(good(list(encoder.encode_videos([frames, path])))) == 2
+
+
+@pytest.mark.parametrize("is_of_data_set", [True, False])
+def test_decoders_of_a_data_set_are_encoded_as_their_files(
+    encoder: VideoColBERTEncoder, is_of_data_set: bool, tmp_path: Path
+) -> None:
+    paths = [str(write_clip(tmp_path / f"{number}.mp4", number)) for number in range(2)]
+    decoders = [StandInDecoder(path, {"path": path, "bytes": None} if is_of_data_set else None) for path in paths]
+    expected = encoder.similarity("a red square", paths)
+    torch.testing.assert_close(encoder.similarity("a red square", decoders), expected, rtol=0, atol=1e-6)
+    torch.testing.assert_close(encoder.similarity("a red square", decoders[0]), expected[:, :1], rtol=0, atol=1e-6)
 
 
 def test_wrong_types_are_told_what_is_right(encoder: VideoColBERTEncoder, clips: list[VideoClip]) -> None:

@@ -14,6 +14,7 @@ from transformers.video_utils import VideoMetadata
 from tests.video_files import write_clip
 from video_colbert.processing import DecodedVideo, VideoDecodingError, decode_video
 from video_colbert.processing.video_processing_video_colbert import VideoColBERTVideoProcessor
+from video_colbert.processing.video_sources import encoded_row
 
 FRAMES = np.random.default_rng(0).integers(0, 256, size=(6, 40, 50, 3)).astype(np.uint8)
 PICTURES = [Image.fromarray(frame) for frame in FRAMES]
@@ -223,3 +224,16 @@ def test_what_a_data_set_of_videos_gives_by_default_decodes_as_its_file(
         decode(bare.get_frames_at(numbers))["pixel_values_videos"],
         processor(decode_video(clip).frames[numbers])["pixel_values_videos"],
     )
+
+
+def test_a_decoder_of_a_data_set_tells_its_file_and_one_made_by_hand_none() -> None:
+    decoder = Decoder()
+    assert encoded_row(decoder) is None
+    for row, expected in (
+        ({"path": "a.mp4", "bytes": None}, {"path": "a.mp4", "bytes": None}),
+        ({"path": None, "bytes": b"x"}, {"path": None, "bytes": b"x"}),
+        ({"path": "zip://a.mp4::https://b.example/c.zip", "bytes": None}, None),
+        (b"x", None),
+    ):
+        decoder._hf_encoded = row  # type: ignore[attr-defined]
+        assert encoded_row(decoder) == expected

@@ -8,6 +8,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from tests.processing.made_videos import write_video
+from tests.stand_in_decoder import StandInDecoder
 from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.processing import VideoColBERTProcessor, decode_video
 from video_colbert.training.frame_cache import FrameCache
@@ -155,6 +156,23 @@ def test_cached_frames_are_chosen_as_decoded_ones(
     else:
         plain = VideoTextDataset(rows, processor, random_frames=False)
         assert first == contents(plain[0, position] for position in range(NUM_VIDEOS))
+
+
+@pytest.mark.parametrize("is_of_data_set", [True, False])
+def test_rows_with_decoders_give_the_frames_of_their_files_and_are_cached_where_they_name_one(
+    rows: Rows, processor: VideoColBERTProcessor, is_of_data_set: bool, tmp_path: Path
+) -> None:
+    decoded = [
+        {**row, "video": StandInDecoder(row["video"]["path"], row["video"] if is_of_data_set else None)}
+        for row in rows
+    ]
+    cache = FrameCache(tmp_path / "cache", 10**8)
+    expected = VideoTextDataset(rows, processor, random_frames=False)
+    for found in (decoded, decoded):
+        dataset = VideoTextDataset(found, processor, random_frames=False, cache=cache)
+        for position in range(len(rows)):
+            assert torch.equal(dataset[0, position].pixels, expected[0, position].pixels)
+    assert len(list((tmp_path / "cache").glob("*.frames"))) == (len(rows) if is_of_data_set else 0)
 
 
 def test_a_processor_that_samples_by_a_clock_does_so_in_training_too(

@@ -46,7 +46,7 @@ def as_clips(given: Any) -> Iterator[VideoClip]:
 
     Args:
         given: a `VideoClip`, or anything that the processor decodes (a path, a URL, bytes, a file, an array of frames
-            [T, H, W, 3], a row of a data set); or an iterable of them.
+            [T, H, W, 3], a row of a data set, a decoder of `datasets.Video()`); or an iterable of them.
 
     Raises:
         TypeError: it is none of these.
@@ -56,7 +56,7 @@ def as_clips(given: Any) -> Iterator[VideoClip]:
 
 def as_videos(given: Any) -> Iterable[Any]:
     """One video, in whatever form, or several as an iterable."""
-    is_one = isinstance(given, VideoClip | EncodedVideo) or _is_source(given)
+    is_one = isinstance(given, VideoClip | EncodedVideo) or _is_source(given) or _is_decoder(given)
     if is_one:
         return [given]
     if isinstance(given, Iterable):
@@ -64,15 +64,25 @@ def as_videos(given: Any) -> Iterable[Any]:
     raise TypeError(f"videos must be {_RIGHT_VIDEOS}, or a list of them, not {type(given).__name__}")
 
 
-_RIGHT_VIDEOS = "a path, URL, VideoClip, bytes, binary file or array of frames"
+_RIGHT_VIDEOS = "a path, URL, VideoClip, bytes, binary file, decoder or array of frames"
 
 
 def _as_clip(video: Any) -> VideoClip:
     if isinstance(video, VideoClip):
         return video
+    if _is_decoder(video):
+        from video_colbert.processing.video_sources import encoded_row
+
+        return VideoClip(encoded_row(video) or video)
     if not _is_source(video):
         raise TypeError(f"videos must be {_RIGHT_VIDEOS}, or a list of them; the list holds a {type(video).__name__}")
     return VideoClip(video)
+
+
+def _is_decoder(video: Any) -> bool:
+    from video_colbert.processing.video_sources import is_decoder
+
+    return is_decoder(video)
 
 
 def _is_source(video: Any) -> bool:

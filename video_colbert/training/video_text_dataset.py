@@ -18,6 +18,7 @@ from video_colbert.modeling_video_colbert import VideoColBERTConfig
 from video_colbert.modeling_video_colbert.configuration_video_colbert import PASSAGE_LEVELS
 from video_colbert.processing import DecodedVideo, VideoColBERTProcessor, VideoDecodingError, sampling_generator
 from video_colbert.processing.video_batches import frame_sizes, on_one_canvas
+from video_colbert.processing.video_sources import encoded_row, is_decoder
 from video_colbert.training.arguments import CaptionSampling, TrainingArguments
 from video_colbert.training.frame_cache import FrameCache
 
@@ -156,16 +157,20 @@ class VideoTextDataset(Dataset[Example | NoExample]):
         decoding = self.video_processor.decoding
         if self.random_frames and decoding.sampling == "uniform":
             decoding = replace(decoding, sampling="segment_random")
-        if self.cache is None:
+        source = row["video"]
+        if is_decoder(source):
+            source = encoded_row(source) or source
+        # A decoder that was made by hand tells nothing by which its frames could be found again.
+        if self.cache is None or is_decoder(source):
             video = decoding.decode(
-                row["video"],
+                source,
                 start=row["start"],
                 end=row["end"],
                 generator=generator,
                 prepare=self.video_processor.resize_and_crop_frame,
             )
             return torch.from_numpy(video.frames)
-        video = self._cached_video(row, self.cache)
+        video = self._cached_video({**row, "video": source}, self.cache)
         if self.cache_frames_per_segment > 1 and decoding.sampling != "fps":
             video = decoding.decode(video, generator=generator)
         return torch.from_numpy(video.frames).permute(0, 3, 1, 2)

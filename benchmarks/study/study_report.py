@@ -152,7 +152,9 @@ def check_table(table: pd.DataFrame) -> str:
 
 def plot_tasks(table: pd.DataFrame, configurations: list[str], file: Path) -> None:
     """Draws R@1 of every run, a panel a task and a line a configuration."""
-    figure, axes = plt.subplots(2, 4, figsize=(13, 7), sharey=True, layout="constrained")
+    figure, axes = plt.subplots(
+        2, 4, figsize=(13, max(7.0, 0.4 * len(configurations))), sharey=True, layout="constrained"
+    )
     heights = np.arange(len(configurations))[::-1]
     for axis, task in zip(axes.flat, TASKS, strict=True):
         for height, name in zip(heights, configurations, strict=True):

@@ -1,8 +1,10 @@
 import itertools
 
+import numpy as np
 import pytest
 
-from video_colbert.index.windows import TooManyWindowsError, WindowSettings, video_windows
+from video_colbert.encoding.scene_changes import find_stays
+from video_colbert.index.windows import TooManyWindowsError, WindowSettings, are_complete, video_windows
 
 
 @pytest.mark.parametrize("duration", [10.001, 10.04, 15.0, 20.0, 25.0, 61.5, 3600.0, 7201.37])
@@ -45,3 +47,23 @@ def test_duration_of_years_is_refused_with_the_number_of_its_windows() -> None:
         video_windows(ten_years, WindowSettings(20.0))
     # A day of windows of one second is none too many.
     assert len(video_windows(86400.0, WindowSettings(1.0))) == 86400
+
+
+def test_windows_that_show_one_frame_alone_are_one_window() -> None:
+    stays = [(9.5, 3600.0)]
+    assert video_windows(3600.5, WindowSettings(20.0), (), stays) == [(0.0, 20.0), (20.0, 3600.0), (3580.5, 3600.5)]
+    # What is known of windows that are stored finds the same ones again.
+    assert video_windows(3600.5, WindowSettings(20.0), (), [(20.0, 3600.0)])[1] == (20.0, 3600.0)
+    auto = video_windows(3600.5, WindowSettings(kind="auto"), (), stays)
+    assert (auto[0][0], auto[-1][1]) == (0.0, 3600.5)
+    assert len(auto) <= 4
+    assert all(end == start for (_, end), (start, _) in itertools.pairwise(auto))
+    assert are_complete(auto, 3600.5)
+    assert len(video_windows(3600.5, WindowSettings(20.0))) == 181
+
+
+def test_only_frames_that_stay_for_five_minutes_are_told() -> None:
+    times = np.array([0.0, 1.0, 300.9, 700.0])
+    assert find_stays(times, 999.9) == ((300.9, 700.0),)
+    assert find_stays(times, 1000.0) == ((300.9, 700.0), (700.0, 1000.0))
+    assert find_stays(np.array([0.0]), 3.0) == ()

@@ -18,7 +18,7 @@ from video_colbert.encoding.clip_decoding import ClipDecoder, DecodedClip
 from video_colbert.encoding.encoded import BadVideo, VideoClip
 from video_colbert.encoding.encoding_plan import ReadDigest, ReadScenes
 from video_colbert.encoding.media_files import FileState, open_media, read_state, state_of_empty
-from video_colbert.encoding.scene_changes import VideoScenes, find_scene_changes
+from video_colbert.encoding.scene_changes import VideoScenes, find_scene_changes, find_stays
 from video_colbert.encoding.shared_memory import SharedSlots
 from video_colbert.processing import OpenVideoFile, VideoDecodingError
 from video_colbert.processing.video_sources import may_pass
@@ -137,9 +137,10 @@ def _frame_size(files: _OpenFiles, source: str) -> tuple[int, int] | None:
 
 def _scenes(video: OpenVideoFile, longer_than: float | None) -> VideoScenes:
     duration = _believed_duration(video)
+    stays = find_stays(*video.frame_times())
     if longer_than is None or duration <= longer_than:
-        return VideoScenes(duration)
-    return VideoScenes(duration, find_scene_changes(video, duration))
+        return VideoScenes(duration, stays=stays)
+    return VideoScenes(duration, find_scene_changes(video, duration), stays)
 
 
 def _believed_duration(video: OpenVideoFile) -> float:

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     from video_colbert.processing import OpenVideoFile
 
+STAY_SECONDS = 300.0
+"""How long a frame stays on show, at least, for the windows that show nothing else to be one window."""
+
 # Width and height of the pictures that are compared.
 _WIDTH, _HEIGHT = 32, 24
 # Where every frame is a keyframe, two a second are looked at.
@@ -42,10 +45,32 @@ class VideoScenes:
     Attributes:
         duration: in seconds.
         changes: seconds at which another scene begins, increasing; empty where they were not asked for.
+        stays: start and end, in seconds, of the stretches of five minutes and more in which one frame stays on show.
     """
 
     duration: float
     changes: tuple[float, ...] = ()
+    stays: tuple[tuple[float, float], ...] = ()
+
+
+def find_stays(times: npt.NDArray[np.float64], duration: float) -> tuple[tuple[float, float], ...]:
+    """Finds the stretches of five minutes and more in which one frame stays on show.
+
+    A recording whose clock leaps has them, or whose picture ends before its sound.
+
+    Args:
+        times: seconds at which each frame appears, increasing.
+        duration: of the video, in seconds.
+
+    Returns:
+        Start and end of each, in order.
+
+    Example:
+        >>> find_stays(np.array([0.0, 0.5, 900.0]), 900.5)
+        ((0.5, 900.0),)
+    """
+    ends = np.append(times[1:], duration)
+    return tuple((float(times[row]), float(ends[row])) for row in np.flatnonzero(ends - times >= STAY_SECONDS))
 
 
 def find_scene_changes(video: OpenVideoFile, duration: float) -> tuple[float, ...]:

@@ -21,6 +21,9 @@ _MAX_WINDOWS = 100_000
 # Ids name windows to the millisecond.
 _DECIMALS = 3
 
+# By which times of frames and of windows, which are rounded, may miss each other.
+_ROUNDING = 10**-_DECIMALS
+
 # Shorter than any window that may be missing at the end, and longer than what decoding corrects of a duration.
 _END_SECONDS = 0.5
 
@@ -108,18 +111,22 @@ def window_settings(windows: WindowSettings | float | str) -> WindowSettings | N
 
 
 def video_windows(
-    duration: float, settings: WindowSettings | None, scene_changes: Sequence[float] = ()
+    duration: float,
+    settings: WindowSettings | None,
+    scene_changes: Sequence[float] = (),
+    stays: Sequence[tuple[float, float]] = (),
 ) -> list[Window]:
     """The windows of a video.
 
     Windows of one length: the last one is moved back to end with the video, and so overlaps more. A video that is no
     longer than a window is indexed whole. Windows that end at scene changes follow each other without an overlap;
-    `scene_windows.py` has the rules.
+    `scene_windows.py` has the rules. Windows that show nothing but one frame that stays are one window together.
 
     Args:
         duration: of the video, in seconds.
         settings: how it is cut; None for videos as a whole.
         scene_changes: seconds at which its scenes change, increasing.
+        stays: start and end of the long stretches in which one frame stays on show, in order.
 
     Returns:
         Start (included) and end (excluded) of each window in seconds, in order; (None, None) for the whole video.
@@ -130,10 +137,10 @@ def video_windows(
     if settings is None:
         return [(None, None)]
     if settings.seconds is not None:
-        return _windows_of_length(duration, settings.seconds, settings.overlap)
+        return _joined(_windows_of_length(duration, settings.seconds, settings.overlap), stays)
     _check_number(duration, math.ceil(duration / MEAN_SECONDS), MEAN_SECONDS)
     bounds = (shot_bounds if settings.kind == "shots" else scene_bounds)(duration, scene_changes)
-    return list(pairwise(bounds)) if len(bounds) > 2 else [(None, None)]
+    return _joined(list(pairwise(bounds)), stays) if len(bounds) > 2 else [(None, None)]
 
 
 def are_complete(windows: Collection[Window], duration: float) -> bool:
@@ -162,6 +169,19 @@ def counted_videos(videos: int, windows: int) -> str:
     """
     text = f"{videos} {'video' if videos == 1 else 'videos'}"
     return f"{text} in {windows} windows" if windows > videos else text
+
+
+def _joined(windows: list[Window], stays: Sequence[tuple[float, float]]) -> list[Window]:
+    """Makes one window of those that lie within a stretch in which one frame stays on show."""
+    for first, last in stays:
+        within = [
+            row
+            for row, (start, end) in enumerate(windows)
+            if start is not None and end is not None and first - _ROUNDING <= start and end <= last + _ROUNDING
+        ]
+        if len(within) > 1:
+            windows[within[0] : within[-1] + 1] = [(windows[within[0]][0], windows[within[-1]][1])]
+    return windows
 
 
 def _windows_of_length(duration: float, seconds: float, overlap: float) -> list[Window]:

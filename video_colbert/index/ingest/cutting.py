@@ -29,7 +29,7 @@ class Cutter:
     def windows(self, path: str, scenes: VideoScenes) -> tuple[Window, ...] | BadVideo:
         """The windows of a video, or why it is not cut."""
         try:
-            return tuple(video_windows(scenes.duration, self._settings, scenes.changes))
+            return tuple(video_windows(scenes.duration, self._settings, scenes.changes, scenes.stays))
         except TooManyWindowsError as error:
             return BadVideo(path, str(error), is_lasting=True)
 
@@ -44,9 +44,17 @@ class Cutter:
             bad: windows of it that cannot be.
 
         Returns:
-            None where scene changes decide and some of it is neither stored nor bad: they have to be found again.
+            None where the file decides, by its scene changes or a frame that stays on show, and some of it is neither
+            stored nor bad: it has to be looked at again.
         """
-        if self._scenes_beyond is None:
+        known = tuple(dict.fromkeys((*stored.ids, *bad)))
+        if self._scenes_beyond is not None:
+            return known if are_complete(known, stored.duration) else None
+        if self._settings is None:
             return self.windows(path, VideoScenes(stored.duration))
-        windows = tuple(dict.fromkeys((*stored.ids, *bad)))
-        return windows if are_complete(windows, stored.duration) else None
+        # A window that is longer than others is of such a frame.
+        bounds = [(start, end) for start, end in known if start is not None and end is not None]
+        longest = (self._settings.seconds or 0.0) + 1e-3
+        stays = tuple(sorted((start, end) for start, end in bounds if end - start > longest))
+        windows = self.windows(path, VideoScenes(stored.duration, stays=stays))
+        return windows if isinstance(windows, BadVideo) or set(windows) <= set(known) else None

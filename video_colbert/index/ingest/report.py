@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from video_colbert.console import printable
 from video_colbert.encoding.display import short_name
 from video_colbert.encoding.encoded import BadVideo
+from video_colbert.encoding.scene_changes import STAY_SECONDS
 from video_colbert.index.ingest.events import Bad, Duplicate, Encoded, IngestEvent, KnownBad, Moved, Present, Renewed
 from video_colbert.text.passages import SOURCES
 
@@ -30,6 +31,7 @@ class IndexingReport:
         gone: files below the folders of the run that are in the index and no longer there.
         high_range: files of high dynamic range that were added with their colours as they are stored, and "PQ" or
             "HLG" for each.
+        stills: files of which windows were added that show one frame for minutes, and for how many seconds together.
         described: files that were in the index and have other metadata now.
         clips: how many windows, and videos that are whole, were added.
         replaced: how many were removed because their file has other content or windows now.
@@ -46,6 +48,7 @@ class IndexingReport:
     known_bad: list[BadVideo] = field(default_factory=list)
     gone: list[str] = field(default_factory=list)
     high_range: dict[str, str] = field(default_factory=dict)
+    stills: dict[str, float] = field(default_factory=dict)
     described: list[str] = field(default_factory=list)
     clips: int = 0
     replaced: int = 0
@@ -86,6 +89,7 @@ class IndexingReport:
             "left out of folders": sum(self.left_out.values()),
             **{f"read for {source.replace('_', ' ')}": self.read[source] for source in SOURCES if source in self.read},
             "of high dynamic range, taken as stored": len(self.high_range),
+            "with one frame for minutes, as one window": len(self.stills),
             "bad": len(self.bad),
             "known bad": len(self.known_bad),
             "gone": len(self.gone),
@@ -124,6 +128,10 @@ class ReportBuilder:
             self._report.clips += 1
             if event.video.stored_range is not None:
                 self._report.high_range[event.file.path] = event.video.stored_range
+            clip, path = event.video.clip, event.file.path
+            seconds = 0.0 if clip.end is None else clip.end - (clip.start or 0.0)
+            if seconds >= STAY_SECONDS and len(event.video.timestamps) == 1:
+                self._report.stills[path] = self._report.stills.get(path, 0.0) + seconds
         elif isinstance(event, Renewed):
             self._renewed[event.file.path] = None
         elif isinstance(event, Bad):

@@ -180,6 +180,16 @@ def test_run_leaves_models_that_load_with_results_self_test_and_card(
         assert not torch.equal(trained[name], backbone[name])
 
 
+def test_run_fits_what_levels_count_to_the_videos_that_it_holds_out(arguments: Arguments, tmp_path: Path) -> None:
+    assert run_here(arguments(fit_level_weights=True, num_train_epochs=1)) == 0
+    best = tmp_path / "run" / "best"
+    fitted = VideoColBERTModel.from_pretrained(best).config.level_weights
+    assert set(fitted) == {"frame", "video"}
+    assert sum(fitted.values()) == pytest.approx(2)
+    assert {json.dumps(result.level_weights) for result in read_evaluation_results(best)} == {json.dumps(fitted)}
+    assert verify_checkpoint(best).passed
+
+
 class RecordingTracker(GeneralTracker):
     """Keeps what a run tells its trackers."""
 

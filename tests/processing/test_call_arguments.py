@@ -64,7 +64,7 @@ def test_the_signature_of_a_call_over_videos_names_each_setting_that_it_takes(
     parameters = inspect.signature(video_processor.preprocess).parameters
     assert set(type(video_processor).valid_kwargs.__annotations__) < set(parameters)
     assert all(parameter.kind is not parameter.VAR_KEYWORD for parameter in parameters.values())
-    assert list(parameters)[0] == "videos"
+    assert next(iter(parameters)) == "videos"
 
 
 def test_process_queries_names_what_it_does_not_do(processor: VideoColBERTProcessor) -> None:

@@ -22,7 +22,7 @@ _FEWER_WEIGHT_STEPS = 63
 # Names of the layers through which attention passes on what it found. Heads differ in size, so that one scale for all
 # serves the smaller ones badly: these layers are a sixth of a tower, and were two thirds of its error.
 _STAY_FLOAT = ("v_proj", "out_proj")
-# The layer that widens a block, of which the last one stays float as well: what it gets wrong, no later block evens out.
+# The layer that widens a block. The last one stays float as well: what it gets wrong, no later block evens out.
 _LAST_STAYS_FLOAT = "fc1"
 _SMALLEST_RANGE = 1e-12
 

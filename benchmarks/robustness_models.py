@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import yaml
 from demo import DATA, FRAMES, REPOSITORY, read_captions
 
 from video_colbert.dataset_builders import MovingShapesConfig, write_moving_shapes
@@ -64,7 +65,7 @@ def train_models(output: Path, seed: int) -> SeedModels:
         seed: of the backbone's weights, the new weights and the order of the clips.
     """
     folder = output / f"seed_{seed}"
-    demo = RECIPES / "demo.yaml"
+    demo = recipe_without_model(folder / "recipe.yaml")
     victim = train_victim(output, seed)
     start = folder / "new_head"
     if not (start / "config.json").exists():
@@ -93,6 +94,15 @@ def train_victim(output: Path, seed: int) -> Path:
         save_tiny_clip_backbone(backbone, train_clip_tokenizer(captions), seed=seed)
     victim = output / f"seed_{seed}" / "victim"
     return _trained(output, victim, [RECIPES / "demo.yaml"], seed, EPOCHS, backbone=backbone)
+
+
+def recipe_without_model(file: Path) -> Path:
+    """Writes the demo's recipe without what describes its model, for runs that go on from one; returns the file."""
+    recipe = yaml.safe_load((RECIPES / "demo.yaml").read_text(encoding="utf-8"))
+    del recipe["config_overrides"]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(recipe), encoding="utf-8")
+    return file
 
 
 def save_with_new_head(checkpoint: Path, folder: Path, seed: int) -> None:

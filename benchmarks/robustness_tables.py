@@ -19,7 +19,6 @@ ATTACKS = {
     "white_12": "white box, 12 of 255",
     "white_16": "white box, 16 of 255",
     "all_frames_8": "white box on all frames, 8 of 255, 200 steps",
-    "all_frames_16": "white box on all frames, 16 of 255, 200 steps",
     "grey_8": "grey box, 8 of 255",
     "grey_16": "grey box, 16 of 255",
     "black_8": "black box, 8 of 255",
@@ -35,10 +34,20 @@ VARIANTS = {
 }
 
 
+def having(seeds: Seeds, name: str) -> Seeds:
+    """The seeds of which a measure is there."""
+    return {seed: measures for seed, measures in seeds.items() if name in measures}
+
+
 def pooled_ranks(seeds: Seeds, name: str, state: str, queries: str = "unseen") -> np.ndarray:
     """Ranks of all promoted videos of all seeds for their queries."""
     return np.concatenate(
-        [video[queries][state] for measures in seeds.values() for video in measures[name]["videos"] if video[queries]]
+        [
+            video[queries][state]
+            for measures in having(seeds, name).values()
+            for video in measures[name]["videos"]
+            if video[queries]
+        ]
     )
 
 
@@ -46,7 +55,7 @@ def top_share(seeds: Seeds, name: str, state: str, top: int = 10, queries: str =
     """Share of queries with the promoted video among the first `top`, in percent, of each seed."""
     return [
         100 * float(np.mean(pooled_ranks({seed: measures}, name, state, queries) <= top))
-        for seed, measures in seeds.items()
+        for seed, measures in having(seeds, name).items()
     ]
 
 
@@ -55,7 +64,7 @@ def promotion_table(seeds: Seeds) -> str:
     head = ["attack", "median rank", "mean rank", *(f"top {top}" for top in TOP), "top 10 by seed", "as mp4: top 10"]
     lines = [row(*head), row("---", *["---:"] * 7)]
     lines.append(_promotion_row("before", seeds, "white_8", "before"))
-    lines += [_promotion_row(title, seeds, name, "after") for name, title in ATTACKS.items()]
+    lines += [_promotion_row(title, seeds, name, "after") for name, title in ATTACKS.items() if having(seeds, name)]
     return "\n".join(lines)
 
 
@@ -74,7 +83,9 @@ def visibility_table(seeds: Seeds) -> str:
         row("---", *["---:"] * 5),
     ]
     for name in ("white_4", "white_8", "white_16"):
-        videos = [video for measures in seeds.values() for video in measures[name]["videos"]]
+        videos = [video for measures in having(seeds, name).values() for video in measures[name]["videos"]]
+        if not videos:
+            continue
         large = [video["large_index"] for video in videos]
         lines.append(
             row(
@@ -91,11 +102,11 @@ def visibility_table(seeds: Seeds) -> str:
 
 def defence_table(seeds: Seeds) -> str:
     """What each defence costs on clean clips, and what it leaves of the attacks."""
-    head = ["defence", "R@1, clean", "loss", "top 10, 8 of 255", "given back", "top 10, all frames, 8", "16"]
-    lines = [row(*head), row("---", *["---:"] * 6)]
-    for defence in ("none", *MARKED_DEFENCES, "hardened"):
+    head = ["defence", "R@1, clean", "loss", "top 10, 8 of 255", "given back", "top 10, all frames"]
+    lines = [row(*head), row("---", *["---:"] * 5)]
+    for defence in ("none", *MARKED_DEFENCES, *(["hardened"] if having(seeds, "hardened_8") else [])):
         found = defence_figures(seeds, defence)
-        adaptive = ["", ""] if defence == "hardened" else [f"{found[key]:.1f}" for key in ("all_8", "all_16")]
+        adaptive = "" if defence == "hardened" else f"{found['all_8']:.1f}"
         lines.append(
             row(
                 "adversarial training" if defence == "hardened" else defence,
@@ -103,7 +114,7 @@ def defence_table(seeds: Seeds) -> str:
                 "" if defence == "none" else f"{found['loss']:+.1f}",
                 f"{found['after']:.1f}",
                 "" if defence == "none" else f"{100 * found['given_back']:.0f} %",
-                *adaptive,
+                adaptive,
             )
         )
     return "\n".join(lines)
@@ -119,14 +130,14 @@ def defence_figures(seeds: Seeds, defence: str) -> dict[str, float]:
     Returns:
         `recall` and `loss` of R@1 on clean clips, in percent and points; `before` and `after`, the share of unseen
         queries with the promoted video among the first ten; `given_back`, the part of the attack's gain that is lost
-        again; and `all_8` and `all_16`, that share where the attack changed all frames.
+        again; and `all_8`, that share where the attack changed all frames.
     """
 
     def mean(name: str, state: str) -> float:
         return float(np.mean(top_share(seeds, name, state)))
 
     def recall(name: str, key: str) -> float:
-        return float(np.mean([measures[name]["recall_at_1"][key] for measures in seeds.values()]))
+        return float(np.mean([measures[name]["recall_at_1"][key] for measures in having(seeds, name).values()]))
 
     is_hardened, is_none = defence == "hardened", defence == "none"
     name, suffix = ("hardened_8", "") if is_hardened else ("white_8", "" if is_none else f", {defence}")
@@ -141,14 +152,19 @@ def defence_figures(seeds: Seeds, defence: str) -> dict[str, float]:
     left = figures["after"] - figures["before"]
     figures["given_back"] = 1 - left / gain if gain > 0 else float("nan")
     if not is_hardened:
-        figures |= {f"all_{budget}": mean(f"all_frames_{budget}", f"after{suffix}") for budget in (8, 16)}
+        figures["all_8"] = (
+            float("nan") if not having(seeds, "all_frames_8") else mean("all_frames_8", f"after{suffix}")
+        )
     return figures
 
 
 def variant_table(seeds: Seeds) -> str:
-    """The attack at 8 of 255 with other steps and without its refinement."""
+    """The attack at 8 of 255 with other steps and without its refinement, of the seed that it was measured for."""
+    seeds = having(seeds, "plain_8")
     lines = [row("variant", "targets: top 10", "unseen: top 10", "unseen: median rank"), row("---", *["---:"] * 3)]
     for name, title in VARIANTS.items():
+        if not having(seeds, name):
+            continue
         shares = [f"{np.mean(top_share(seeds, name, 'after', queries=which)):.1f}" for which in ("targets", "unseen")]
         lines.append(row(title, *shares, f"{np.median(pooled_ranks(seeds, name, 'after')):.1f}"))
     return "\n".join(lines)
@@ -157,14 +173,17 @@ def variant_table(seeds: Seeds) -> str:
 def other_table(seeds: Seeds) -> str:
     """Suppression and swaps: what is left of a search for a video's own captions."""
     lines = [row("attack", "R@1 before", "R@1 after", "median rank after", "queries"), row("---", *["---:"] * 4)]
-    for state in ("after", "written as mp4"):
+    for state in ("after", "written as mp4") if having(seeds, "suppress_8") else ():
         before, after = (pooled_ranks(seeds, "suppress_8", which, "targets") for which in ("before", state))
         title = "suppression, 8 of 255" + ("" if state == "after" else ", as mp4")
         shares = [f"{100 * np.mean(ranks <= 1):.1f}" for ranks in (before, after)]
         lines.append(row(title, *shares, f"{np.median(after):.1f}", str(len(after))))
     for kind in ("words", "letters"):
         for budget in (1, 2):
-            found = [measures[f"{kind}_{budget}"]["queries"] for measures in seeds.values()]
+            name = f"{kind}_{budget}"
+            found = [measures[name]["queries"] for measures in having(seeds, name).values()]
+            if not found:
+                continue
             ranks = [np.array([query[key] for each in found for query in each]) for key in ("rank", "rank_after")]
             shares = [f"{100 * np.mean(each <= 1):.1f}" for each in ranks]
             title = f"{budget} {'swap' if budget == 1 else 'swaps'} of neighbouring {kind}"
@@ -176,10 +195,12 @@ def detector_table(seeds: Seeds) -> str:
     """How well disagreement of the levels tells attacked videos from clean ones."""
     lines = [row("attack", "area under the ROC", "found at 5 % false alarms", "videos"), row("---", *["---:"] * 3)]
     for name in ("white_4", "white_8", "white_16", "black_16"):
-        curves = [disagreement_roc([measures], name) for measures in seeds.values()]
+        curves = [disagreement_roc([measures], name) for measures in having(seeds, name).values()]
+        if not curves:
+            continue
         areas = [curve.area for curve in curves]
         found = np.mean([curve.found_at(0.05) for curve in curves])
-        number = sum(len(measures[name]["videos"]) for measures in seeds.values())
+        number = sum(len(measures[name]["videos"]) for measures in having(seeds, name).values())
         lines.append(row(ATTACKS[name], f"{np.mean(areas):.3f}", f"{100 * found:.0f} %", str(number)))
     return "\n".join(lines)
 

@@ -2,7 +2,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from robustness_measures import MEASURES
+from robustness_measures import MEASURES, VARIANTS
 from robustness_tables import MARKED_DEFENCES, defence_figures, pooled_ranks, top_share
 from run_robustness import PAGE, tables_of, targets_of
 
@@ -29,7 +29,7 @@ def seeds() -> dict[str, Any]:
     recall = {"none": 90.0} | dict.fromkeys(MARKED_DEFENCES, 89.0)
     measure = {"videos": videos, "recall_at_1": recall, "gallery": 200, "clean_disagreement": [0.1, 0.2, 0.6]}
     queries = [{"rank": 1.0, "rank_after": 3.0}, {"rank": 2.0, "rank_after": 2.0}]
-    measures: dict[str, Any] = dict.fromkeys([*MEASURES, "suppress_8"], measure)
+    measures: dict[str, Any] = dict.fromkeys([*MEASURES, *VARIANTS, "suppress_8"], measure)
     measures |= {f"{kind}_{budget}": {"queries": queries} for kind in ("words", "letters") for budget in (1, 2)}
     return {"0": measures, "1": measures}
 

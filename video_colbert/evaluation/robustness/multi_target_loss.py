@@ -8,8 +8,8 @@ from torch import Tensor
 from video_colbert.evaluation.robustness.attack_settings import AttackGoal
 
 
-def multi_target_loss(scores: Tensor, goal: AttackGoal, sharpness: float, references: Tensor | None = None) -> Tensor:
-    """The exponential loss over targets: `1/n sum_i exp(-a (s_i - r_i))` to promote, with `+a` to suppress.
+def multi_target_loss(scores: Tensor, goal: AttackGoal, sharpness: float) -> Tensor:
+    """The exponential loss over targets: `1/n sum_i exp(-a s_i)` to promote, with `+a` to suppress.
 
     A target whose score is still low weighs most, so no few targets are won at the cost of the others. ViPro (arXiv
     2508.06964) has an exponential multi-target loss; its constants are not public, and these are ours.
@@ -18,8 +18,6 @@ def multi_target_loss(scores: Tensor, goal: AttackGoal, sharpness: float, refere
         scores: [n] the video's scores for the targets.
         goal: whether they are to rise or to fall.
         sharpness: the factor a.
-        references: [n] what each score is compared with, such as the score that would be among the first ten; 0 for
-            all by default.
 
     Returns:
         The loss, a number that the attack lowers.
@@ -29,6 +27,5 @@ def multi_target_loss(scores: Tensor, goal: AttackGoal, sharpness: float, refere
     """
     if scores.numel() == 0:
         raise ValueError("an attack needs a target, and there is none")
-    gaps = scores if references is None else scores - references
     sign = -1.0 if goal == "promote" else 1.0
-    return torch.exp(sign * sharpness * gaps).mean()
+    return torch.exp(sign * sharpness * scores).mean()

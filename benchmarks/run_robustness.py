@@ -42,6 +42,7 @@ from study_report import replace_tables
 RESULTS = Path(__file__).parent / "robustness.json"
 PAGE = REPOSITORY / "docs" / "robustness.md"
 SEEDS = (0, 1, 2)
+_LEFT_OUT = ("model", "attack_model", "text", "swapped")
 NOT_MEASURED = "Not measured yet; `make robustness` goes on with it."
 
 
@@ -75,7 +76,7 @@ def measure(seeds: list[int], output: Path, results: Path) -> None:
             raise SystemExit("--seeds names one seed; a black box takes a second one")
         found = SeedMeasures(output, seed, models[seed], models[others[seed]].victim).all()
         kept = json.loads(results.read_text(encoding="utf-8")) if results.exists() else {}
-        kept[str(seed)] = _rounded(found)
+        kept[str(seed)] = for_tables(found)
         results.write_text(json.dumps(kept, indent=None) + "\n", encoding="utf-8")
 
 
@@ -110,13 +111,13 @@ def targets_of(seeds: dict[str, Any]) -> list[Target]:
     ]
 
 
-def _rounded(value: Any) -> Any:
-    """The same with numbers of six digits, which is more than any table shows."""
+def for_tables(value: Any) -> Any:
+    """The same without folders and texts, and with numbers of six digits, which is more than any table shows."""
     if isinstance(value, float):
         return float(f"{value:.6g}")
     if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    return [_rounded(each) for each in value] if isinstance(value, list) else value
+        return {key: for_tables(each) for key, each in value.items() if key not in _LEFT_OUT}
+    return [for_tables(each) for each in value] if isinstance(value, list) else value
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from robustness_measures import MEASURES, VARIANTS
 from robustness_tables import MARKED_DEFENCES, defence_figures, pooled_ranks, top_share
-from run_robustness import PAGE, tables_of, targets_of
+from run_robustness import PAGE, RESULTS, for_tables, tables_of, targets_of
 
 from video_colbert.evaluation.robustness.video_attack import defended_state
 
@@ -58,3 +58,9 @@ def test_every_table_has_its_place_on_the_page(seeds: dict[str, Any]) -> None:
         assert 0 <= page.find(f"<!-- {name} -->") < page.find(f"<!-- end of {name} -->")
         widths = {line.count("|") for line in table.splitlines()}
         assert len(widths) == 1
+
+
+def test_what_is_kept_of_a_measure_names_no_folder_of_the_machine() -> None:
+    measured = {"model": "/home/me/runs/best", "figures": {"after": 1 / 3}, "queries": [{"text": "a", "rank": 2.0}]}
+    assert for_tables(measured) == {"figures": {"after": 0.333333}, "queries": [{"rank": 2.0}]}
+    assert '"/' not in RESULTS.read_text(encoding="utf-8")

@@ -9,6 +9,7 @@
 #   make test-models               the tests with real speech and screen text models; adds their extras and 150 MB of weights
 #   make test-app                  the tests that drive a browser over the page of `serve`; adds Chromium
 #   make test-mteb                 the tests of models under mteb; adds the extra `mteb`, 300 MB
+#   make test-timm                 the tests of Perception Encoder, in an environment with timm and torchvision, 42 MB
 #   make test-datasets36           the data set builders as scripts of datasets 3.6, in an environment of its own
 #   make test-transformers         transformers' own common tests of models and processors over ours; fetches them, 11 MB
 #   make docs                      the site of the documentation, in build/site; any dead link is an error
@@ -25,10 +26,11 @@ DEMO_ARGS ?=
 TEST_MODELS ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/video_colbert_test_models
 VENV := .venv
 DATASETS36 := .venv-datasets36
+TIMM := .venv-timm
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-datasets36 test-transformers docs check format bench bench-sources study robustness setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb setup-docs clean
+.PHONY: demo test test-slow test-gpu test-models test-app test-mteb test-timm test-datasets36 test-transformers docs check format bench bench-sources study robustness setup setup-dev setup-bench setup-ray setup-speech setup-screen-text setup-app setup-browser-test setup-mteb setup-docs clean
 
 setup: $(VENV)/.installed-train
 setup-dev: $(VENV)/.installed-dev
@@ -62,6 +64,10 @@ $(DATASETS36)/.installed:
 	$(DATASETS36)/bin/python -m pip install --quiet --disable-pip-version-check 'datasets==3.6.0' av numpy tqdm
 	touch $@
 
+$(TIMM)/.installed: $(VENV)/.installed-dev tests/install_timm.py
+	$(BIN)/python tests/install_timm.py $(TIMM)
+	touch $@
+
 demo: setup setup-app
 	$(BIN)/python benchmarks/demo.py $(DEMO_ARGS)
 
@@ -90,6 +96,10 @@ test-app: setup-dev setup-browser-test
 
 test-mteb: setup-dev setup-mteb
 	$(BIN)/python -m pytest tests/evaluation/mteb_models tests/commands/test_evaluate_mteb.py
+
+test-timm: setup-dev $(TIMM)/.installed
+	$(TIMM)/bin/python -m pytest -k pe_ tests/modeling_video_colbert tests/encoding/stored_model/test_query_model.py \
+	    tests/training/test_optimization.py tests/test_portability.py
 
 test-datasets36: setup-dev $(DATASETS36)/.installed
 	VIDEO_COLBERT_DATASETS36_PYTHON=$(CURDIR)/$(DATASETS36)/bin/python $(BIN)/python -m pytest tests/datasets36
@@ -140,4 +150,4 @@ robustness: setup-bench
 	$(BIN)/python benchmarks/run_robustness.py
 
 clean:
-	rm -rf $(VENV) $(DATASETS36) .transformers-tests runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache
+	rm -rf $(VENV) $(DATASETS36) $(TIMM) .transformers-tests runs build *.egg-info .pytest_cache .mypy_cache .ruff_cache

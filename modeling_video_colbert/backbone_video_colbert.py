@@ -10,7 +10,7 @@ from transformers import AutoConfig, PreTrainedConfig, PreTrainedModel
 from transformers.utils import logging
 
 from .configuration_video_colbert import VideoColBERTConfig
-from .towers_video_colbert import joint_width, tower_family
+from .towers_video_colbert import backbone_config, joint_width, tower_family
 
 logger = logging.get_logger(__name__)
 
@@ -43,7 +43,7 @@ class BackboneMixin(PreTrainedModel):
         attn_implementation: str | None = None,
         **config_overrides: Any,
     ) -> _Model:
-        """Builds a model from the towers of a CLIP, MetaCLIP 2, SigLIP, SigLIP 2 or VideoPrism checkpoint.
+        """Builds a model from the towers of a CLIP, MetaCLIP 2, SigLIP, SigLIP 2, VideoPrism or PE-AV checkpoint.
 
         Weights are copied by name; what is left out and what stays at its initial value is logged.
 
@@ -51,7 +51,7 @@ class BackboneMixin(PreTrainedModel):
             name_or_path: Hub id or local folder of the backbone.
             zero_shot: Whether to build the backbone's own retrieval model, which needs no training: its
                 pooled text vector against its frame vectors, without the video level; of a backbone that sees whole
-                videos (VideoPrism), against its one vector of the video.
+                videos (VideoPrism, PE-AV), against its one vector of the video.
             revision: Branch, tag or commit on the Hub.
             token: Hub token, or whether to use the stored one.
             cache_dir: Where downloads are kept.
@@ -64,6 +64,7 @@ class BackboneMixin(PreTrainedModel):
             The model, in evaluation mode.
 
         Raises:
+            ImportError: If the backbone needs timm (Perception Encoder), which is not installed.
             ValueError: If the checkpoint is of another kind, lacks weights or does not fit the overrides.
         """
         hub = {"revision": revision, "token": token, "cache_dir": cache_dir, "local_files_only": local_files_only}
@@ -100,9 +101,10 @@ def load_backbone(name_or_path: str | Path, dtype: torch.dtype | str, **hub: Any
         A model of the class of its family, such as `CLIPModel`.
 
     Raises:
+        ImportError: If the family needs timm (Perception Encoder), which is not installed.
         ValueError: If the checkpoint is of another kind, lacks weights or has weights of other sizes.
     """
-    config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
+    config = backbone_config(AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub))
     family = tower_family(config.model_type)
     backbone, report = family.backbone_class.from_pretrained(
         name_or_path, config=config, dtype=dtype, output_loading_info=True, ignore_mismatched_sizes=True, **hub
@@ -130,26 +132,27 @@ def backbone_config_fields(config: PreTrainedConfig, zero_shot: bool, temporal_i
     Returns:
         Fields by name.
     """
-    text_config = config.text_config
+    family = tower_family(config.model_type)
+    text_config, vision_config = config.text_config, getattr(config, family.vision_config_source)
     fields: dict[str, Any] = {
         "text_config": text_config.to_dict(),
-        "vision_config": config.vision_config.to_dict(),
+        "vision_config": vision_config.to_dict(),
         "projection_dim": joint_width(config),
     }
     if zero_shot:
-        sees_videos = tower_family(config.model_type).sees_videos
+        positions = text_config.max_position_embeddings
         fields |= {
-            "score_levels": ["video" if sees_videos else "frame"],
-            "video_tokens": "tower" if sees_videos else "temporal_transformer",
+            "score_levels": ["video" if family.sees_videos else "frame"],
+            "video_tokens": "tower" if family.sees_videos else "temporal_transformer",
             "query_representation": "pooled",
             # SigLIP pools the last position of its full table, so a shorter query is another query.
-            "query_length": text_config.max_position_embeddings,
+            "query_length": min(family.zero_shot_length or positions, positions),
         }
     if temporal_init == "clip":
         fields |= {
             "temporal_num_heads": text_config.num_attention_heads,
             "temporal_intermediate_size": text_config.intermediate_size,
-            "temporal_hidden_act": text_config.hidden_act,
+            "temporal_hidden_act": getattr(text_config, "hidden_act", "gelu"),
         }
     return fields
 
@@ -167,6 +170,8 @@ def backbone_weight_names(backbone: PreTrainedModel, config: VideoColBERTConfig)
         module, _, parameter = name.rpartition(".")
         if module in heads:
             renamed[name] = f"{heads[module]}.{parameter}"
+        elif module in family.tower_layers:
+            renamed[name] = f"{family.tower_layers[module]}.{parameter}"
         elif name.startswith("text_model.") and module != family.text_head_source:
             renamed[name] = name
         elif name.startswith(f"{family.vision_source}."):

@@ -8,17 +8,26 @@ PASSAGE_LEVELS = ("speech", "screen_text", "description")
 LEVELS = ("frame", "video", *PASSAGE_LEVELS)
 """All levels that a model may have."""
 
-FAMILY_TYPES = ("clip", "metaclip_2", "siglip", "siglip2", "videoprism")
-TEXT_MODEL_TYPES = tuple(f"{family}_text_model" for family in FAMILY_TYPES)
-VISION_MODEL_TYPES = tuple(f"{family}_vision_model" for family in FAMILY_TYPES)
+# By the model type of the whole backbone, those of its text tower and of its image tower.
+_TOWER_TYPES = {
+    family: (f"{family}_text_model", f"{family}_vision_model")
+    for family in ("clip", "metaclip_2", "siglip", "siglip2", "videoprism")
+} | {"pe_video": ("modernbert", "pe_video_encoder")}
+TEXT_MODEL_TYPES = tuple(text for text, _ in _TOWER_TYPES.values())
+VISION_MODEL_TYPES = tuple(vision for _, vision in _TOWER_TYPES.values())
 # Of families whose towers give vectors of the joint space: where a text tower's width stands.
 _TEXT_WIDTHS = {"siglip": "projection_size", "siglip2": "projection_size", "videoprism": "hidden_size"}
-_VIDEO_FAMILIES = ("videoprism",)
+_VIDEO_FAMILIES = ("videoprism", "pe_video")
 
 
 def family_type(model_type: str) -> str:
-    """The model type of the backbone that a tower is of: `metaclip_2` of `metaclip_2_text_model`, and of itself."""
-    return model_type.removesuffix("_text_model").removesuffix("_vision_model")
+    """The model type of the backbone that a tower is of: `metaclip_2` of `metaclip_2_text_model`, and of itself.
+
+    Also of the larger model that a backbone is a part of: `pe_video` of `pe_audio_video`.
+    """
+    if model_type == "pe_audio_video":
+        return "pe_video"
+    return next((family for family, towers in _TOWER_TYPES.items() if model_type in towers), model_type)
 
 
 class ConfigurationChecksMixin:
@@ -101,10 +110,10 @@ class ConfigurationChecksMixin:
                 f"interaction={self.interaction!r} needs the level 'video' in score_levels: frames attend to each "
                 "other in its temporal transformer only."
             )
-        if family_type(self.text_config.model_type) == "videoprism":
+        if (family := family_type(self.text_config.model_type)) in _VIDEO_FAMILIES:
             raise ValueError(
                 f"interaction={self.interaction!r} takes the attention of the text tower, which is not read out of "
-                "VideoPrism's; use another interaction or backbone."
+                f"that of {family!r}; use another interaction or backbone."
             )
         if self.query_representation != "tokens" or self.video_representation != "tokens":
             raise ValueError(

@@ -9,7 +9,7 @@ from transformers import AutoConfig, PreTrainedConfig
 from transformers.configuration_utils import SubConfigSpec
 
 from .configuration_checks import LEVELS, PASSAGE_LEVELS, ConfigurationChecksMixin
-from .multi_vector_files import MultiVectorFilesMixin
+from .multi_vector_video_colbert import MultiVectorFilesMixin
 
 
 @strict

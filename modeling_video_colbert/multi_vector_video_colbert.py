@@ -1,10 +1,13 @@
-"""The model as sentence-transformers' `MultiVectorEncoder` calls it: token bags of captions and of videos.
+"""The model as sentence-transformers' `MultiVectorEncoder` calls it, and the files by which it knows a checkpoint.
 
 A plain torch module with the methods that the library asks its modules for by name. So this file, which travels with
 every checkpoint, imports no sentence-transformers, and a checkpoint without that library loads as before.
 """
 
+import json
+import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -253,4 +256,48 @@ def _as_video(item: Any) -> tuple[Any, Mapping[str, Any] | None]:
     return item, metadata
 
 
-__all__ = ["SIMILARITIES", "VideoColBERTMultiVector"]
+class MultiVectorFilesMixin:
+    """What a config adds to `save_pretrained`: `modules.json` and `config_sentence_transformers.json`.
+
+    They belong to the config, since every way to save a model saves that, and a push sends what was saved with it.
+    """
+
+    interaction: Any
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
+    ) -> None:
+        """Saves the config, and the files that name the module of the model.
+
+        Args:
+            save_directory: The folder, made if there is none.
+            push_to_hub: Whether to upload the config.
+            **kwargs: As `PreTrainedConfig.save_pretrained`.
+        """
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)  # type: ignore[misc] # of the config
+        for name, content in multi_vector_files(self.interaction).items():
+            Path(save_directory, name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def multi_vector_files(interaction: str) -> dict[str, Any]:
+    """Makes the content of the files by their names.
+
+    Args:
+        interaction: The config's. Where the library has no such similarity, the files are there all the same and the
+            module says so when it is loaded; without them the library would add a random projection to the text tower.
+    """
+    module = VideoColBERTMultiVector
+    # The file's own name, here and where a checkpoint's copy of it was loaded.
+    reference = f"{module.__module__.split('.')[-1]}.{module.__name__}"
+    return {
+        "modules.json": [{"idx": 0, "name": "0", "path": "", "type": reference}],
+        "config_sentence_transformers.json": {
+            "model_type": "MultiVectorEncoder",
+            "similarity_fn_name": SIMILARITIES.get(interaction),
+            "prompts": {"query": "", "document": ""},
+            "default_prompt_name": None,
+        },
+    }
+
+
+__all__ = ["SIMILARITIES", "MultiVectorFilesMixin", "VideoColBERTMultiVector", "multi_vector_files"]

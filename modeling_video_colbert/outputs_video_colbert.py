@@ -1,15 +1,28 @@
-"""What a Video-ColBERT model returns: tokens of queries and videos, scores, and both with a loss."""
+"""What a Video-ColBERT model returns, and a tower of videos: tokens of queries and videos, scores, and a loss."""
 
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from torch import Tensor
+from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.utils import ModelOutput
 
 # ModelOutput wants a default for every field but the first, also for those that are always set.
 _ALWAYS_SET: Any = None
 # A tuple of tensors, one a layer. Not said so: code that joins embeddings field by field handles tensors.
 _Recorded: TypeAlias = Any
+
+
+@dataclass
+class VideoTowerOutput(BaseModelOutputWithPooling):
+    """What a tower of videos gives.
+
+    Attributes:
+        pooler_output: `[B, T, D]` a vector of each frame.
+        video_pooler_output: `[B, 1, D]` the vector of the video.
+    """
+
+    video_pooler_output: Tensor | None = None
 
 
 @dataclass

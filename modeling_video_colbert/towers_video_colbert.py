@@ -1,6 +1,7 @@
 """The supported text and image towers: which there are, how they are built and how inputs pass them."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -25,7 +26,9 @@ from transformers import (
 from .configuration_checks import family_type
 from .configuration_video_colbert import VideoColBERTConfig
 from .naflex_tower_video_colbert import NaFlexImageTower
-from .videoprism_tower_video_colbert import VideoPrismTextTower, VideoPrismVideoTower, VideoTowerOutput
+from .outputs_video_colbert import VideoTowerOutput
+from .pe_tower_video_colbert import PeTextTower, PeTextVideoModel, PeVideoTower, pe_image_sizes
+from .videoprism_tower_video_colbert import VideoPrismTextTower, VideoPrismVideoTower
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,12 @@ class TowerFamily:
         has_causal_text: Whether a text token attends to itself and earlier ones only.
         joint_width: Where the width of the joint space stands in a backbone's configuration.
         vision_source: Name, in a backbone, of the image tower.
+        vision_config_source: Name, in a backbone's configuration, of the image tower's.
         reads_text_mask: Whether the text tower takes the mask of real tokens, and attends to no others.
         sees_videos: Whether the image tower takes whole videos, and gives a vector of each beside those of its frames.
+        tower_layers: Layers that stand outside of a backbone's towers and within ours: our names by its own.
+        zero_shot_length: The most tokens of a zero-shot query, where a tower has positions for many more and reads the
+            mask, so that padding changes nothing; `None` means all positions.
     """
 
     title: str
@@ -58,8 +65,11 @@ class TowerFamily:
     has_causal_text: bool
     joint_width: str = "projection_dim"
     vision_source: str = "vision_model"
+    vision_config_source: str = "vision_config"
     reads_text_mask: bool = False
     sees_videos: bool = False
+    tower_layers: Mapping[str, str] = field(default_factory=dict)
+    zero_shot_length: int | None = None
 
 
 # By the model type of the whole backbone. SigLIP 2 checkpoints of fixed resolution are of model type `siglip` too.
@@ -120,6 +130,26 @@ TOWER_FAMILIES = {
         reads_text_mask=True,
         sees_videos=True,
     ),
+    "pe_video": TowerFamily(
+        "Perception Encoder (PE-AV)",
+        PeTextVideoModel,
+        PeTextTower,
+        PeVideoTower,
+        text_head_source="text_video_head.proj",
+        text_head_bias=False,
+        frame_head_source="video_head.proj",
+        has_causal_text=False,
+        joint_width="text_config.hidden_size",
+        vision_source="video_encoder",
+        vision_config_source="video_config",
+        reads_text_mask=True,
+        sees_videos=True,
+        tower_layers={
+            "text_video_head.layer_norm": "text_model.head_norm",
+            "video_head.layer_norm": "vision_model.head_norm",
+        },
+        zero_shot_length=128,
+    ),
 }
 
 
@@ -131,12 +161,29 @@ def tower_family(model_type: str) -> TowerFamily:
     """
     family = TOWER_FAMILIES.get(family_type(model_type))
     if family is None:
-        titles = ", ".join(each.title for each in TOWER_FAMILIES.values())
-        raise ValueError(
-            f"Backbones of model_type {model_type!r} are not supported; supported are {titles} and the SigLIP 2 of "
-            "fixed resolution."
-        )
+        raise _unsupported(model_type)
     return family
+
+
+def _unsupported(model_type: str) -> ValueError:
+    titles = ", ".join(each.title for each in TOWER_FAMILIES.values())
+    return ValueError(
+        f"Backbones of model_type {model_type!r} are not supported; supported are {titles} and the SigLIP 2 of fixed "
+        "resolution."
+    )
+
+
+def backbone_config(config: PreTrainedConfig) -> PreTrainedConfig:
+    """Returns the configuration of a backbone, which is a part of a larger model's where that has audio too (PE-AV).
+
+    Raises:
+        ValueError: If the model type is not that of a supported backbone.
+    """
+    if config.model_type == "pe_audio_video":
+        return config.video_config
+    if config.model_type not in TOWER_FAMILIES:
+        raise _unsupported(config.model_type)
+    return config
 
 
 def joint_width(config: PreTrainedConfig) -> int:
@@ -268,6 +315,8 @@ def _pass_tower(tower: nn.Module, pixels: Tensor, sees_videos: bool, recorded: d
 
 def frame_side(config: PreTrainedConfig) -> int:
     """Returns height and width in pixels of the frames that an image tower was made for, by its configuration."""
+    if config.model_type == "pe_video_encoder":
+        return pe_image_sizes(config)[0]
     if hasattr(config, "image_size"):
         side = config.image_size
         return int(side if isinstance(side, int) else side[0])
@@ -276,12 +325,16 @@ def frame_side(config: PreTrainedConfig) -> int:
 
 def num_patches(config: PreTrainedConfig) -> int:
     """Returns the patches of such a frame."""
+    if config.model_type == "pe_video_encoder":
+        side, patch = pe_image_sizes(config)
+        return (side // patch) ** 2
     patch = config.patch_size if hasattr(config, "patch_size") else config.tubelet_size[1]
     return (frame_side(config) // int(patch)) ** 2
 
 
 __all__ = [
     "TowerFamily",
+    "backbone_config",
     "build_image_tower",
     "build_text_tower",
     "encode_frames",

@@ -1,23 +1,12 @@
 """VideoPrism's towers (arXiv 2402.13217), called as other towers are: one of whole videos, and one of texts."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor
 from transformers import VideoPrismTextModel, VideoPrismVideoModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-
-@dataclass
-class VideoTowerOutput(BaseModelOutputWithPooling):
-    """What a tower of videos gives.
-
-    Attributes:
-        pooler_output: `[B, T, D]` a vector of each frame.
-        video_pooler_output: `[B, 1, D]` the vector of the video.
-    """
-
-    video_pooler_output: Tensor | None = None
+from .outputs_video_colbert import VideoTowerOutput
 
 
 class VideoPrismVideoTower(VideoPrismVideoModel):
@@ -76,4 +65,4 @@ class VideoPrismTextTower(VideoPrismTextModel):
         return output
 
 
-__all__ = ["VideoPrismTextTower", "VideoPrismVideoTower", "VideoTowerOutput"]
+__all__ = ["VideoPrismTextTower", "VideoPrismVideoTower"]

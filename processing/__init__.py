@@ -2,9 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from .frame_sampling import FrameSampling, sampling_generator
+from .frame_sampling import FrameResizing, FrameSampling, sampling_generator
 from .video_decoding import DecodedVideo, decode_video
-from .video_settings import DecodingSettings, FrameResizing
+from .video_settings import DecodingSettings
 from .video_sources import VideoDecodingError, VideoSource
 from .video_stream import OpenVideoFile
 

@@ -1,13 +1,20 @@
-"""Which frames of a video are looked at, and how large: pure functions of numbers, without any global state."""
+"""Which frames of a video are looked at, and how large: pure functions, without any global state."""
 
 import hashlib
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 
 FrameSampling: TypeAlias = Literal["uniform", "segment_random", "fps"]
 FRAME_SAMPLINGS: tuple[FrameSampling, ...] = ("uniform", "segment_random", "fps")
+
+# PIL's numbers for its filters, which image processors' configs hold, and torch's names of the same filters.
+INTERPOLATION_MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
 
 # Timestamps are rounded to the container's clock (1 ms in webm): a time that misses its frame by less than that still
 # means it.
@@ -194,6 +201,104 @@ def size_in_patches(height: int, width: int, patch_size: int, max_num_patches: i
         low, high = (scale, high) if rows * columns <= max_num_patches else (low, scale)
     rows, columns = (max(math.ceil(edge * low / patch_size), 1) for edge in (height, width))
     return rows * patch_size, columns * patch_size
+
+
+@dataclass(frozen=True)
+class FrameResizing:
+    """How decoded frames are resized and cropped, as uint8; needs no transformers, so that decoding processes do not.
+
+    Attributes:
+        do_resize: Whether to resize.
+        size: `{"shortest_edge": n}`, `{"height": h, "width": w}` or `{"patch_size": p, "max_num_patches": n}`.
+        resample: PIL's number of the filter.
+        do_center_crop: Whether to cut out the centre.
+        crop_size: `{"height": h, "width": w}` of the centre.
+    """
+
+    do_resize: bool
+    size: Mapping[str, int]
+    resample: int
+    do_center_crop: bool
+    crop_size: Mapping[str, int]
+
+    @property
+    def keeps_shape(self) -> bool:
+        """Whether frames have the shape of their video, in whole patches, so that those of a batch differ in size."""
+        return "max_num_patches" in self.size
+
+    @property
+    def frame_pixels(self) -> int | None:
+        """The most pixels of a frame that comes out; None where they depend on the video."""
+        if self.keeps_shape:
+            return self.size["max_num_patches"] * self.size["patch_size"] ** 2
+        return None if self.frame_size is None else self.frame_size[0] * self.frame_size[1]
+
+    @property
+    def frame_size(self) -> tuple[int, int] | None:
+        """Height and width of every frame that comes out; None where they depend on the video."""
+        size = self.crop_size if self.do_center_crop else self.size if self.do_resize else {}
+        return (size["height"], size["width"]) if size.keys() >= {"height", "width"} else None
+
+    def resize_and_crop(self, frames: np.ndarray | torch.Tensor) -> torch.Tensor:
+        """Resizes and crops frames without leaving uint8.
+
+        Args:
+            frames: uint8 `[T, H, W, 3]`.
+
+        Returns:
+            uint8 `[T, 3, height, width]`.
+
+        Raises:
+            ValueError: The frames are smaller than the crop.
+        """
+        # A view [T, 3, H, W] that still lies in memory as [T, H, W, 3], torch's fast path for uint8.
+        pixels = torch.as_tensor(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+        if self.do_resize:
+            target = self.resized_size(pixels.shape[2], pixels.shape[3])
+            if target != tuple(pixels.shape[2:]):
+                mode = INTERPOLATION_MODES[self.resample]
+                pixels = F.interpolate(pixels, size=target, mode=mode, antialias=mode != "nearest-exact")
+        if self.do_center_crop:
+            height, width = self.crop_size["height"], self.crop_size["width"]
+            if pixels.shape[2] < height or pixels.shape[3] < width:
+                raise ValueError(
+                    f"frames of {pixels.shape[3]}x{pixels.shape[2]} are smaller than the crop, {width}x{height}: "
+                    "set size to at least crop_size"
+                )
+            top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
+            pixels = pixels[:, :, top : top + height, left : left + width]
+        return pixels
+
+    def resize_and_crop_frame(self, frame: np.ndarray) -> np.ndarray:
+        """Resizes and crops one frame, such as `decode_video` gives to `prepare`.
+
+        Args:
+            frame: uint8 `[H, W, 3]`.
+
+        Returns:
+            uint8 `[3, height, width]`.
+
+        Raises:
+            ValueError: The frame is smaller than the crop.
+        """
+        resized: np.ndarray = self.resize_and_crop(frame[None])[0].numpy()
+        return resized
+
+    def resized_size(self, height: int, width: int) -> tuple[int, int]:
+        """Returns the height and width that frames are resized to before the crop.
+
+        Args:
+            height: Of the frames, in pixels.
+            width: Of the frames, in pixels.
+        """
+        if self.keeps_shape:
+            return size_in_patches(height, width, self.size["patch_size"], self.size["max_num_patches"])
+        if "shortest_edge" not in self.size:
+            return self.size["height"], self.size["width"]
+        short = self.size["shortest_edge"]
+        if height <= width:
+            return short, int(short * width / height)
+        return int(short * height / width), short
 
 
 def _sampled(

@@ -44,6 +44,8 @@ _LOADING_ARGUMENTS = ("return_unused_kwargs", "trust_remote_code", "code_revisio
 # Words of the tokenizer's own.
 _TOKEN_ARGUMENTS = tuple(PreTrainedTokenizerBase.SPECIAL_TOKENS_ATTRIBUTES)
 _QUERY_ARGUMENTS = ("query_length", "query_windows", "query_pad_token_id", "do_lower_case")
+# Of text towers that read the mask and have positions for many thousands of tokens.
+_ZERO_SHOT_LENGTHS = {"pe_video": 128, "pe_audio_video": 128}
 # The most tokens that one character takes: the four bytes of an emoji, and SentencePiece's word mark.
 _CHARACTER_TOKENS = 5
 
@@ -106,12 +108,12 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
     def from_backbone(
         cls, name_or_path: str | os.PathLike[str], zero_shot: bool = False, **overrides: object
     ) -> "VideoColBERTProcessor":
-        """Takes the tokenizer and the image settings of a CLIP, MetaCLIP 2, SigLIP, SigLIP 2 or VideoPrism checkpoint.
+        """Takes tokenizer and image settings of a CLIP, MetaCLIP 2, SigLIP, SigLIP 2, VideoPrism or PE-AV checkpoint.
 
         Args:
             name_or_path: Hub id or folder.
             zero_shot: Pads queries to the text tower's full length (CLIP, MetaCLIP 2 77, SigLIP, SigLIP 2,
-                VideoPrism 64), as the backbone's own retrieval does.
+                VideoPrism 64), as the backbone's own retrieval does; those of PE-AV, where pads are masked, to 128.
             **overrides: Arguments of this class and of `VideoColBERTVideoProcessor`, such as `query_length` and
                 `num_frames`; of the Hub: `revision`, `token`, `cache_dir`, `local_files_only`, `subfolder`.
 
@@ -132,7 +134,8 @@ class VideoColBERTProcessor(PassagesMixin, RetrievalScoresMixin, ProcessorMixin)
         config = AutoConfig.from_pretrained(name_or_path, trust_remote_code=False, **hub)
         settings = backbone_settings(name_or_path, config, hub)
         full_length = config.text_config.max_position_embeddings
-        query.setdefault("query_length", full_length if zero_shot else min(32, full_length))
+        longest = _ZERO_SHOT_LENGTHS.get(config.model_type, full_length) if zero_shot else 32
+        query.setdefault("query_length", min(longest, full_length))
         if query["query_length"] > full_length:
             raise ValueError(
                 f"query_length is {query['query_length']}, but the text tower of {name_or_path} has "

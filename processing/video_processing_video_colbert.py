@@ -21,13 +21,12 @@ from .call_arguments import (
     replaced_settings,
     shows_settings,
 )
-from .frame_sampling import FrameSampling
+from .frame_sampling import FrameResizing, FrameSampling
 from .video_batches import decoded_batch, described, frame_sizes, metadata_of, on_one_canvas, padded, video_list
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodingBackend
 from .video_settings import (
     DecodingSettings,
-    FrameResizing,
     check_pixel_settings,
     is_whole,
     size_by_name,

@@ -10,11 +10,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
-import torch
-import torch.nn.functional as F
 
 from .call_arguments import VideoColBERTVideoProcessorKwargs
-from .frame_sampling import FRAME_SAMPLINGS, FrameSampling, size_in_patches
+from .frame_sampling import FRAME_SAMPLINGS, INTERPOLATION_MODES, FrameSampling
 from .video_containers import DEFAULT_MAX_PIXELS
 from .video_decoding import DecodedVideo, DecodingBackend, decode_video
 from .video_sources import ChannelOrder, FrameImages, VideoDecoder, VideoSource
@@ -23,12 +21,9 @@ from .video_stream import FramePreparation, OpenVideoFile
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
 
-_BACKBONES = ("clip", "metaclip_2", "siglip", "siglip2", "videoprism")
+_BACKBONES = ("clip", "metaclip_2", "siglip", "siglip2", "videoprism", "pe_video", "pe_audio_video")
 # More of a video go through no model; the padding of a config that asks for very many would fill all memory.
 _MAX_FRAMES = 10_000
-
-# PIL's numbers for its filters, which image processors' configs hold, and torch's names of the same filters.
-INTERPOLATION_MODES = {0: "nearest-exact", 2: "bilinear", 3: "bicubic"}
 
 _FLAGS = ("do_resize", "do_center_crop", "do_rescale", "do_normalize", "tone_map")
 # Image towers take up to about 1,000 pixels; a config that asks for very many would fill all memory.
@@ -217,104 +212,6 @@ class DecodingSettings:
         )
 
 
-@dataclass(frozen=True)
-class FrameResizing:
-    """How decoded frames are resized and cropped, as uint8; needs no transformers, so that decoding processes do not.
-
-    Attributes:
-        do_resize: Whether to resize.
-        size: `{"shortest_edge": n}`, `{"height": h, "width": w}` or `{"patch_size": p, "max_num_patches": n}`.
-        resample: PIL's number of the filter.
-        do_center_crop: Whether to cut out the centre.
-        crop_size: `{"height": h, "width": w}` of the centre.
-    """
-
-    do_resize: bool
-    size: Mapping[str, int]
-    resample: int
-    do_center_crop: bool
-    crop_size: Mapping[str, int]
-
-    @property
-    def keeps_shape(self) -> bool:
-        """Whether frames have the shape of their video, in whole patches, so that those of a batch differ in size."""
-        return "max_num_patches" in self.size
-
-    @property
-    def frame_pixels(self) -> int | None:
-        """The most pixels of a frame that comes out; None where they depend on the video."""
-        if self.keeps_shape:
-            return self.size["max_num_patches"] * self.size["patch_size"] ** 2
-        return None if self.frame_size is None else self.frame_size[0] * self.frame_size[1]
-
-    @property
-    def frame_size(self) -> tuple[int, int] | None:
-        """Height and width of every frame that comes out; None where they depend on the video."""
-        size = self.crop_size if self.do_center_crop else self.size if self.do_resize else {}
-        return (size["height"], size["width"]) if size.keys() >= {"height", "width"} else None
-
-    def resize_and_crop(self, frames: np.ndarray | torch.Tensor) -> torch.Tensor:
-        """Resizes and crops frames without leaving uint8.
-
-        Args:
-            frames: uint8 `[T, H, W, 3]`.
-
-        Returns:
-            uint8 `[T, 3, height, width]`.
-
-        Raises:
-            ValueError: The frames are smaller than the crop.
-        """
-        # A view [T, 3, H, W] that still lies in memory as [T, H, W, 3], torch's fast path for uint8.
-        pixels = torch.as_tensor(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
-        if self.do_resize:
-            target = self.resized_size(pixels.shape[2], pixels.shape[3])
-            if target != tuple(pixels.shape[2:]):
-                mode = INTERPOLATION_MODES[self.resample]
-                pixels = F.interpolate(pixels, size=target, mode=mode, antialias=mode != "nearest-exact")
-        if self.do_center_crop:
-            height, width = self.crop_size["height"], self.crop_size["width"]
-            if pixels.shape[2] < height or pixels.shape[3] < width:
-                raise ValueError(
-                    f"frames of {pixels.shape[3]}x{pixels.shape[2]} are smaller than the crop, {width}x{height}: "
-                    "set size to at least crop_size"
-                )
-            top, left = (pixels.shape[2] - height) // 2, (pixels.shape[3] - width) // 2
-            pixels = pixels[:, :, top : top + height, left : left + width]
-        return pixels
-
-    def resize_and_crop_frame(self, frame: np.ndarray) -> np.ndarray:
-        """Resizes and crops one frame, such as `decode_video` gives to `prepare`.
-
-        Args:
-            frame: uint8 `[H, W, 3]`.
-
-        Returns:
-            uint8 `[3, height, width]`.
-
-        Raises:
-            ValueError: The frame is smaller than the crop.
-        """
-        resized: np.ndarray = self.resize_and_crop(frame[None])[0].numpy()
-        return resized
-
-    def resized_size(self, height: int, width: int) -> tuple[int, int]:
-        """Returns the height and width that frames are resized to before the crop.
-
-        Args:
-            height: Of the frames, in pixels.
-            width: Of the frames, in pixels.
-        """
-        if self.keeps_shape:
-            return size_in_patches(height, width, self.size["patch_size"], self.size["max_num_patches"])
-        if "shortest_edge" not in self.size:
-            return self.size["height"], self.size["width"]
-        short = self.size["shortest_edge"]
-        if height <= width:
-            return short, int(short * width / height)
-        return int(short * height / width), short
-
-
 def backbone_settings(
     name_or_path: str | os.PathLike[str], config: "PreTrainedConfig", hub: dict[str, Any]
 ) -> dict[str, Any]:
@@ -338,6 +235,12 @@ def backbone_settings(
         fixed |= {"do_center_crop": False, "do_normalize": False}
         taken = ("resample", "do_rescale", "rescale_factor")
         return {name: saved[name] for name in taken if saved.get(name) is not None} | fixed
+    if config.model_type in ("pe_video", "pe_audio_video"):
+        saved, _ = VideoProcessorMixin.get_video_processor_dict(name_or_path, **hub)
+        # Its own processor's, where none is saved; a checkpoint for all frames of a video says no number of them.
+        of_class = {"resample": 2, "do_center_crop": False}
+        named = VideoColBERTVideoProcessorKwargs.__annotations__.keys() - {"sampling", "do_sample_frames"}
+        return of_class | {name: saved[name] for name in named if saved.get(name) is not None}
     image = AutoImageProcessor.from_pretrained(name_or_path, trust_remote_code=False, **hub).to_dict()
     settings: dict[str, Any] = {
         name: image[name] for name in VideoColBERTVideoProcessorKwargs.__annotations__ if image.get(name) is not None

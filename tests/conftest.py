@@ -12,6 +12,7 @@ from tests.tiny_checkpoints import save_tiny_backbone, save_tiny_checkpoint
 from tests.tiny_tokenizers import (
     build_clip_tokenizer,
     build_metaclip_2_tokenizer,
+    build_modernbert_tokenizer,
     build_siglip_2_tokenizer,
     build_siglip_tokenizer,
     build_videoprism_tokenizer,
@@ -79,6 +80,11 @@ def videoprism_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrained
 
 
 @pytest.fixture(scope="session")
+def modernbert_tokenizer(tmp_path_factory: pytest.TempPathFactory) -> PreTrainedTokenizerBase:
+    return build_modernbert_tokenizer(tmp_path_factory.mktemp("modernbert_tokenizer"))
+
+
+@pytest.fixture(scope="session")
 def clip_backbone_folder(tmp_path_factory: pytest.TempPathFactory, clip_tokenizer: PreTrainedTokenizerBase) -> Path:
     return save_tiny_backbone(tmp_path_factory.mktemp("clip_backbone"), clip_tokenizer)
 
@@ -118,6 +124,22 @@ def videoprism_backbone_folder(
     tmp_path_factory: pytest.TempPathFactory, videoprism_tokenizer: PreTrainedTokenizerBase
 ) -> Path:
     return save_tiny_backbone(tmp_path_factory.mktemp("videoprism_backbone"), videoprism_tokenizer, "videoprism")
+
+
+@pytest.fixture(scope="session")
+def pe_video_backbone_folder(
+    tmp_path_factory: pytest.TempPathFactory, modernbert_tokenizer: PreTrainedTokenizerBase
+) -> Path:
+    return save_tiny_backbone(tmp_path_factory.mktemp("pe_video_backbone"), modernbert_tokenizer, "pe_video")
+
+
+@pytest.fixture(scope="session")
+def pe_audio_video_backbone_folder(
+    tmp_path_factory: pytest.TempPathFactory, modernbert_tokenizer: PreTrainedTokenizerBase
+) -> Path:
+    """A PE-AV checkpoint as it lies on the Hub: with audio, of which the part of texts and videos is taken."""
+    folder = tmp_path_factory.mktemp("pe_audio_video_backbone")
+    return save_tiny_backbone(folder, modernbert_tokenizer, "pe_audio_video")
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ import torch
 from transformers import AutoModel, AutoProcessor
 
 from tests.hub.clients import run_without_packages
+from tests.tiny_models import NEEDS_TIMM
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 from video_colbert.processing import VideoColBERTProcessor
 
@@ -22,7 +23,8 @@ processor = AutoProcessor.from_pretrained({folder!r}, trust_remote_code=True)
 levels = model.config.passage_levels
 passages = processor.process_passages([{{"speech": {captions!r}[0]}}], levels) if levels else {{}}
 output = model(**processor(text={captions!r}, videos=[{video!r}]), **passages)
-print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_scores", "video_scores")}}))
+levels = [level for level in ("scores", "frame_scores", "video_scores") if output[level] is not None]
+print(json.dumps({{level: output[level].tolist() for level in levels}}))
 """
 
 
@@ -38,6 +40,8 @@ print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_
         ("siglip2", {}),
         ("videoprism", {}),
         ("videoprism", {"score_levels": ["frame", "video", "speech"], "video_tokens": "temporal_transformer"}),
+        pytest.param("pe_video", {}, marks=NEEDS_TIMM),
+        pytest.param("pe_audio_video", {"score_levels": ["video"], "video_tokens": "tower"}, marks=NEEDS_TIMM),
         ("clip", {"interaction": "weighted_token_wise", "video_representation": "mean"}),
     ],
     ids=[
@@ -47,6 +51,8 @@ print(json.dumps({{level: output[level].tolist() for level in ("scores", "frame_
         "siglip2",
         "videoprism",
         "videoprism with texts",
+        "pe_video",
+        "pe_audio_video, the tower's own vector",
         "peer",
     ],
 )

@@ -27,6 +27,12 @@ def save_tiny_backbone(folder: Path, tokenizer: PreTrainedTokenizerBase, family:
         videos = {"video_processor_type": "LlavaOnevisionVideoProcessor", "size": {"height": 384, "width": 384}}
         (folder / "video_preprocessor_config.json").write_text(json.dumps(videos))
         return folder
+    if family in ("pe_video", "pe_audio_video"):
+        videos = {"video_processor_type": "PeVideoVideoProcessor", "size": {"height": IMAGE_SIZE, "width": IMAGE_SIZE}}
+        videos |= {f"do_{step}": True for step in ("resize", "rescale", "normalize")} | {"do_center_crop": False}
+        videos |= {"image_mean": [0.5] * 3, "image_std": [0.5] * 3, "rescale_factor": 1 / 255, "resample": 2}
+        (folder / "video_preprocessor_config.json").write_text(json.dumps(videos))
+        return folder
     square = {"height": IMAGE_SIZE, "width": IMAGE_SIZE}
     settings = {
         "image_processor_type": "SiglipImageProcessor" if family == "siglip" else "CLIPImageProcessor",

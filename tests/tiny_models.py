@@ -4,12 +4,17 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from transformers import (
     CLIPConfig,
     CLIPModel,
     MetaClip2Config,
     MetaClip2Model,
+    PeAudioVideoConfig,
+    PeAudioVideoModel,
+    PeVideoConfig,
+    PeVideoModel,
     PreTrainedModel,
     Siglip2Config,
     Siglip2Model,
@@ -18,10 +23,13 @@ from transformers import (
     VideoPrismClipModel,
     VideoPrismConfig,
 )
+from transformers.utils import is_timm_available
 
 from video_colbert.modeling_video_colbert import VideoColBERTModel
 
-FAMILIES = ("clip", "metaclip_2", "siglip", "siglip2", "videoprism")
+FAMILIES = ("clip", "metaclip_2", "siglip", "siglip2", "videoprism", *(["pe_video"] if is_timm_available() else []))
+"""All, where timm is installed; the tests of Perception Encoder run in an environment of their own."""
+NEEDS_TIMM = pytest.mark.skipif(not is_timm_available(), reason="needs timm: make test-timm")
 IMAGE_FAMILIES = ("clip", "metaclip_2", "siglip")
 """Those whose image tower takes images of one size, one by one."""
 VOCAB_SIZE = 600
@@ -55,6 +63,10 @@ def tiny_backbone(
         image |= {**depth, "tubelet_size": [1, 16, 16], "num_frames": 4}
         del image["num_hidden_layers"], image["patch_size"]
         model = VideoPrismClipModel(VideoPrismConfig(text_config=text, vision_config=image))
+    elif family == "pe_video":
+        model = PeVideoModel(tiny_pe_config(vocab_size, eos_token_id, image_size))
+    elif family == "pe_audio_video":
+        model = PeAudioVideoModel(tiny_audio_config(tiny_pe_config(vocab_size, eos_token_id, image_size)))
     elif family == "siglip2":
         text |= {"max_position_embeddings": 64, "pad_token_id": 2}
         del image["image_size"]
@@ -67,6 +79,28 @@ def tiny_backbone(
         if parameter.dim() > 1 and "logit" not in name:
             torch.nn.init.normal_(parameter, std=_INITIALIZER_RANGE)
     return model.eval()
+
+
+def tiny_pe_config(vocab_size: int, eos_token_id: int, image_size: int) -> PeVideoConfig:
+    """Makes the configuration of a tiny PE-AV for texts and videos."""
+    special = {"pad_token_id": 1, "bos_token_id": 0, "cls_token_id": 0}
+    special |= {"eos_token_id": eos_token_id, "sep_token_id": eos_token_id}
+    timm = {"embed_dim": 32, "depth": 2, "num_heads": 2, "img_size": image_size}
+    # A number of outputs by both names: the one that is stored, and the one that is read.
+    image = {"architecture": "vit_pe_core_base_patch16_224", "num_classes": 20, "num_labels": 20, "model_args": timm}
+    return PeVideoConfig(
+        text_config={**_SIZES, **special, "vocab_size": vocab_size},
+        video_config={**_SIZES, "hidden_size": 40, "num_hidden_layers": 2, "head_dim": 10, "vision_config": image},
+    )
+
+
+def tiny_audio_config(texts_and_videos: PeVideoConfig) -> PeAudioVideoConfig:
+    """Makes the configuration of a tiny PE-AV with audio, which published ones are of."""
+    sizes = {**_SIZES, "num_hidden_layers": 1, "head_dim": 8}
+    codec = {"encoder_hidden_size": 4, "downsampling_ratios": [2, 4], "decoder_hidden_size": 16, "codebook_dim": 4}
+    audio = {"model_type": "pe_audio_encoder", **sizes, "dac_config": {**codec, "codebook_size": 16}}
+    both = {**sizes, "audio_config": audio, "video_config": texts_and_videos.video_config}
+    return PeAudioVideoConfig(text_config=texts_and_videos.text_config, audio_video_config=both)
 
 
 def tiny_model(family: str = "clip", **config: Any) -> VideoColBERTModel:

@@ -5,10 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import sentencepiece
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 from transformers import (
     AutoTokenizer,
     GemmaTokenizer,
     PreTrainedTokenizerBase,
+    PreTrainedTokenizerFast,
     SiglipTokenizer,
     VideoPrismTokenizer,
     XLMRobertaTokenizer,
@@ -81,6 +83,26 @@ def build_videoprism_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
     _train_sentencepiece(folder / "spiece.model", corpus(), vocab_size=300, model_type="unigram", **special)
     tokenizer = VideoPrismTokenizer.from_pretrained(folder, extra_ids=0)
     return _saved_and_loaded(tokenizer, folder)
+
+
+def build_modernbert_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
+    """Trains ModernBERT's byte-level BPE (spaces begin words; CLS and SEP around a text) and saves it in `folder`."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    special = ["[CLS]", "[PAD]", "[SEP]", "[UNK]", "[MASK]"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=500,
+        special_tokens=special,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus(), trainer)
+    ends = [("[CLS]", tokenizer.token_to_id("[CLS]")), ("[SEP]", tokenizer.token_to_id("[SEP]"))]
+    tokenizer.post_processor = processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=ends)
+    names = {f"{name}_token": f"[{name.upper()}]" for name in ("cls", "pad", "sep", "unk", "mask")}
+    fast = PreTrainedTokenizerFast(tokenizer_object=tokenizer, model_max_length=8192, **names)
+    return _saved_and_loaded(fast, folder)
 
 
 def _train_sentencepiece(file: Path, texts: list[str], **options: Any) -> Path:

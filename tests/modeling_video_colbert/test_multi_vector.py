@@ -15,8 +15,7 @@ from sentence_transformers.multi_vector_encoder.evaluation import MultiVectorInf
 from tests.video_files import write_clip
 from video_colbert import VideoColBERTEncoder
 from video_colbert.modeling_video_colbert import VideoColBERTModel
-from video_colbert.modeling_video_colbert.multi_vector_files import multi_vector_files
-from video_colbert.modeling_video_colbert.multi_vector_video_colbert import VideoColBERTMultiVector
+from video_colbert.modeling_video_colbert.multi_vector_video_colbert import VideoColBERTMultiVector, multi_vector_files
 from video_colbert.processing import VideoColBERTProcessor, VideoDecodingError
 
 CAPTIONS = ["a red square moves left, then a blue ball rises", "a dog", "a man rides a bicycle"]

@@ -99,9 +99,10 @@ def load_pretrained(
     if pair.is_zero_shot:
         logger.warning(
             "%s is a %s checkpoint, not a Video-ColBERT one: searching zero-shot, with its pooled text vector "
-            "against its frame vectors.",
+            "against %s.",
             files.name,
             _model_type(files),
+            "its one vector of a video" if pair.model.config.video_tokens == "tower" else "its frame vectors",
         )
     model = pair.model.to(place)
     if not for_videos:
@@ -240,7 +241,7 @@ def _check_fit(model: VideoColBERTModel, processor: VideoColBERTProcessor) -> No
     video = processor.video_processor
     size = video.crop_size if video.do_center_crop else video.size
     config = model.config.vision_config
-    if not hasattr(config, "image_size"):
+    if hasattr(config, "num_patches"):
         if size.get("patch_size") != config.patch_size:
             raise ValueError(
                 f"its processor makes frames of {size}, and its image tower takes any of whole patches of "

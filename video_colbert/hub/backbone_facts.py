@@ -32,7 +32,8 @@ class BackboneFacts:
 _WEBLI = "images and texts of the web (WebLI, which is not public)"
 # By the beginning of the Hub id. Sources: the repositories' cards, for CLIP
 # https://github.com/openai/CLIP, for MetaCLIP 2 https://github.com/facebookresearch/MetaCLIP and arXiv 2507.22062, for
-# VideoPrism https://github.com/google-deepmind/videoprism and arXiv 2402.13217.
+# VideoPrism https://github.com/google-deepmind/videoprism and arXiv 2402.13217, for PE-AV
+# https://huggingface.co/facebook/pe-av-large and arXiv 2512.19687.
 _KNOWN = {
     r"openai/clip-": BackboneFacts("mit", ("en",), "400 million images and English texts of the web, not public"),
     r"laion/CLIP-.*laion2B": BackboneFacts("mit", ("en",), "the English two billion pairs of LAION-5B"),
@@ -45,6 +46,9 @@ _KNOWN = {
         "apache-2.0",
         ("en",),
         "36 million pairs of videos and texts, and 582 million clips with noisy ones, not public",
+    ),
+    r"facebook/pe-av-": BackboneFacts(
+        "apache-2.0", ("en",), "about a hundred million videos with sound and captions that models wrote, not public"
     ),
     r"google/siglip2-": BackboneFacts("apache-2.0", ("multilingual",), f"{_WEBLI}, in over 100 languages"),
 }

@@ -48,9 +48,10 @@ def _introduction(checkpoint: CardSource) -> str:
     source = f" of [{base}](https://huggingface.co/{base})" if (base := hub_id(config.backbone)) else ""
     is_pooled = config.query_representation == "pooled"
     if is_pooled and config.video_representation == "tokens" and not checkpoint.training:
+        videos = "its one vector of a video" if config.video_tokens == "tower" else "its frame vectors"
         method = (
-            "Not trained further: it scores the backbone's one text vector against its frame vectors, which is the "
-            "backbone's own zero-shot retrieval."
+            f"Not trained further: it scores the backbone's one text vector against {videos}, which is the backbone's "
+            "own zero-shot retrieval."
         )
     else:
         levels = {
@@ -153,7 +154,7 @@ video-colbert index VIDEOS --model {shell_name} --index my_index
 video-colbert search "a dog catches a ball" --index my_index
 ```
 
-With transformers alone (`pip install {_requirements()}`), which runs the
+With transformers alone (`pip install {_requirements(checkpoint.config)}`), which runs the
 code in this repository; read it, then pin the commit with `revision=`:
 
 ```python
@@ -199,11 +200,12 @@ def similarity(captions, videos):
 """
 
 
-def _requirements() -> str:
+def _requirements(config: VideoColBERTConfig) -> str:
     """What the code of a checkpoint needs, in the releases that the installed distribution asks for."""
     declared = [requirement for requirement in requires("video-colbert") or () if ";" not in requirement]
     found = [
         next(requirement for requirement in declared if re.match(rf"{name}\b", requirement))
         for name in _CODE_REQUIREMENTS
     ]
-    return " ".join(map(shlex.quote, found))
+    of_tower = ["timm"] if config.to_dict()["vision_config"]["model_type"] == "pe_video_encoder" else []
+    return " ".join(map(shlex.quote, [*found, *of_tower]))

@@ -3,13 +3,21 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.tiny_models import NEEDS_TIMM
 from video_colbert import VideoColBERTEncoder
 from video_colbert.errors import EncodingError
 
 
 @pytest.mark.parametrize(
     "folder",
-    ["checkpoint_folder", "clip_backbone_folder", "metaclip_2_backbone_folder", "siglip_backbone_folder"],
+    [
+        "checkpoint_folder",
+        "clip_backbone_folder",
+        "metaclip_2_backbone_folder",
+        "siglip_backbone_folder",
+        pytest.param("pe_video_backbone_folder", marks=NEEDS_TIMM),
+        pytest.param("pe_audio_video_backbone_folder", marks=NEEDS_TIMM),
+    ],
 )
 def test_an_encoder_for_queries_alone_encodes_them_as_the_whole_one_does(
     folder: str, request: pytest.FixtureRequest

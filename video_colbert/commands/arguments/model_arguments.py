@@ -34,7 +34,8 @@ def add_model_arguments(parser: argparse.ArgumentParser, *, batch_size: int, mod
         "--model",
         metavar="ID",
         required=model_required,
-        help="Hub id or local folder of a Video-ColBERT checkpoint, or of a CLIP, SigLIP or VideoPrism one (zero-shot)"
+        help="Hub id or local folder of a Video-ColBERT checkpoint, or of a CLIP, SigLIP, VideoPrism or PE-AV one "
+        "(zero-shot)"
         + ("" if model_required else f"; by default the model that made the index, and {DEFAULT_MODEL} for a new one"),
     )
     group.add_argument("--revision", help="branch, tag or commit of the model on the Hub")

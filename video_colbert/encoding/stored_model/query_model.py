@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,11 @@ from transformers import AutoConfig, PreTrainedModel
 from video_colbert.modeling_video_colbert import VideoColBERTConfig, VideoColBERTModel
 from video_colbert.modeling_video_colbert.backbone_video_colbert import backbone_config_fields
 from video_colbert.modeling_video_colbert.token_weights_video_colbert import TokenWeights
-from video_colbert.modeling_video_colbert.towers_video_colbert import build_text_tower, tower_family
+from video_colbert.modeling_video_colbert.towers_video_colbert import (
+    backbone_config,
+    build_text_tower,
+    tower_family,
+)
 
 
 class QueryModel(VideoColBERTModel):
@@ -26,7 +31,8 @@ class QueryModel(VideoColBERTModel):
     """
 
     _keys_to_ignore_on_load_unexpected = (
-        r"^(vision_model|video_model|visual_projection|frame_head|temporal_transformer)\.",
+        r"^(vision_model|video_model|video_encoder|visual_projection|frame_head|video_head|temporal_transformer)\.",
+        r"^(audio|text_audio|text_video_logit|video_plus)_",
         r"^token_weights\.(?!query\.)",
         r"^logit_(scale|bias)$",
     )
@@ -73,13 +79,17 @@ def load_backbone_query_model(folder: Path, backbone: str | None, **options: Any
     Raises:
         ValueError: the checkpoint lacks weights, or has weights of other sizes than its config says.
     """
-    own = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    own = backbone_config(AutoConfig.from_pretrained(folder, trust_remote_code=False))
     fields = backbone_config_fields(own, zero_shot=True, temporal_init="random")
-    head = tower_family(own.model_type).text_head_source
+    family = tower_family(own.model_type)
+    names = dict(family.tower_layers)
+    if family.text_head_source is not None:
+        names[family.text_head_source] = "query_head"
     model, report = load_query_model(
         folder,
         config=VideoColBERTConfig(**fields, backbone=backbone),
-        key_mapping={} if head is None else {rf"^{head.replace('.', '[.]')}[.]": "query_head."},
+        # PE-AV's with audio has the part of texts and videos in a part of its own.
+        key_mapping={rf"^(?:video_model[.])?{re.escape(source)}[.]": f"{name}." for source, name in names.items()},
         **options,
     )
     for kind in ("missing_keys", "mismatched_keys"):

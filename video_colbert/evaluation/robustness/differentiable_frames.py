@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from video_colbert.processing import FrameResizing, VideoColBERTVideoProcessor
-from video_colbert.processing.video_settings import INTERPOLATION_MODES
+from video_colbert.processing.frame_sampling import INTERPOLATION_MODES
 
 
 def resize_and_crop(frames: Tensor, resizing: FrameResizing) -> Tensor:

@@ -56,7 +56,7 @@ def _own_cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
 
 @pytest.fixture(autouse=True)
 def _environment_as_it_was() -> Iterator[None]:
-    """Commands that run in the tests' own process set variables, which later tests and their processes must not see."""
+    """Commands that run in the tests' own process set variables, which later tests must not see."""
     before = dict(os.environ)
     yield
     for name in os.environ.keys() - before.keys():

@@ -11,8 +11,9 @@ from tests.index.made_tokens import (
     make_three_levels,
     scores_by_loops,
 )
-from video_colbert.index.search.candidates import ReducedTokens, pool_queries, pooled_scores, principal_directions
+from video_colbert.index.search.candidates import PooledVectors, ReducedTokens, pool_queries, principal_directions
 from video_colbert.index.search.level_bags import LevelBags
+from video_colbert.index.search.number_formats import number_format
 from video_colbert.index.search.token_bags import TokenBags
 
 WIDTH = 64
@@ -41,14 +42,21 @@ def test_pooled_queries_average_the_tokens_that_count_and_carry_the_weights() ->
     assert by_frames[0].numpy() == pytest.approx(torch.cat([mean, 0 * mean]).numpy(), abs=1e-6)
 
 
-def test_pooled_scores_are_inner_products_for_one_query_and_for_several() -> None:
-    # More numbers than are brought to float32 at once, so that the last videos are in another block.
+@pytest.mark.parametrize(("name", "error"), [("int8", 0.02), ("float32", 3e-3)])
+def test_scores_of_pooled_vectors_are_inner_products_for_one_query_and_for_several(
+    monkeypatch: pytest.MonkeyPatch, name: str, error: float
+) -> None:
+    monkeypatch.setattr("video_colbert.index.search.candidates.fastest_format", lambda device: number_format(name))
+    # More numbers than are brought to another type at once, so that the last videos are in another block.
     pooled = make_levels(70, WIDTH).pooled().repeat(1000, 1)
     queries = pool_queries(make_queries(3, WIDTH), {"frame": WIDTH, "video": WIDTH})
     expected = (queries.double() @ pooled.double().T).numpy()
     assert pooled.numel() > 2 * 2**22
-    assert pooled_scores(queries, pooled).numpy() == pytest.approx(expected, abs=1e-5)
-    assert pooled_scores(queries[:1], pooled).numpy() == pytest.approx(expected[:1], abs=3e-3)
+    vectors = PooledVectors(pooled)
+    assert vectors.scores(queries).numpy() == pytest.approx(expected, abs=error)
+    assert vectors.scores(queries[:1]).numpy() == pytest.approx(expected[:1], abs=error)
+    rows = torch.tensor([69_999, 3, 40_000])
+    assert vectors.scores(queries, rows=rows).numpy() == pytest.approx(expected[:, rows], abs=error)
 
 
 def test_directions_are_orthonormal_and_hold_tokens_that_fill_no_more() -> None:

@@ -120,21 +120,22 @@ def test_every_video_lies_in_one_cell(bags: LevelBags) -> None:
 def test_all_cells_give_the_best_products_and_few_give_some(bags: LevelBags, queries: EncodedQueries) -> None:
     cells = cells_in_memory(VIDEOS, bags.select)
     products = approximate(cells.axes, queries, bags)
-    for query, rows in enumerate(cell_candidates(cells, queries, 20, 1.0, None, VIDEOS)):
+    for query, found in enumerate(cell_candidates(cells, queries, 20, 1.0, None, VIDEOS)):
         best = set(products[query].topk(20).indices.tolist())
         # Products of float16 may swap the last ones.
-        assert len(best & set(rows.tolist())) >= 19
-        assert rows.tolist() == sorted(rows.tolist())
+        assert len(best & set(found.rows.tolist())) >= 19
+        assert found.predicted.numpy() == pytest.approx(products[query][found.rows].numpy(), abs=1e-2)
+        assert (found.predicted.diff() <= 0).all()
     few = cell_candidates(cells, queries, 20, 0.1, None, VIDEOS)
-    assert all(len(rows) == 20 for rows in few)
+    assert all(len(found.rows) == 20 for found in few)
 
 
 def test_a_filter_is_kept_to_and_finds_enough(bags: LevelBags, queries: EncodedQueries) -> None:
     cells = cells_in_memory(VIDEOS, bags.select)
     allowed = torch.arange(0, VIDEOS, 7)
-    for rows in cell_candidates(cells, queries, 40, 0.05, allowed, VIDEOS):
-        assert len(rows) == 40
-        assert not (rows % 7).any()
+    for found in cell_candidates(cells, queries, 40, 0.05, allowed, VIDEOS):
+        assert len(found.rows) == 40
+        assert not (found.rows % 7).any()
 
 
 @pytest.mark.parametrize("allowed", [None, torch.arange(0, VIDEOS, 2), torch.arange(0, VIDEOS, 50)])
@@ -163,8 +164,8 @@ def test_the_share_and_candidates_of_a_calibration_hold_the_best(bags: LevelBags
     assert torch.equal(best, score_bags(queries, bags).scores.topk(10).indices)
     share, num_candidates, recall = calibrated_cells(cells, queries, best, 0.9, VIDEOS, 200.0)
     held = [
-        len(set(rows.tolist()) & set(of_query.tolist())) / 10
-        for rows, of_query in zip(
+        len(set(found.rows.tolist()) & set(of_query.tolist())) / 10
+        for found, of_query in zip(
             cell_candidates(cells, queries, num_candidates, share, None, VIDEOS), best, strict=True
         )
     ]

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 
     from video_colbert.index.lance.mapped.version_cells import VersionCells
     from video_colbert.index.search.level_bags import LevelBags
+    from video_colbert.index.search.quantized_bags import StoredBags
     from video_colbert.index.search.video_cells import VideoCells
 
 Place = tuple[str, float | None, float | None]
@@ -186,6 +187,14 @@ class IndexSnapshot:
             return decoded_bags(self._unpacked(stored), self._codec, self.dimensions)
         wanted, order = torch.unique(rows, return_inverse=True)
         return self._taken(self._row_ids[wanted.numpy()]).select(order)
+
+    def quantized_bags(self, rows: Tensor) -> Mapping[str, StoredBags] | None:
+        """The int8 copies of the bags of some videos, by level; None where there are none.
+
+        Args:
+            rows: int64 [n], in any order.
+        """
+        return None if self._mapped is None else self._mapped.quantized_bags(rows)
 
     def _taken(self, row_ids: npt.NDArray[np.uint64]) -> LevelBags:
         """Bags of row ids, which increase."""

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries, QueryBags
 from video_colbert.index.search.level_bags import LevelBags
+from video_colbert.index.search.number_formats import fastest_format
 from video_colbert.index.search.scoring import BoundedScorer
 from video_colbert.index.search.token_bags import TokenBags
 
@@ -52,22 +53,43 @@ def pool_queries(queries: EncodedQueries, dimensions: Mapping[str, int]) -> Tens
     return torch.cat(parts, dim=1)
 
 
-@torch.inference_mode()
-def pooled_scores(pooled_queries: Tensor, pooled: Tensor) -> Tensor:
-    """Inner products of pooled queries and pooled videos.
+class PooledVectors:
+    """The pooled vectors of all videos, held as int8 where the processor compares those fastest, else as float16.
 
     Args:
-        pooled_queries: float32 [Nq, P].
         pooled: float16 [N, P].
-
-    Returns:
-        float32 [Nq, N].
     """
-    if len(pooled_queries) == 1:
-        # One product of a float16 matrix and a vector reads each number once, and torch sums it in float32.
-        return (pooled @ pooled_queries[0].half()).float()[None]
-    block = max(1, _BLOCK_NUMBERS // pooled.shape[1])
-    return torch.cat([pooled_queries @ part.float().T for part in torch.split(pooled, block)], dim=1)
+
+    @torch.inference_mode()
+    def __init__(self, pooled: Tensor) -> None:
+        self._format = fastest_format(torch.device("cpu"))
+        self._values, self._scales = pooled, None
+        if self._format.name == "int8":
+            parts = torch.split(pooled, max(1, _BLOCK_NUMBERS // max(1, pooled.shape[1])))
+            scales = [self._format.scales(part) for part in parts]
+            values = [self._format.values(part, scale) for part, scale in zip(parts, scales, strict=True)]
+            self._values, self._scales = torch.cat(values), torch.cat([scale for scale in scales if scale is not None])
+
+    @torch.inference_mode()
+    def scores(self, pooled_queries: Tensor, *, rows: Tensor | None = None) -> Tensor:
+        """Inner products of pooled queries and pooled videos, float32 [Nq, n].
+
+        Args:
+            pooled_queries: float32 [Nq, P].
+            rows: int64 [n] rows to score; None for all.
+        """
+        values = self._values if rows is None else self._values[rows]
+        if self._scales is not None:
+            scales = self._scales if rows is None else self._scales[rows]
+            of_queries = self._format.scales(pooled_queries)
+            assert of_queries is not None  # noqa: S101 - int8 has them
+            products = self._format.products(values, self._format.values(pooled_queries, of_queries))
+            return (products.float() * scales[:, None] * of_queries).T
+        if len(pooled_queries) == 1:
+            # One product of a float16 matrix and a vector reads each number once, and torch sums it in float32.
+            return (values @ pooled_queries[0].half()).float()[None]
+        block = max(1, _BLOCK_NUMBERS // values.shape[1])
+        return torch.cat([pooled_queries @ part.float().T for part in torch.split(values, block)], dim=1)
 
 
 @torch.inference_mode()

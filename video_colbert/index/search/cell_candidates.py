@@ -10,6 +10,7 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.search.candidate_calibration import count_candidates
+from video_colbert.index.search.candidate_rounds import RankedCandidates
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.scoring import score_bags
 from video_colbert.index.search.video_cells import VideoCells
@@ -29,8 +30,8 @@ def cell_candidates(
     share: float,
     allowed: Tensor | None,
     num_videos: int,
-) -> list[Tensor]:
-    """The candidates of each query, int64 [n] increasing.
+) -> list[RankedCandidates]:
+    """The candidates of each query.
 
     Args:
         cells: of a source.
@@ -60,8 +61,8 @@ def cell_candidates(
             if len(rows) >= num_candidates or taken >= 1.0:
                 break
             taken = min(1.0, _WIDENING * taken)
-        best = scores.topk(min(num_candidates, len(rows)), sorted=False).indices
-        candidates.append(rows[best].sort().values)
+        best = scores.topk(min(num_candidates, len(rows)))
+        candidates.append(RankedCandidates(rows[best.indices], best.values))
     return candidates
 
 

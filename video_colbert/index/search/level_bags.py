@@ -12,6 +12,7 @@ from torch import Tensor
 from video_colbert.index.search.token_bags import TokenBags
 
 if TYPE_CHECKING:
+    from video_colbert.index.search.quantized_bags import StoredBags
     from video_colbert.index.search.video_cells import VideoCells
 
 
@@ -122,6 +123,14 @@ class TokenSource(Protocol):
         """
         ...
 
+    def quantized_bags(self, rows: Tensor) -> Mapping[str, StoredBags] | None:
+        """The bags of some videos in the number format int8, by level; None where they are not kept so.
+
+        Args:
+            rows: int64 [n], in any order.
+        """
+        ...
+
     def cells(self, *, anew: bool = False) -> VideoCells | None:
         """The videos in cells, which are made when they are first wanted; None where they cannot be had.
 
@@ -163,6 +172,10 @@ class TokensInMemory:
     def bags(self, rows: Tensor | None = None) -> LevelBags:
         """The bags of some videos, or of all."""
         return self.levels if rows is None else self.levels.select(rows)
+
+    def quantized_bags(self, rows: Tensor) -> None:
+        """None: they are kept as float16 alone."""
+        return
 
     def cells(self, *, anew: bool = False) -> None:
         """None: what fits into memory is searched without."""

@@ -9,8 +9,9 @@ import torch
 from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
-from video_colbert.index.search.candidates import ReducedTokens, pool_queries, pooled_scores, principal_directions
+from video_colbert.index.search.candidates import PooledVectors, ReducedTokens, pool_queries, principal_directions
 from video_colbert.index.search.level_bags import LevelBags, TokenSource
+from video_colbert.index.search.number_formats import fastest_format
 from video_colbert.index.search.scoring import BoundedScorer, BoundedScores
 from video_colbert.progress import progress_bar
 
@@ -35,7 +36,7 @@ class PreparedTokens:
         self._holds_bags = holds_bags
         self._bags: LevelBags | None = None
         self._scorer: BoundedScorer | None = None
-        self._pooled: Tensor | None = None
+        self._pooled: PooledVectors | None = None
         self._reduced: ReducedTokens | None = None
         # One thread reads; it may enter again, for one form is made from another.
         self._lock = threading.RLock()
@@ -52,6 +53,21 @@ class PreparedTokens:
                 self._scorer = BoundedScorer.concatenate(parts)
             return self._scorer
 
+    def fast_scores(self, query: EncodedQueries, rows: Tensor) -> BoundedScores | None:
+        """Fast scores of some rows, if their tokens are at hand in a fast number format; None where they are not.
+
+        Args:
+            query: one encoded query.
+            rows: int64 [n].
+        """
+        if self._scorer is not None:
+            return self._scorer.scores(query, rows=rows)
+        # Copies may come from a machine with another processor.
+        fastest = fastest_format(self.device)
+        if fastest.name != "int8" or (copies := self.source.quantized_bags(rows)) is None:
+            return None
+        return BoundedScorer(copies, fastest, self.device).scores(query)
+
     def candidate_scores(self, method: str, queries: EncodedQueries, rows: Tensor | None = None) -> Tensor:
         """Scores by which candidates are chosen, float32 [Nq, n].
 
@@ -62,8 +78,7 @@ class PreparedTokens:
         """
         if method == "reduced":
             return self._reduced_tokens().scores(queries, rows=rows)
-        pooled = self._pooled_vectors()
-        return pooled_scores(pool_queries(queries, self.source.dimensions), pooled if rows is None else pooled[rows])
+        return self._pooled_vectors().scores(pool_queries(queries, self.source.dimensions), rows=rows)
 
     def read_all(self, queries: EncodedQueries, *, hold: bool) -> BoundedScores:
         """Reads the tokens of all videos once, for all that a calibration compares.
@@ -102,10 +117,10 @@ class PreparedTokens:
                 self._reduced = ReducedTokens.concatenate(parts)
             return self._reduced
 
-    def _pooled_vectors(self) -> Tensor:
+    def _pooled_vectors(self) -> PooledVectors:
         with self._lock:
             if self._pooled is None:
-                self._pooled = self.source.pooled()
+                self._pooled = PooledVectors(self.source.pooled())
             return self._pooled
 
     def _directions(self) -> dict[str, Tensor]:

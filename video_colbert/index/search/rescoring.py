@@ -59,7 +59,7 @@ def single_query(queries: EncodedQueries, query: int) -> EncodedQueries:
 def best_rows(
     queries: EncodedQueries,
     rows: Sequence[Tensor],
-    fast: Sequence[BoundedScores] | None,
+    fast: Sequence[BoundedScores | None],
     count: int,
     fetch: FetchBags,
 ) -> TopRows:
@@ -72,13 +72,13 @@ def best_rows(
     Args:
         queries: Nq encoded queries.
         rows: for each query the int64 rows to choose among, increasing, at least `count`.
-        fast: for each query fast scores [1, n] of its n rows and their errors, or None.
+        fast: for each query fast scores [1, n] of its n rows and their errors, or None without.
         count: rows to find for each query, at least 1.
         fetch: gives the float16 bags of rows.
     """
     searches = [
-        _Search(single_query(queries, query), of_query, None if fast is None else fast[query], count)
-        for query, of_query in enumerate(rows)
+        _Search(single_query(queries, query), of_query, of_fast, count)
+        for query, (of_query, of_fast) in enumerate(zip(rows, fast, strict=True))
     ]
     size = max(_FIRST_ROUND, 2 * count)
     while asking := [(search, due) for search in searches if len(due := search.due(size))]:

@@ -6,6 +6,7 @@ import dataclasses
 import threading
 import time
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -19,6 +20,7 @@ from video_colbert.index.search.candidate_calibration import (
     preferred_method,
     ranks_of,
 )
+from video_colbert.index.search.candidate_rounds import RankedCandidates, score_in_rounds
 from video_colbert.index.search.cell_candidates import calibrated_cells, cell_candidates, exact_best
 from video_colbert.index.search.exact_scores import scores_of_all
 from video_colbert.index.search.interaction import has_bound
@@ -245,32 +247,39 @@ class Searcher:
         count = min(top_k, available)
         num_candidates = calibration.candidates_for(top_k, len(self))
         has_all = available <= num_candidates
-        from_cells = None
+        asked = [single_query(queries, query) for query in range(len(queries.texts))]
+        ranked = None
         if calibration.method == "cells" and not has_all:
             has_all = allowed is not None and available <= _ALLOWED_A_CANDIDATE * num_candidates
-            if not has_all and (from_cells := self._from_cells(queries, num_candidates, allowed, calibration)) is None:
+            if not has_all and (ranked := self._from_cells(queries, num_candidates, allowed, calibration)) is None:
                 return self._top_of_candidates(queries, top_k, allowed, self._linear(queries))
-        if has_all:
-            candidates = self._every(queries, allowed)
-        elif from_cells is not None:
-            candidates = from_cells
-        else:
-            scores = self._tokens.candidate_scores(calibration.method, queries, allowed)
-            columns = scores.topk(num_candidates, dim=1, sorted=False).indices.sort(dim=1).values
-            candidates = list(columns if allowed is None else allowed[columns])
-        fast: list[BoundedScores] | None = None
         if self.hold_tokens:
-            scorer = self._tokens.scorer()
-            fast = [
-                scorer.scores(single_query(queries, query), rows=rows_of_query)
-                for query, rows_of_query in enumerate(candidates)
+            self._tokens.scorer()
+        fast: list[BoundedScores | None]
+        if ranked is not None:
+            scored = [
+                score_in_rounds(of_query, partial(self._scores, query), count)
+                for query, of_query in zip(asked, ranked, strict=True)
             ]
+            candidates, fast = [rows for rows, _ in scored], [scores for _, scores in scored]
+        else:
+            if has_all:
+                candidates = self._every(queries, allowed)
+            else:
+                scores = self._tokens.candidate_scores(calibration.method, queries, allowed)
+                columns = scores.topk(num_candidates, dim=1, sorted=False).indices.sort(dim=1).values
+                candidates = list(columns if allowed is None else allowed[columns])
+            fast = [self._tokens.fast_scores(query, rows) for query, rows in zip(asked, candidates, strict=True)]
         found = best_rows(queries, candidates, fast, count, self._tokens.fetch)
         return found if has_all else dataclasses.replace(found, is_proven=torch.zeros_like(found.is_proven))
 
+    def _scores(self, query: EncodedQueries, rows: Tensor) -> BoundedScores:
+        """Fast scores of rows [1, n], or exact ones where there are no fast ones."""
+        return self._tokens.fast_scores(query, rows) or scores_of_all(query, self._tokens, rows, len(self))[0]
+
     def _from_cells(
         self, queries: EncodedQueries, num_candidates: int, allowed: Tensor | None, calibration: Calibration
-    ) -> list[Tensor] | None:
+    ) -> list[RankedCandidates] | None:
         """Candidates for each query; None where cells cannot be had."""
         for _ in range(_CELLS_TRIED):
             cells = self.source.cells()

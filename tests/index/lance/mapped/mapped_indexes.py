@@ -5,6 +5,8 @@ from __future__ import annotations
 from multiprocessing.queues import Queue
 from pathlib import Path
 
+import pytest
+
 from tests.index.index_processes import ReaderReport, read_for
 from tests.index.made_videos import MODEL, make_video
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo
@@ -19,6 +21,7 @@ from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.token_codecs import token_codec
 from video_colbert.index.metadata_columns import POOLED
 from video_colbert.index.search.calibration import Calibration
+from video_colbert.index.search.number_formats import number_format
 from video_colbert.index.search.searcher import Searcher
 
 
@@ -65,3 +68,9 @@ def hits_from_table(
 def mapped_files(folder: Path) -> list[str]:
     """The names of the files of tokens."""
     return sorted(file.name for file in (folder / "_tokens").glob("*.*"))
+
+
+def set_fastest_format(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Has this process take a number format for the one that its processor compares fastest."""
+    for module in ("number_formats", "prepared_tokens", "candidates", "scoring"):
+        monkeypatch.setattr(f"video_colbert.index.search.{module}.fastest_format", lambda device: number_format(name))

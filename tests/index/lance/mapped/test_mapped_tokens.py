@@ -9,13 +9,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
 from filelock import FileLock
 
-from tests.index.lance.mapped.mapped_indexes import hits_from_table, make_index, mapped_files, videos
+from tests.index.lance.mapped.mapped_indexes import (
+    hits_from_table,
+    make_all_candidates,
+    make_index,
+    mapped_files,
+    set_fastest_format,
+    videos,
+)
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
+from video_colbert.index.lance.mapped.mapped_tokens import MappedTokens
 from video_colbert.index.lance.repair import repair_index, verify_index
 from video_colbert.index.lance.table_version import TableVersion
 
@@ -24,6 +34,12 @@ from video_colbert.index.lance.table_version import TableVersion
 def search_by_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tokens are mapped where a search reads those of candidates only."""
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
+
+
+@pytest.fixture(autouse=True)
+def int8_is_fastest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tokens are copied as int8 where the processor compares those fastest."""
+    set_fastest_format(monkeypatch, "int8")
 
 
 @pytest.fixture
@@ -40,6 +56,54 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
     monkeypatch.setattr(TableVersion, "take", counted(TableVersion.take))
     return counts
+
+
+def test_candidates_are_scored_from_int8_copies_and_few_of_them_from_their_tokens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=4)
+    index.add(videos(0, 400))
+    make_all_candidates(index)
+    expected = hits_from_table(tmp_path, make_queries(1), top_k=3)
+    read: dict[str, list[int]] = {"bags": [], "quantized_bags": []}
+
+    def counted(name: str) -> Callable[..., Any]:
+        get: Callable[..., Any] = getattr(MappedTokens, name)
+
+        def counting(mapped: MappedTokens, places: npt.NDArray[np.int64]) -> Any:
+            read[name].append(len(places))
+            return get(mapped, places)
+
+        return counting
+
+    for name in read:
+        monkeypatch.setattr(MappedTokens, name, counted(name))
+    assert LanceIndex.open(tmp_path).search(make_queries(1), top_k=3) == expected
+    assert read["quantized_bags"] == [400]
+    assert sum(read["bags"]) < 200
+
+
+@pytest.mark.parametrize(("codec", "fastest"), [("int8", "int8"), ("compact", "int8"), ("float16", "float32")])
+def test_there_are_no_copies_of_packed_tokens_nor_where_int8_is_not_fastest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, codec: str, fastest: str
+) -> None:
+    set_fastest_format(monkeypatch, fastest)
+    index = make_index(tmp_path, codec=codec)
+    assert index.search(make_queries(), top_k=20) == hits_from_table(tmp_path, make_queries())
+    assert [Path(name).suffix for name in mapped_files(tmp_path)] == [".frame", ".video"]
+
+
+@pytest.mark.parametrize("first", ["int8", "float32"])
+def test_files_that_machines_with_different_processors_share_are_added_to_by_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, first: str
+) -> None:
+    index = make_index(tmp_path)
+    for number, fastest in enumerate([first, "float32", "int8"]):
+        set_fastest_format(monkeypatch, fastest)
+        index.add(videos(60 + number, 61 + number))
+        expected = hits_from_table(tmp_path, make_queries(), top_k=63)
+        assert LanceIndex.open(tmp_path).search(make_queries(), top_k=63) == expected
+    assert len(mapped_files(tmp_path)) == (4 if first == "int8" else 2)
 
 
 @pytest.mark.parametrize("codec", ["float16", "int8", "compact"])
@@ -130,7 +194,7 @@ def test_a_video_that_was_removed_and_added_with_other_tokens_has_the_new_ones(t
     assert abs(scores[0] - scores[1]) > 1e-3
 
 
-@pytest.mark.parametrize("what", ["folder", "rows", "frame", "video"])
+@pytest.mark.parametrize("what", ["folder", "rows", "frame", "video", "frame.int8"])
 @pytest.mark.parametrize("is_mapped", [False, True])
 def test_deleted_files_are_made_again(tmp_path: Path, what: str, is_mapped: bool) -> None:
     index = make_index(tmp_path)
@@ -144,11 +208,12 @@ def test_deleted_files_are_made_again(tmp_path: Path, what: str, is_mapped: bool
     assert reader.search(make_queries(), top_k=20) == expected
     # What is mapped is there without its name.
     assert LanceIndex.open(tmp_path).search(make_queries(), top_k=20) == expected
-    assert {name.partition(".")[2] for name in mapped_files(tmp_path)} == {"frame", "video"}
+    found = {name.partition(".")[2] for name in mapped_files(tmp_path)}
+    assert found == {"frame", "video", "frame.int8", "video.int8"}
     assert (folder / "rows").is_file()
 
 
-@pytest.mark.parametrize("what", ["rows", "frame", "video"])
+@pytest.mark.parametrize("what", ["rows", "frame", "video", "video.int8"])
 @pytest.mark.parametrize("is_mapped", [False, True])
 @pytest.mark.parametrize("damage", ["flip", "truncate"])
 def test_damage_is_noticed_and_put_right(
@@ -199,9 +264,9 @@ def test_what_a_killed_writer_left_counts_for_nothing(tmp_path: Path) -> None:
         tmp_path, make_queries(), top_k=61
     )
     assert mapped_files(tmp_path) == before
-    # One frame token and three video tokens of 8 float16.
+    # One frame token and three video tokens of 8 numbers, as float16 and as int8.
     grown = {name: (folder / name).stat().st_size - size for name, size in sizes.items()}
-    assert sorted(grown.values()) == [16, 48]
+    assert sorted(grown.values()) == [8, 16, 24, 48]
 
 
 def test_files_that_a_killed_writer_left_take_no_place_even_if_the_next_one_fails(

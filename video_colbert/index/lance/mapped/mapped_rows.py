@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,8 +20,24 @@ import xxhash
 Keys = npt.NDArray[np.uint64]
 """What tells the tokens of one video from those of all others, [N]."""
 
-_FORMAT = 1
+_FORMAT = 2
 _DIGEST_BYTES = 16
+# Of a video on a level, without and with int8 copies.
+_NUMBERS, _NUMBERS_WITH_COPIES = 2, 5
+
+
+@dataclass(frozen=True)
+class QuantizedRows:
+    """What is known of the int8 copies of the tokens of one level, beside their values.
+
+    Attributes:
+        digests: uint64 [N], XXH3 of the values of each video.
+        bounds: float32 [N, 4], the scale, the largest norm and the largest loss of each video's tokens, as
+            `StoredBags` has them, and 0.
+    """
+
+    digests: npt.NDArray[np.uint64]
+    bounds: npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -31,21 +47,45 @@ class LevelRows:
     Attributes:
         lengths: int64 [N], tokens of each video.
         digests: uint64 [N], XXH3 of their bytes.
+        quantized: of their int8 copies; None where there are none.
     """
 
     lengths: npt.NDArray[np.int64]
     digests: npt.NDArray[np.uint64]
+    quantized: QuantizedRows | None = None
 
     @cached_property
     def offsets(self) -> npt.NDArray[np.int64]:
         """The first token of each video, and the end of the last one's, int64 [N + 1]."""
         return np.concatenate([np.zeros(1, np.int64), np.cumsum(self.lengths)])
 
-    def followed_by(self, others: LevelRows) -> LevelRows:
-        """These rows with others behind them."""
-        return LevelRows(
-            np.concatenate([self.lengths, others.lengths]), np.concatenate([self.digests, others.digests])
-        )
+    @classmethod
+    def concatenate(cls, parts: Sequence[LevelRows]) -> LevelRows:
+        """The rows of several parts, at least one, all or none with copies, one part after another."""
+        lengths = np.concatenate([part.lengths for part in parts])
+        digests = np.concatenate([part.digests for part in parts])
+        copies = [part.quantized for part in parts if part.quantized is not None]
+        quantized = None
+        if copies:
+            quantized = QuantizedRows(
+                np.concatenate([part.digests for part in copies]), np.concatenate([part.bounds for part in copies])
+            )
+        return cls(lengths, digests, quantized)
+
+    def numbers(self) -> npt.NDArray[np.uint64]:
+        """All of it, uint64 [2 or 5, N]."""
+        parts = [self.lengths.view(np.uint64)[None], self.digests[None]]
+        if self.quantized is not None:
+            parts += [self.quantized.digests[None], self.quantized.bounds.view(np.uint64).T]
+        return np.concatenate(parts)
+
+    @classmethod
+    def of_numbers(cls, numbers: npt.NDArray[np.uint64]) -> LevelRows:
+        """The inverse of `numbers`."""
+        quantized = None
+        if len(numbers) > _NUMBERS:
+            quantized = QuantizedRows(numbers[2], np.ascontiguousarray(numbers[3:].T).view(np.float32))
+        return cls(numbers[0].view(np.int64), numbers[1], quantized)
 
 
 @dataclass(frozen=True)
@@ -66,6 +106,11 @@ class MappedRows:
     keys: Keys
     levels: Mapping[str, LevelRows]
 
+    @property
+    def has_copies(self) -> bool:
+        """Whether int8 copies of the tokens are there too."""
+        return all(rows.quantized is not None for rows in self.levels.values())
+
     def write(self, file: Path) -> None:
         """Writes the list as a whole.
 
@@ -78,8 +123,9 @@ class MappedRows:
             "layout": dict(self.layout),
             "version": self.version,
             "rows": len(self.keys),
+            "has_copies": self.has_copies,
         }
-        arrays = [self.keys, *(part for level in self.levels.values() for part in (level.lengths, level.digests))]
+        arrays = [self.keys, *(level.numbers() for level in self.levels.values())]
         content = json.dumps(header).encode() + b"\n" + b"".join(array.tobytes() for array in arrays)
         unfinished = file.with_name(f"{file.name}.{os.getpid()}.unfinished")
         try:
@@ -107,9 +153,10 @@ class MappedRows:
         if header["format"] != _FORMAT:
             return None
         layout: dict[str, str] = header["layout"]
-        numbers = np.frombuffer(body, np.uint64).reshape(1 + 2 * len(layout), header["rows"])
+        each = _NUMBERS_WITH_COPIES if header["has_copies"] else _NUMBERS
+        numbers = np.frombuffer(body, np.uint64).reshape(1 + each * len(layout), header["rows"])
         levels = {
-            level: LevelRows(numbers[1 + 2 * number].view(np.int64), numbers[2 + 2 * number])
+            level: LevelRows.of_numbers(numbers[1 + each * number : 1 + each * (number + 1)])
             for number, level in enumerate(layout)
         }
         return cls(header["generation"], layout, header["version"], numbers[0], levels)

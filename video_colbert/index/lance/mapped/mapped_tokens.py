@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from video_colbert.index.lance.mapped.mapped_rows import LevelRows, MappedRows
+from video_colbert.index.lance.mapped.mapped_rows import LevelRows, MappedRows, QuantizedRows
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from video_colbert.index.search.level_bags import LevelBags
-    from video_colbert.index.search.token_bags import TokenBags
+    from video_colbert.index.search.quantized_bags import StoredBags
 
 
 class DamagedTokensError(Exception):
@@ -40,10 +40,17 @@ class MappedTokens:
 
     def __init__(self, folder: Path, rows: MappedRows, empty: LevelBags) -> None:
         self.generation = rows.generation
-        self._levels = {
-            level: _MappedLevel(tokens_file(folder, rows.generation, level), rows.levels[level], bags.tokens)
-            for level, bags in empty.items()
-        }
+        self._levels = {}
+        self._copies = {}
+        for level, bags in empty.items():
+            of_level, like = rows.levels[level], bags.tokens.numpy()
+            self._levels[level] = _MappedMatrix(
+                tokens_file(folder, rows.generation, level), of_level, of_level.digests, like.dtype, like.shape[1]
+            )
+            if (copies := of_level.quantized) is not None:
+                file = copies_file(folder, rows.generation, level)
+                matrix = _MappedMatrix(file, of_level, copies.digests, np.dtype(np.int8), like.shape[1])
+                self._copies[level] = (matrix, copies)
 
     def bags(self, places: npt.NDArray[np.int64]) -> LevelBags:
         """The bags of some videos, copied and compared with their digests.
@@ -55,13 +62,23 @@ class MappedTokens:
             DamagedTokensError: a digest is another one.
         """
         from video_colbert.index.search.level_bags import LevelBags
+        from video_colbert.index.search.token_bags import TokenBags
 
-        return LevelBags({level: mapped.bags(places) for level, mapped in self._levels.items()})
+        return LevelBags({level: TokenBags(*matrix.taken(places)) for level, matrix in self._levels.items()})
+
+    def quantized_bags(self, places: npt.NDArray[np.int64]) -> dict[str, StoredBags] | None:
+        """The int8 copies of the bags of some videos, as `bags` gives them; None where there are none."""
+        return {level: _stored(*of_level, places) for level, of_level in self._copies.items()} or None
 
 
 def tokens_file(folder: Path, generation: str, level: str) -> Path:
     """The file of one level's tokens."""
     return folder / f"{generation}.{level}"
+
+
+def copies_file(folder: Path, generation: str, level: str) -> Path:
+    """The file of the int8 copies of one level's tokens."""
+    return folder / f"{generation}.{level}.int8"
 
 
 def bytes_of(vectors: Tensor) -> memoryview:
@@ -71,38 +88,44 @@ def bytes_of(vectors: Tensor) -> memoryview:
     return vectors.contiguous().view(torch.uint8).numpy().reshape(-1).data
 
 
-def digests_of(bags: TokenBags) -> npt.NDArray[np.uint64]:
-    """XXH3 of the bytes of each bag, uint64 [N]."""
-    content = bytes_of(bags.tokens)
-    bytes_of_token = bags.dimension * bags.tokens.element_size()
-    borders = (bags.offsets * bytes_of_token).tolist()
+def digests_of(vectors: Tensor, offsets: Tensor) -> npt.NDArray[np.uint64]:
+    """XXH3 of the bytes of each bag, uint64 [N].
+
+    Args:
+        vectors: [total, D], the bags one after another.
+        offsets: int64 [N + 1], where each begins and the last ends.
+    """
+    content = bytes_of(vectors)
+    borders = (offsets * (vectors.shape[1] * vectors.element_size())).tolist()
     digest = xxhash.xxh3_64_intdigest
     return np.array([digest(content[begin:end]) for begin, end in itertools.pairwise(borders)], np.uint64)
 
 
-class _MappedLevel:
-    """The tokens of one level."""
+class _MappedMatrix:
+    """Rows of numbers, some a video, end to end in a file."""
 
-    def __init__(self, file: Path, rows: LevelRows, like: Tensor) -> None:
+    def __init__(
+        self, file: Path, rows: LevelRows, digests: npt.NDArray[np.uint64], dtype: np.dtype[np.generic], width: int
+    ) -> None:
         self._rows = rows
-        self._tokens: npt.NDArray[np.generic] = like.numpy()
-        total, width = int(rows.offsets[-1]), like.shape[1]
-        self._num_bytes = total * width * like.element_size()
+        self._digests = digests
+        self._numbers: npt.NDArray[np.generic] = np.zeros((0, width), dtype)
+        total = int(rows.offsets[-1])
+        self._num_bytes = total * width * dtype.itemsize
         # It stays open, so that its length can be asked for after its name is gone.
         self._file = file.open("rb")
         self._check_length()
         if total:
             # Read only: of a mapping that could be written, the system wants to be able to hold a copy in memory.
-            self._tokens = np.memmap(self._file, self._tokens.dtype, mode="r", shape=(total, width))
+            self._numbers = np.memmap(self._file, dtype, mode="r", shape=(total, width))
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
             self._file.close()
 
-    def bags(self, places: npt.NDArray[np.int64]) -> TokenBags:
+    def taken(self, places: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+        """The numbers of some videos [total, D], and their offsets, int64 [n + 1]."""
         import torch
-
-        from video_colbert.index.search.token_bags import TokenBags
 
         # What was cut off ends the process when it is touched.
         self._check_length()
@@ -110,12 +133,22 @@ class _MappedLevel:
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
         shifts = (torch.from_numpy(self._rows.offsets[places]) - offsets[:-1]).repeat_interleave(lengths)
         wanted = (torch.arange(len(shifts)) + shifts).numpy()
-        bags = TokenBags(torch.from_numpy(self._tokens.take(wanted, axis=0)), offsets)
+        taken = torch.from_numpy(self._numbers.take(wanted, axis=0))
         # The copy is compared, so that nothing can change between that and its use.
-        if not np.array_equal(digests_of(bags), self._rows.digests[places]):
+        if not np.array_equal(digests_of(taken, offsets), self._digests[places]):
             raise DamagedTokensError
-        return bags
+        return taken, offsets
 
     def _check_length(self) -> None:
         if os.fstat(self._file.fileno()).st_size < self._num_bytes:
             raise DamagedTokensError
+
+
+def _stored(matrix: _MappedMatrix, copies: QuantizedRows, places: npt.NDArray[np.int64]) -> StoredBags:
+    import torch
+
+    from video_colbert.index.search.quantized_bags import StoredBags
+
+    values, offsets = matrix.taken(places)
+    scales, norms, losses, _ = torch.from_numpy(copies.bounds[places]).T.contiguous()
+    return StoredBags(values, scales, offsets, norms, losses)

@@ -1,6 +1,7 @@
 """The folder of an index's mapped tokens: files that are derived from the table and may be deleted at any time.
 
-Tokens are appended to one file a level; then the list of what they hold is written as a whole (`mapped_rows.py`).
+Tokens are appended to one file a level, and to another one as int8, where this processor compares those fastest; then
+the list of what they hold is written as a whole (`mapped_rows.py`).
 Files that nothing can be added to, or that hold much that was removed, are followed by those of another generation.
 Readers go on with what they have mapped, whatever becomes of the names.
 """
@@ -22,8 +23,14 @@ from filelock import FileLock
 
 from video_colbert.cache_folder import cache_folder
 from video_colbert.errors import IndexStoreError
-from video_colbert.index.lance.mapped.mapped_rows import Keys, LevelRows, MappedRows
-from video_colbert.index.lance.mapped.mapped_tokens import MappedTokens, bytes_of, digests_of, tokens_file
+from video_colbert.index.lance.mapped.mapped_rows import Keys, LevelRows, MappedRows, QuantizedRows
+from video_colbert.index.lance.mapped.mapped_tokens import (
+    MappedTokens,
+    bytes_of,
+    copies_file,
+    digests_of,
+    tokens_file,
+)
 from video_colbert.index.lance.storage import TABLE_NAME, is_remote
 from video_colbert.progress import progress_bar
 
@@ -31,12 +38,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from video_colbert.index.search.level_bags import LevelBags
+    from video_colbert.index.search.token_bags import TokenBags
 
 ReadBags: TypeAlias = "Callable[[Tensor], LevelBags]"
 """Gives the bags of rows of the table, as they are stored."""
 
 FOLDER = "_tokens"
 """Name of the folder in an index's folder."""
+
+COPY_FORMAT = "int8"
+"""The number format of the copies, by its name in `number_formats.py`."""
 
 _LIST_FILE = "rows"
 _LOCK_FILE = "lock"
@@ -142,7 +153,7 @@ class TokenFiles:
             missing = np.flatnonzero(~np.isin(keys, held.keys))
             try:
                 added = self._append(held, missing, empty, read)
-                levels = {level: rows.followed_by(added[level]) for level, rows in held.levels.items()}
+                levels = {level: LevelRows.concatenate([rows, *added[level]]) for level, rows in held.levels.items()}
                 rows = MappedRows(
                     held.generation,
                     held.layout,
@@ -183,50 +194,56 @@ class TokenFiles:
             removed = int((~np.isin(held.keys, keys)).sum())
             if removed <= _MOST_REMOVED * (removed + len(keys)):
                 return held
-        nothing = LevelRows(np.zeros(0, np.int64), np.zeros(0, np.uint64))
+        nothing = _no_rows(has_copies=_wants_copies(empty))
         return MappedRows(
             uuid.uuid4().hex[:12], _layout(empty), 0, np.zeros(0, np.uint64), dict.fromkeys(empty, nothing)
         )
 
     def _is_long_enough(self, rows: MappedRows, empty: LevelBags) -> bool:
-        files = {level: tokens_file(self.folder, rows.generation, level) for level in empty}
-        return all(
-            file.is_file() and file.stat().st_size >= rows.levels[level].offsets[-1] * _bytes_of_token(empty, level)
-            for level, file in files.items()
-        )
+        return all(file.is_file() and file.stat().st_size >= size for file, size in self._sizes(rows, empty).items())
+
+    def _sizes(self, rows: MappedRows, empty: LevelBags) -> dict[Path, int]:
+        """The files, and how many bytes of each count."""
+        sizes = {}
+        for level, bags in empty.items():
+            numbers = int(rows.levels[level].offsets[-1]) * bags.dimension
+            sizes[tokens_file(self.folder, rows.generation, level)] = numbers * bags.tokens.element_size()
+            if rows.has_copies:
+                sizes[copies_file(self.folder, rows.generation, level)] = numbers
+        return sizes
 
     def _append(
         self, held: MappedRows, rows: npt.NDArray[np.int64], empty: LevelBags, read: ReadBags
-    ) -> dict[str, LevelRows]:
-        """Writes the tokens of some rows of the table behind those that are held."""
+    ) -> dict[str, list[LevelRows]]:
+        """Writes the tokens of some rows of the table behind those that are held; gives what they are, in parts."""
         import torch
 
-        lengths: dict[str, list[npt.NDArray[np.int64]]] = {level: [np.zeros(0, np.int64)] for level in empty}
-        digests: dict[str, list[npt.NDArray[np.uint64]]] = {level: [np.zeros(0, np.uint64)] for level in empty}
+        added: dict[str, list[LevelRows]] = {level: [] for level in empty}
         with ExitStack() as stack:
             files = {}
-            for level in empty:
-                path = tokens_file(self.folder, held.generation, level)
-                files[level] = stack.enter_context(path.open("r+b" if len(held.keys) else "wb", buffering=0))
+            for path, size in self._sizes(held, empty).items():
+                files[path] = stack.enter_context(path.open("r+b" if len(held.keys) else "wb", buffering=0))
                 # A writer that was killed may have left more; nobody has mapped that.
-                end = int(held.levels[level].offsets[-1]) * _bytes_of_token(empty, level)
-                files[level].truncate(end)
-                files[level].seek(end)
+                files[path].truncate(size)
+                files[path].seek(size)
             parts = torch.split(torch.from_numpy(rows), _READ_AT_ONCE)
             for part in progress_bar(parts, desc="Mapping tokens", unit="part", leave=False):
                 for level, bags in (read(part) if len(part) else empty).items():
-                    _write_all(files[level], bags.tokens)
-                    lengths[level].append(bags.lengths.numpy())
-                    digests[level].append(digests_of(bags))
-        return {level: LevelRows(np.concatenate(lengths[level]), np.concatenate(digests[level])) for level in empty}
+                    _write_all(files[tokens_file(self.folder, held.generation, level)], bags.tokens)
+                    copies = None
+                    if held.has_copies:
+                        values, copies = _quantized(bags)
+                        _write_all(files[copies_file(self.folder, held.generation, level)], values)
+                    digests = digests_of(bags.tokens, bags.offsets)
+                    added[level].append(LevelRows(bags.lengths.numpy(), digests, copies))
+        return added
 
     def _take_back(self, held: MappedRows, empty: LevelBags) -> None:
         """Gives up what was written behind the tokens that are held: the disk may be full."""
-        for level in empty:
-            path = tokens_file(self.folder, held.generation, level)
+        for path, size in self._sizes(held, empty).items():
             with suppress(OSError):
                 if len(held.keys):
-                    os.truncate(path, int(held.levels[level].offsets[-1]) * _bytes_of_token(empty, level))
+                    os.truncate(path, size)
                 else:
                     path.unlink()
 
@@ -252,9 +269,35 @@ def _write_all(file: FileIO, tokens: Tensor) -> None:
         left = left[file.write(left) :]
 
 
+def _wants_copies(empty: LevelBags) -> bool:
+    """Whether int8 copies are worth their bytes: of float16 tokens, where the processor compares int8 fastest."""
+    import torch
+
+    from video_colbert.index.search.number_formats import fastest_format
+
+    if any(bags.tokens.dtype != torch.float16 for bags in empty.values()):
+        return False
+    return fastest_format(torch.device("cpu")).name == COPY_FORMAT
+
+
+def _quantized(bags: TokenBags) -> tuple[Tensor, QuantizedRows]:
+    """The int8 values of bags [total, D], and what is known of them."""
+    import torch
+
+    from video_colbert.index.search.number_formats import number_format
+    from video_colbert.index.search.quantized_bags import StoredBags
+
+    stored = StoredBags.of(bags, number_format(COPY_FORMAT), torch.device("cpu"))
+    assert stored.scales is not None  # noqa: S101 - int8 has them
+    bounds = torch.stack([stored.scales, stored.norms, stored.losses, torch.zeros(len(stored))], dim=1)
+    return stored.values, QuantizedRows(digests_of(stored.values, stored.offsets), bounds.numpy())
+
+
+def _no_rows(*, has_copies: bool) -> LevelRows:
+    no_digests = np.zeros(0, np.uint64)
+    copies = QuantizedRows(no_digests, np.zeros((0, 4), np.float32)) if has_copies else None
+    return LevelRows(np.zeros(0, np.int64), no_digests, copies)
+
+
 def _layout(empty: LevelBags) -> dict[str, str]:
     return {level: f"{bags.tokens.dtype} {bags.dimension}" for level, bags in empty.items()}
-
-
-def _bytes_of_token(empty: LevelBags, level: str) -> int:
-    return empty[level].dimension * empty[level].tokens.element_size()

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from video_colbert.index.search.level_bags import LevelBags
+    from video_colbert.index.search.quantized_bags import StoredBags
+
+Found = TypeVar("Found")
 
 logger = logging.getLogger(__name__)
 
@@ -86,13 +89,26 @@ class VersionTokens:
         Raises:
             IndexStoreError: the table, of which the files are made, cannot be read.
         """
+        return self._read_mapped(MappedTokens.bags, rows)
+
+    def quantized_bags(self, rows: Tensor) -> Mapping[str, StoredBags] | None:
+        """The int8 copies of the bags of some rows, by level; None where there are none.
+
+        Raises:
+            IndexStoreError: as `bags`.
+        """
+        return self._read_mapped(MappedTokens.quantized_bags, rows)
+
+    def _read_mapped(
+        self, read: Callable[[MappedTokens, npt.NDArray[np.int64]], Found | None], rows: Tensor
+    ) -> Found | None:
         for _ in range(_TRIES):
             opened = self._open()
             if opened is None:
                 return None
             mapped, places = opened
             try:
-                return mapped.bags(places[rows.numpy()])
+                return read(mapped, places[rows.numpy()])
             except DamagedTokensError:
                 self._replace(mapped)
         return None

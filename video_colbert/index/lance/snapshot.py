@@ -34,9 +34,9 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from video_colbert.index.lance.mapped.version_cells import VersionCells
+    from video_colbert.index.search.cells.video_cells import VideoCells
     from video_colbert.index.search.level_bags import LevelBags
     from video_colbert.index.search.quantized_bags import StoredBags
-    from video_colbert.index.search.video_cells import VideoCells
 
 Place = tuple[str, float | None, float | None]
 """Path, start and end."""

@@ -12,8 +12,8 @@ from torch import Tensor
 from video_colbert.index.search.token_bags import TokenBags
 
 if TYPE_CHECKING:
+    from video_colbert.index.search.cells.video_cells import VideoCells
     from video_colbert.index.search.quantized_bags import StoredBags
-    from video_colbert.index.search.video_cells import VideoCells
 
 
 class LevelBags(Mapping[str, TokenBags]):

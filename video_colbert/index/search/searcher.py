@@ -20,15 +20,15 @@ from video_colbert.index.search.candidate_calibration import (
     preferred_method,
     ranks_of,
 )
-from video_colbert.index.search.candidate_rounds import RankedCandidates, score_in_rounds
-from video_colbert.index.search.cell_candidates import calibrated_cells, cell_candidates, exact_best
+from video_colbert.index.search.cells.candidate_rounds import RankedCandidates, score_in_rounds
+from video_colbert.index.search.cells.cell_candidates import calibrated_cells, cell_candidates, exact_best
+from video_colbert.index.search.cells.video_cells import DamagedCellsError
 from video_colbert.index.search.exact_scores import scores_of_all
 from video_colbert.index.search.interaction import has_bound
 from video_colbert.index.search.level_bags import TokenSource
 from video_colbert.index.search.prepared_tokens import PreparedTokens
 from video_colbert.index.search.rescoring import TopRows, best_rows, empty_top_rows, single_query
 from video_colbert.index.search.scoring import BoundedScores, check_queries, counted_levels
-from video_colbert.index.search.video_cells import DamagedCellsError
 
 _LINEAR_METHODS = ("pooled", "reduced")
 # Allowed videos for each candidate, up to which all of them are scored.

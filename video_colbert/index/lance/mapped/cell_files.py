@@ -29,9 +29,9 @@ from video_colbert.index.lance.mapped.mapped_part import cell_digests
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.mapped_tokens import bytes_of
 from video_colbert.index.lance.storage import TABLE_NAME
+from video_colbert.index.search.cells.score_vectors import ScoreVectors
+from video_colbert.index.search.cells.video_cells import cell_offsets, fit_cells, nearest_cells
 from video_colbert.index.search.level_bags import LevelBags
-from video_colbert.index.search.score_vectors import ScoreVectors
-from video_colbert.index.search.video_cells import cell_offsets, fit_cells, nearest_cells
 from video_colbert.progress import progress_bar
 
 ReadFloats = Callable[[Tensor], LevelBags]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from video_colbert.index.lance.mapped.cell_list import ListedPart
 from video_colbert.index.lance.mapped.mapped_tokens import bytes_of
-from video_colbert.index.search.video_cells import CellPart, DamagedCellsError, Rows
+from video_colbert.index.search.cells.video_cells import CellPart, DamagedCellsError, Rows
 
 _BYTES_OF_NUMBER = 2
 

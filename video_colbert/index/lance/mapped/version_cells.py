@@ -15,7 +15,7 @@ from video_colbert.index.lance.mapped.cell_files import CellFiles, ReadFloats
 from video_colbert.index.lance.mapped.cell_list import CellList
 from video_colbert.index.lance.mapped.mapped_part import MappedPart
 from video_colbert.index.lance.mapped.mapped_rows import Keys
-from video_colbert.index.search.video_cells import (
+from video_colbert.index.search.cells.video_cells import (
     DamagedCellsError,
     Rows,
     VideoCells,

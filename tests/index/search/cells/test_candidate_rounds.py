@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from video_colbert.index.search.candidate_rounds import RankedCandidates, enough_candidates, score_in_rounds
+from video_colbert.index.search.cells.candidate_rounds import RankedCandidates, enough_candidates, score_in_rounds
 from video_colbert.index.search.scoring import BoundedScores
 
 VIDEOS, COUNT = 20_000, 10

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from video_colbert.index.search.candidate_calibration import levels_of_one_width, make_queries
+from video_colbert.index.search.cells.score_vectors import ScoreVectors
 from video_colbert.index.search.level_bags import LevelBags
-from video_colbert.index.search.score_vectors import ScoreVectors
 
 Rows = npt.NDArray[np.int64]
 """Rows of a source, [n]; -1 for a video that is none of its."""

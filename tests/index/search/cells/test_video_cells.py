@@ -8,13 +8,13 @@ from torch import Tensor
 from tests.index.made_tokens import make_levels, make_queries, scores_by_loops
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.search.calibration import Calibration
-from video_colbert.index.search.cell_candidates import calibrated_cells, cell_candidates, exact_best
+from video_colbert.index.search.cells.cell_candidates import calibrated_cells, cell_candidates, exact_best
+from video_colbert.index.search.cells.score_vectors import ScoreVectors
+from video_colbert.index.search.cells.video_cells import DamagedCellsError, VideoCells, cells_in_memory
 from video_colbert.index.search.level_bags import LevelBags, TokensInMemory
-from video_colbert.index.search.score_vectors import ScoreVectors
 from video_colbert.index.search.scoring import score_bags
 from video_colbert.index.search.searcher import Searcher
 from video_colbert.index.search.token_bags import TokenBags
-from video_colbert.index.search.video_cells import DamagedCellsError, VideoCells, cells_in_memory
 
 WIDTH, VIDEOS = 16, 600
 

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.search.candidate_calibration import count_candidates
-from video_colbert.index.search.candidate_rounds import RankedCandidates
+from video_colbert.index.search.cells.candidate_rounds import RankedCandidates
+from video_colbert.index.search.cells.video_cells import VideoCells
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.scoring import score_bags
-from video_colbert.index.search.video_cells import VideoCells
 
 # Shares of all videos whose vectors a search may read.
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)

@@ -1,0 +1,1 @@
+"""Candidates from cells of videos, for indexes of a million videos and more."""

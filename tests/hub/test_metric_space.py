@@ -32,6 +32,25 @@ except app.gr.Error as error:
     found.append(str(error))
 print(json.dumps([*found, [key for key in app.demo.config["dependencies"] if key["api_name"] == "compute"] != []]))
 """
+LOAD = """
+import json
+import evaluate
+metric = evaluate.load({name!r})
+found = [
+    metric.compute(predictions={scores!r}, references={positives!r}),
+    metric.compute(
+        predictions={scores!r}, references={positives!r}, direction="video_to_text", ties="optimistic"
+    ),
+]
+print(json.dumps(found))
+"""
+
+
+def made_scores() -> tuple[np.ndarray, list[list[int]]]:
+    """Scores of 12 texts with 8 videos, of which many are tied, and the right videos."""
+    generator = np.random.default_rng(3)
+    scores = generator.integers(0, 9, (12, 8)) / 3
+    return scores, [[int(place)] for place in generator.permutation([*range(8), 0, 1, 2, 3])]
 
 
 def test_the_files_of_the_space_compute_without_this_package(tmp_path: Path) -> None:
@@ -39,9 +58,7 @@ def test_the_files_of_the_space_compute_without_this_package(tmp_path: Path) -> 
     folder.mkdir()
     for path, content in metric_files(NAME).items():
         (folder / path).write_bytes(content)
-    generator = np.random.default_rng(3)
-    scores = generator.integers(0, 9, (12, 8)) / 3
-    positives = [[int(place)] for place in generator.permutation([*range(8), 0, 1, 2, 3])]
+    scores, positives = made_scores()
     code = CALL.format(folder=str(folder), scores=scores.tolist(), positives=positives)
     environment = {
         **os.environ,
@@ -83,3 +100,29 @@ def test_the_command_publishes_what_is_made_and_replaces_nothing_of_others(hub: 
         assert "such as video_text_retrieval" in err
     finally:
         client.close()
+
+
+def test_evaluate_loads_what_the_command_published_by_its_name_where_this_package_is_not(
+    hub: HubStandIn, tmp_path: Path
+) -> None:
+    name = f"{hub.owner}/retrieval_by_name"
+    client = HubClient(hub.settings(tmp_path / "publisher"))
+    try:
+        code, _, err = client.command_line("publish-metric", name)
+    finally:
+        client.close()
+    assert code == 0, err
+    scores, positives = made_scores()
+    before = len(hub.log)
+    environment = {
+        **hub.environment(tmp_path / "reader", token=None),
+        # The one address that evaluate has wired in: it counts downloads at S3, whatever the Hub's address is.
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+    }
+    code = LOAD.format(name=name, scores=scores.tolist(), positives=positives)
+    forwards, backwards = json.loads(run_without_packages(code, environment).splitlines()[-1])
+    assert forwards == pytest.approx(text_to_video_metrics(scores, positives).as_dict(), abs=1e-12)
+    expected = video_to_text_metrics(scores, positives, ties="optimistic").as_dict()
+    assert backwards == pytest.approx(expected, abs=1e-12)
+    fetched = [Path(request.path).name for request in hub.log[before:] if request.method == "GET"]
+    assert {"retrieval_by_name.py", "metrics.py"} < set(fetched) < metric_files("retrieval_by_name").keys()

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import torch
 from huggingface_hub.errors import StrictDataclassClassValidationError
+from peft import LoraConfig, get_peft_model
 from safetensors.torch import save_file
 from transformers import AutoConfig, PeAudioVideoConfig, PeVideoModel, PreTrainedTokenizerBase
 
-from tests.tiny_models import NEEDS_TIMM, tiny_pe_config
+from tests.tiny_models import NEEDS_TIMM, random_batch, tiny_model, tiny_pe_config
 from tests.video_files import write_clip
 from video_colbert import VideoColBERTEncoder
 from video_colbert.encoding.pretrained import load_pretrained
@@ -98,6 +99,17 @@ def test_a_checkpoint_with_audio_is_searched_as_its_part_of_texts_and_videos_sco
         expected = torch.nn.functional.cosine_similarity(output.text_video_embeds, output.video_embeds)
         torch.testing.assert_close(found[:, column], expected, rtol=0, atol=1e-5)
     assert found.std() > 0.001
+
+
+@NEEDS_TIMM
+def test_low_rank_updates_reach_each_of_its_three_stacks_of_layers() -> None:
+    towers = r"(text_model|vision_model)\..*\.(q_proj|v_proj|Wqkv|qkv)"
+    lora = get_peft_model(tiny_model("pe_video"), LoraConfig(r=2, target_modules=towers))
+    lora(**random_batch(), return_loss=True).loss.backward()
+    # Of the two parts of an update, the one that starts at 0 has a gradient at the start.
+    moved = [name for name, weight in lora.named_parameters() if "lora_B" in name and weight.grad.abs().sum() > 0]
+    for stack, number in {"text_model.layers.": 3, "timm_model.blocks.": 2, "vision_model.layers.": 4}.items():
+        assert sum(stack in name for name in moved) == number
 
 
 @NEEDS_TIMM

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeGuard, cast
 
 import numpy as np
 import torch
-from huggingface_hub import HfFileSystem, hf_hub_download
+from huggingface_hub import hf_hub_download
 
 from .video_downloads import DownloadError, download
 
@@ -293,6 +293,9 @@ def _hub_file(url: str) -> str:
     """Downloads a file of a Hub repository into the Hub's own cache."""
     try:
         # Typed loosely: what resolves a bucket's path has no repo_id, and hf_hub_download could not use it.
+        # Its import brings fsspec, which a search has no use for.
+        from huggingface_hub import HfFileSystem
+
         resolved: Any = HfFileSystem().resolve_path(url)
         return str(
             hf_hub_download(

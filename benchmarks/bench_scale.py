@@ -35,7 +35,7 @@ from own_process import run_in_own_process
 from video_colbert.encoding.encoded import EncodedQueries, EncodedVideo, VideoClip
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.index import IndexedVideo, LanceIndex
-from video_colbert.index.search.cells.cell_candidates import exact_best
+from video_colbert.index.search.cells.cell_calibration import exact_best
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.rescoring import single_query
 

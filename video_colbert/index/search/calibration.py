@@ -11,7 +11,7 @@ METHODS = ("pooled", "reduced", "cells")
 EXACT_LIMIT = 20_000
 """Videos up to which all are scored: two cores scan them, at 26 tokens of 512 dimensions, in about 50 ms."""
 
-CELLS_LIMIT = 1_000_000
+CELLS_LIMIT = 300_000
 """Videos up to which all are looked at for candidates. Cells are no faster before: 215 ms against 29 with 100,000."""
 
 # Times of the videos that a calibration was made with, from which on it is made anew; cells are found anew with it.

@@ -20,8 +20,8 @@ from video_colbert.index.search.candidate_calibration import (
     preferred_method,
     ranks_of,
 )
-from video_colbert.index.search.cells.candidate_rounds import RankedCandidates, score_in_rounds
-from video_colbert.index.search.cells.cell_candidates import calibrated_cells, cell_candidates, exact_best
+from video_colbert.index.search.cells.cell_calibration import calibrated_cells, exact_best
+from video_colbert.index.search.cells.cell_search import score_from_cells
 from video_colbert.index.search.cells.video_cells import DamagedCellsError
 from video_colbert.index.search.exact_scores import scores_of_all
 from video_colbert.index.search.interaction import has_bound
@@ -33,9 +33,10 @@ from video_colbert.index.search.scoring import BoundedScores, check_queries, cou
 _LINEAR_METHODS = ("pooled", "reduced")
 # Allowed videos for each candidate, up to which all of them are scored.
 _ALLOWED_A_CANDIDATE = 4
-# How many times more is read, and scored exactly, where cells are calibrated with made queries: on made videos that
-# are distributed as those of a trained model, captions needed 3.5 times the candidates that made queries needed.
-_MORE_READ, _MORE_CANDIDATES = 2.0, 6
+# Where cells are calibrated with made queries, how many times more may be read, and how many times more videos scored,
+# or so many: captions needed 3.5 times the candidates that made queries needed on made videos that are distributed as
+# those of a trained model. What a search takes of that, the scores of its first candidates say.
+_MORE_READ, _MORE_CANDIDATES, _CANDIDATES = 2.0, 2, 4096
 # Cells that may turn out to be damaged before a search does without.
 _CELLS_TRIED = 3
 _CALIBRATION_QUERIES = 64
@@ -187,7 +188,8 @@ class Searcher:
             return None
         if not real_queries:
             # Vectors were fitted to queries that are made in the same way, and say their scores best.
-            share, num_candidates = min(1.0, _MORE_READ * share), min(len(self), _MORE_CANDIDATES * num_candidates)
+            share = min(1.0, _MORE_READ * share)
+            num_candidates = min(len(self), max(_MORE_CANDIDATES * num_candidates, _CANDIDATES))
         return Calibration(
             method="cells",
             recall_target=self.recall_target,
@@ -248,19 +250,18 @@ class Searcher:
         num_candidates = calibration.candidates_for(top_k, len(self))
         has_all = available <= num_candidates
         asked = [single_query(queries, query) for query in range(len(queries.texts))]
-        ranked = None
+        scored = None
         if calibration.method == "cells" and not has_all:
             has_all = allowed is not None and available <= _ALLOWED_A_CANDIDATE * num_candidates
-            if not has_all and (ranked := self._from_cells(queries, num_candidates, allowed, calibration)) is None:
+            if (
+                not has_all
+                and (scored := self._from_cells(asked, num_candidates, count, allowed, calibration)) is None
+            ):
                 return self._top_of_candidates(queries, top_k, allowed, self._linear(queries))
         if self.hold_tokens:
             self._tokens.scorer()
         fast: list[BoundedScores | None]
-        if ranked is not None:
-            scored = [
-                score_in_rounds(of_query, partial(self._scores, query), count)
-                for query, of_query in zip(asked, ranked, strict=True)
-            ]
+        if scored is not None:
             candidates, fast = [rows for rows, _ in scored], [scores for _, scores in scored]
         else:
             if has_all:
@@ -278,15 +279,35 @@ class Searcher:
         return self._tokens.fast_scores(query, rows) or scores_of_all(query, self._tokens, rows, len(self))[0]
 
     def _from_cells(
-        self, queries: EncodedQueries, num_candidates: int, allowed: Tensor | None, calibration: Calibration
-    ) -> list[RankedCandidates] | None:
-        """Candidates for each query; None where cells cannot be had."""
+        self,
+        asked: list[EncodedQueries],
+        num_candidates: int,
+        count: int,
+        allowed: Tensor | None,
+        calibration: Calibration,
+    ) -> list[tuple[Tensor, BoundedScores]] | None:
+        """Rows for each query, increasing, and their scores; None where cells cannot be had."""
+        is_allowed = None
+        if allowed is not None:
+            is_allowed = torch.zeros(len(self), dtype=torch.bool)
+            is_allowed[allowed] = True
         for _ in range(_CELLS_TRIED):
             cells = self.source.cells()
             if cells is None:
                 break
             try:
-                return cell_candidates(cells, queries, num_candidates, calibration.read_share, allowed, len(self))
+                return [
+                    score_from_cells(
+                        cells,
+                        cells.axes.of_queries(query)[0],
+                        calibration.read_share,
+                        num_candidates,
+                        is_allowed,
+                        partial(self._scores, query),
+                        count,
+                    )
+                    for query in asked
+                ]
             except DamagedCellsError:
                 self.source.replace_cells(cells)
         return None

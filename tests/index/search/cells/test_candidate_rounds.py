@@ -4,7 +4,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from video_colbert.index.search.cells.candidate_rounds import RankedCandidates, enough_candidates, score_in_rounds
+from video_colbert.index.search.cells.candidate_rounds import (
+    RankedCandidates,
+    least_predicted,
+    score_in_rounds,
+)
 from video_colbert.index.search.scoring import BoundedScores
 
 VIDEOS, COUNT = 20_000, 10
@@ -35,11 +39,13 @@ def searched(error: float, seed: int) -> tuple[Scored, float]:
     # What is predicted has another scale and another zero than the scores.
     predicted = 3.0 * (scores + error * torch.randn(VIDEOS, generator=generator)) - 7.0
     scored = Scored(scores)
-    rows, found = score_in_rounds(ranked(predicted), scored, COUNT)
-    assert torch.equal(rows, rows.sort().values)
-    assert torch.equal(found.scores[0], scores[rows])
+    candidates = ranked(predicted)
+    found = score_in_rounds(candidates, scored, COUNT)
+    assert torch.equal(found.rows, candidates.rows[: len(found.rows)])
+    assert torch.equal(found.scores.scores[0], scores[found.rows])
+    assert (candidates.predicted[len(found.rows) :] < found.least).all()
     best = set(scores.topk(COUNT).indices.tolist())
-    return scored, len(best & set(rows.tolist())) / COUNT
+    return scored, len(best & set(found.rows.tolist())) / COUNT
 
 
 @pytest.mark.parametrize("error", [0.0, 0.1, 0.3, 0.6])
@@ -66,14 +72,15 @@ def test_all_are_scored_where_nothing_can_be_told() -> None:
 
 def test_few_candidates_are_scored_at_once() -> None:
     scored = Scored(torch.randn(40))
-    rows, _ = score_in_rounds(ranked(torch.randn(40)), scored, COUNT)
-    assert rows.tolist() == list(range(40))
+    found = score_in_rounds(ranked(torch.randn(40)), scored, COUNT)
+    assert sorted(found.rows.tolist()) == list(range(40))
     assert scored.asked == [40]
 
 
 def test_videos_without_tokens_say_nothing_of_the_error() -> None:
-    predicted = torch.linspace(1.0, 0.0, 2000)
-    scores = predicted[:600].clone()
+    predicted = torch.linspace(1.0, 0.0, 600)
+    scores = 2.0 * predicted - 1.0
     scores[::3] = float("-inf")
-    # The tenth of those with tokens is the fifteenth of all.
-    assert enough_candidates(predicted, scores, COUNT) == pytest.approx(15, abs=1)
+    # Scores are predicted without an error, so it is that of the tenth of those with tokens.
+    assert least_predicted(predicted, scores, COUNT) == pytest.approx(float(predicted[14]), abs=1e-5)
+    assert least_predicted(predicted[:15], scores[:15], COUNT) == float("-inf")

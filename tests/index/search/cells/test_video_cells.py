@@ -8,7 +8,7 @@ from torch import Tensor
 from tests.index.made_tokens import make_levels, make_queries, scores_by_loops
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.search.calibration import Calibration
-from video_colbert.index.search.cells.cell_candidates import calibrated_cells, cell_candidates, exact_best
+from video_colbert.index.search.cells.cell_calibration import calibrated_cells, exact_best
 from video_colbert.index.search.cells.score_vectors import ScoreVectors
 from video_colbert.index.search.cells.video_cells import DamagedCellsError, VideoCells, cells_in_memory
 from video_colbert.index.search.level_bags import LevelBags, TokensInMemory
@@ -110,32 +110,40 @@ def test_axes_are_the_same_once_they_were_stored(bags: LevelBags, queries: Encod
 def test_every_video_lies_in_one_cell(bags: LevelBags) -> None:
     cells = cells_in_memory(VIDEOS, bags.select)
     every = np.arange(len(cells.centroids))
-    rows, _ = cells.scores(torch.zeros(cells.axes.width), every)
+    rows = cells.read(torch.zeros(cells.axes.width), every).rows
     assert rows.sort().values.tolist() == list(range(VIDEOS))
     for cell in every[:5]:
-        rows, _ = cells.scores(torch.zeros(cells.axes.width), np.array([cell]))
+        rows = cells.read(torch.zeros(cells.axes.width), np.array([cell])).rows
         assert (cells.cell_of_rows(VIDEOS)[rows.numpy()] == cell).all()
 
 
-def test_all_cells_give_the_best_products_and_few_give_some(bags: LevelBags, queries: EncodedQueries) -> None:
+def test_what_is_read_of_cells_are_the_products_and_the_best_of_each(bags: LevelBags, queries: EncodedQueries) -> None:
     cells = cells_in_memory(VIDEOS, bags.select)
-    products = approximate(cells.axes, queries, bags)
-    for query, found in enumerate(cell_candidates(cells, queries, 20, 1.0, None, VIDEOS)):
-        best = set(products[query].topk(20).indices.tolist())
-        # Products of float16 may swap the last ones.
-        assert len(best & set(found.rows.tolist())) >= 19
-        assert found.predicted.numpy() == pytest.approx(products[query][found.rows].numpy(), abs=1e-2)
-        assert (found.predicted.diff() <= 0).all()
-    few = cell_candidates(cells, queries, 20, 0.1, None, VIDEOS)
-    assert all(len(found.rows) == 20 for found in few)
+    vector = cells.axes.of_queries(queries)[0]
+    products = approximate(cells.axes, queries, bags)[0]
+    chosen = np.arange(0, len(cells.centroids), 3)[::-1].copy()
+    read = cells.read(vector, chosen)
+    cell_of_row = cells.cell_of_rows(VIDEOS)
+    assert sorted(read.rows.tolist()) == np.flatnonzero(np.isin(cell_of_row, chosen)).tolist()
+    # Products of float16.
+    assert read.predicted.numpy() == pytest.approx(products[read.rows].numpy(), abs=1e-2)
+    for number, cell in enumerate(chosen):
+        own = products[torch.from_numpy(cell_of_row == cell)]
+        expected = float(own.max()) if len(own) else float("-inf")
+        assert float(read.best[number]) == pytest.approx(expected, abs=1e-2)
 
 
-def test_a_filter_is_kept_to_and_finds_enough(bags: LevelBags, queries: EncodedQueries) -> None:
+def test_the_order_of_cells_is_that_of_their_centroids(bags: LevelBags, queries: EncodedQueries) -> None:
     cells = cells_in_memory(VIDEOS, bags.select)
-    allowed = torch.arange(0, VIDEOS, 7)
-    for found in cell_candidates(cells, queries, 40, 0.05, allowed, VIDEOS):
-        assert len(found.rows) == 40
-        assert not (found.rows % 7).any()
+    vector = cells.axes.of_queries(queries)[0]
+    order = cells.order(vector)
+    assert order.products.numpy() == pytest.approx((cells.centroids @ vector)[order.cells].numpy())
+    assert (order.products.diff() <= 0).all()
+    assert order.held[-1] == 1.0
+    for share in (0.0, 0.1, 0.5, 1.0):
+        number = order.number_for(share)
+        assert order.held[number - 1] >= share
+        assert number == 1 or order.held[number - 2] < share
 
 
 @pytest.mark.parametrize("allowed", [None, torch.arange(0, VIDEOS, 2), torch.arange(0, VIDEOS, 50)])
@@ -163,12 +171,13 @@ def test_the_share_and_candidates_of_a_calibration_hold_the_best(bags: LevelBags
     best = exact_best(queries, iter([bags.part(0, 250), bags.part(250, VIDEOS)]), 10)
     assert torch.equal(best, score_bags(queries, bags).scores.topk(10).indices)
     share, num_candidates, recall = calibrated_cells(cells, queries, best, 0.9, VIDEOS, 200.0)
-    held = [
-        len(set(found.rows.tolist()) & set(of_query.tolist())) / 10
-        for found, of_query in zip(
-            cell_candidates(cells, queries, num_candidates, share, None, VIDEOS), best, strict=True
-        )
-    ]
+    products, cell_of_row = approximate(cells.axes, queries, bags), cells.cell_of_rows(VIDEOS)
+    held = []
+    for query, vector in enumerate(cells.axes.of_queries(queries)):
+        order = cells.order(vector)
+        is_read = np.isin(cell_of_row, order.cells[: order.number_for(share)])
+        among = products[query].masked_fill(torch.from_numpy(~is_read), float("-inf")).topk(num_candidates).indices
+        held.append(len(set(among.tolist()) & set(best[query].tolist())) / 10)
     assert sum(held) / len(held) >= 0.9
     assert recall == pytest.approx(sum(held) / len(held), abs=0.05)
 
@@ -190,6 +199,6 @@ def test_a_calibration_is_outgrown_when_cells_grew_by_half_or_become_possible() 
     found = calibration(100, 0.1)
     assert not found.is_outgrown(900)
     assert found.is_outgrown(901)
-    linear = Calibration("pooled", 0.99, 1.0, 10, 100, 64, False, 900_000)
-    assert not linear.is_outgrown(1_000_000)
-    assert linear.is_outgrown(1_000_001)
+    linear = Calibration("pooled", 0.99, 1.0, 10, 100, 64, False, 200_000)
+    assert not linear.is_outgrown(300_000)
+    assert linear.is_outgrown(300_001)

@@ -16,13 +16,16 @@ from torch import Tensor
 
 from video_colbert.index.search.scoring import BoundedScores
 
-# Candidates that are scored in any case, and how many times more there may be in the next round.
-_FIRST_ROUND = 512
+FIRST_ROUND = 512
+"""Candidates that are scored in any case."""
+
+# How many times more there may be in the next round.
 _GROWTH = 4
 # Of 48 queries each, the ten best were among the candidates in .9958 or more: captions and made queries, 100,000
 # videos that are distributed as those of a trained model, and clustered ones of 128 and 512 dimensions. With 4.0 it
 # was .985 for the first of them.
-_DEVIATIONS = 4.25
+DEVIATIONS = 4.25
+"""Standard deviations of an error that no candidate is expected to exceed."""
 
 
 @dataclass(frozen=True)
@@ -38,48 +41,62 @@ class RankedCandidates:
     predicted: Tensor
 
 
+@dataclass(frozen=True)
+class ScoredCandidates:
+    """Candidates of a query that were scored.
+
+    Attributes:
+        rows: int64 [m], rows of a source.
+        scores: of these, [1, m].
+        least: what must be predicted of another candidate for it to be among the best; minus infinity where the
+            scores do not tell.
+    """
+
+    rows: Tensor
+    scores: BoundedScores
+    least: float
+
+
 @torch.inference_mode()
 def score_in_rounds(
     candidates: RankedCandidates, score: Callable[[Tensor], BoundedScores], count: int
-) -> tuple[Tensor, BoundedScores]:
+) -> ScoredCandidates:
     """Scores candidates until no other one may be among the best.
 
     Args:
         candidates: of one query.
         score: gives the scores [1, n] of rows.
         count: best rows that are wanted.
-
-    Returns:
-        The rows that were scored, int64 [m] increasing, and their scores [1, m].
     """
-    size = min(len(candidates.rows), max(_FIRST_ROUND, 2 * count))
+    size = min(len(candidates.rows), max(FIRST_ROUND, 2 * count))
     parts = [score(candidates.rows[:size])]
-    while size < len(candidates.rows):
+    while True:
         found = BoundedScores.concatenate(parts)
-        enough = enough_candidates(candidates.predicted, found.scores[0], count)
+        least = least_predicted(candidates.predicted[:size], found.scores[0], count)
+        enough = int((candidates.predicted >= least).sum())
         if enough <= size:
-            break
+            return ScoredCandidates(candidates.rows[:size], found, least)
         more = min(enough, _GROWTH * size)
         parts.append(score(candidates.rows[size:more]))
         size = more
-    order = candidates.rows[:size].argsort()
-    return candidates.rows[order], BoundedScores.concatenate(parts).select(order)
 
 
-def enough_candidates(predicted: Tensor, scores: Tensor, count: int) -> int:
-    """The number of candidates that may be among the best.
+def least_predicted(predicted: Tensor, scores: Tensor, count: int) -> float:
+    """What must be predicted of a candidate that may be among the best.
 
     Args:
-        predicted: float32 [n], decreasing, about the score of each.
-        scores: float32 [m], of the first of them; minus infinity for one without tokens.
-        count: best rows that are wanted, fewer than m.
+        predicted: float32 [m], about the score of each.
+        scores: float32 [m]; minus infinity for a video without tokens.
+        count: best rows that are wanted.
     """
     present = scores.isfinite()
-    inputs, targets = predicted[: len(scores)][present].double(), scores[present].double()
+    inputs, targets = predicted[present].double(), scores[present].double()
     if len(targets) <= count:
-        return len(predicted)
-    centred = inputs - inputs.mean()
-    slope = (centred @ (targets - targets.mean()) / (centred @ centred).clamp(min=1e-12)).clamp(min=0.0)
-    deviation = (targets - targets.mean() - slope * centred).std()
-    highest = targets.mean() + slope * (predicted.double() - inputs.mean()) + _DEVIATIONS * deviation
-    return int((highest >= targets.topk(count).values[-1]).sum())
+        return float("-inf")
+    centred, mean = inputs - inputs.mean(), targets.mean()
+    slope = centred @ (targets - mean) / (centred @ centred).clamp(min=1e-12)
+    error = DEVIATIONS * (targets - mean - slope * centred).std()
+    needed = targets.topk(count).values[-1] - error - mean
+    if slope <= 0:
+        return float("-inf") if needed <= 0 else float("inf")
+    return float(inputs.mean() + needed / slope)

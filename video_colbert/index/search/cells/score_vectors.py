@@ -28,7 +28,7 @@ NUM_ANCHORS = 256
 # Sums that are kept of a level. With 20,000 videos, the ten best were among 261 by 64 of them and 174 by 128.
 _MOST_AXES = 128
 # Videos of the sample that a query is scored with.
-_MOST_REFERENCES = 1024
+_MOST_REFERENCES = 512
 # Of the mean square of what is fitted, so that directions without any do not count.
 _RIDGE = 1e-4
 _REFERENCE_RIDGE = 1e-6

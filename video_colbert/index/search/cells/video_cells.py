@@ -53,6 +53,48 @@ class CellPart:
     check: Callable[[npt.NDArray[np.int64]], None] | None = None
 
 
+@dataclass(frozen=True)
+class CellOrder:
+    """Cells in the order of a query.
+
+    Attributes:
+        cells: int64 [C], the most promising first.
+        products: float32 [C], of their centroids and the query's vector, decreasing.
+        held: float64 [C], the share of all videos that they hold up to and with each.
+    """
+
+    cells: npt.NDArray[np.int64]
+    products: Tensor
+    held: npt.NDArray[np.float64]
+
+    def number_for(self, share: float) -> int:
+        """How many of the first cells together hold a share of the videos."""
+        return min(len(self.cells), int(np.searchsorted(self.held, share)) + 1)
+
+
+@dataclass(frozen=True)
+class CellScores:
+    """What the vectors in some cells give with a query's.
+
+    Attributes:
+        rows: int64 [n], the videos.
+        predicted: float32 [n], the products of their vectors and the query's, about their scores.
+        best: float32, the largest product in each of the cells; minus infinity in an empty one.
+    """
+
+    rows: Tensor
+    predicted: Tensor
+    best: Tensor
+
+    def followed_by(self, others: CellScores) -> CellScores:
+        """The same with those of other cells behind them."""
+        return CellScores(
+            torch.cat([self.rows, others.rows]),
+            torch.cat([self.predicted, others.predicted]),
+            torch.cat([self.best, others.best]),
+        )
+
+
 class VideoCells:
     """All videos of a source in cells.
 
@@ -69,39 +111,50 @@ class VideoCells:
         self._sizes = np.sum([np.diff(part.offsets) for part in parts], axis=0)
 
     @torch.inference_mode()
-    def order(self, vector: Tensor) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """All cells, the most promising first, and what share of the videos they hold up to and with each.
+    def order(self, vector: Tensor) -> CellOrder:
+        """All cells, the most promising first.
 
         Args:
             vector: float32 [R] of a query.
         """
-        order: npt.NDArray[np.int64] = (self.centroids @ vector).argsort(descending=True).numpy()
-        held = self._sizes[order].cumsum()
-        return order, held / max(1, int(held[-1]))
-
-    def cells_of(self, vector: Tensor, share: float) -> npt.NDArray[np.int64]:
-        """The most promising cells that together hold a share of the videos, in increasing order."""
-        order, held = self.order(vector)
-        return np.sort(order[: int(np.searchsorted(held, share)) + 1])
+        products, order = (self.centroids @ vector).sort(descending=True)
+        held = self._sizes[order.numpy()].cumsum()
+        return CellOrder(order.numpy(), products, held / max(1, int(held[-1])))
 
     @torch.inference_mode()
-    def scores(self, vector: Tensor, cells: npt.NDArray[np.int64]) -> tuple[Tensor, Tensor]:
-        """The rows in some cells, int64 [n], and the products of their vectors with a query's, float32 [n].
+    def read(self, vector: Tensor, cells: npt.NDArray[np.int64]) -> CellScores:
+        """Compares the vectors in some cells with a query's.
+
+        Args:
+            vector: float32 [R] of the query.
+            cells: each once.
 
         Raises:
             DamagedCellsError: the vectors are not what was written.
         """
         half = vector.half()
-        rows, scores = [np.zeros(0, np.int64)], [torch.zeros(0)]
+        by_number = cells.argsort()
+        cells = cells[by_number]
+        rows, products = [np.zeros(0, np.int64)], [torch.zeros(0)]
+        best = torch.full((len(cells),), float("-inf"))
         for part in self.parts:
             if part.check is not None:
                 part.check(cells)
+            sizes = part.offsets[cells + 1] - part.offsets[cells]
+            of_part = torch.empty(int(sizes.sum()), dtype=torch.float16)
+            filled = 0
             for begin, end in _runs(part.offsets, cells):
                 rows.append(part.rows[begin:end])
-                scores.append((part.vectors[begin:end] @ half).float())
-        found, products = torch.from_numpy(np.concatenate(rows)), torch.cat(scores)
+                torch.mv(part.vectors[begin:end], half, out=of_part[filled : filled + end - begin])
+                filled += end - begin
+            products.append(of_part.float())
+            cell_of_vector = torch.from_numpy(np.repeat(np.arange(len(cells)), sizes))
+            best.scatter_reduce_(0, cell_of_vector, products[-1], "amax")
+        found, scores = torch.from_numpy(np.concatenate(rows)), torch.cat(products)
         present = found >= 0
-        return (found, products) if present.all() else (found[present], products[present])
+        if not present.all():
+            found, scores = found[present], scores[present]
+        return CellScores(found, scores, torch.empty_like(best).scatter_(0, torch.from_numpy(by_number), best))
 
     def cell_of_rows(self, num_rows: int) -> npt.NDArray[np.int64]:
         """The cell of each row of the source, int64 [num_rows]."""
@@ -132,7 +185,7 @@ def fit_cells(num_videos: int, sample: Callable[[Tensor], LevelBags]) -> tuple[S
     num_cells = max(1, min(num_videos, round(_CELLS_A_ROOT * math.sqrt(num_videos))))
     chosen = order[: _VIDEOS_A_CELL * num_cells].sort().values
     vectors = torch.cat([axes.of_bags(sample(part)) for part in torch.split(chosen, _AT_ONCE)])
-    return axes, _centroids(vectors, num_cells, generator)
+    return axes, _in_groups(_centroids(vectors, num_cells, generator), generator)
 
 
 @torch.inference_mode()
@@ -202,3 +255,12 @@ def _centroids(vectors: Tensor, num_cells: int, generator: torch.Generator) -> T
             drawn = torch.randint(len(vectors), (int(empty.sum()),), generator=generator)
             centroids[empty] = vectors[drawn].float()
     return centroids
+
+
+def _in_groups(centroids: Tensor, generator: torch.Generator) -> Tensor:
+    """Centroids with close ones beside each other: a query reads runs of neighbours at once."""
+    groups = _centroids(centroids, max(1, round(math.sqrt(len(centroids)))), generator)
+    # The order of groups is by their largest axis.
+    axis = torch.linalg.eigh(groups.T @ groups).eigenvectors[:, -1]
+    place = (groups @ axis).argsort().argsort()
+    return centroids[place[nearest_cells(centroids, groups)].argsort(stable=True)]

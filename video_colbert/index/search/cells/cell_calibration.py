@@ -1,4 +1,4 @@
-"""Candidates from cells: which videos they are, and how many cells and videos a recall takes."""
+"""How many cells, and candidates in them, a recall takes, measured on the index itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.search.candidate_calibration import count_candidates
-from video_colbert.index.search.cells.candidate_rounds import RankedCandidates
 from video_colbert.index.search.cells.video_cells import VideoCells
 from video_colbert.index.search.level_bags import LevelBags
 from video_colbert.index.search.scoring import score_bags
@@ -19,51 +18,6 @@ from video_colbert.index.search.scoring import score_bags
 _SHARES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 # A number of a candidate's tokens is copied, compared, brought to float32 and multiplied; one of a vector multiplied.
 _COST_OF_TOKENS = 4.0
-# By how much more cells are taken where those taken hold too few allowed videos.
-_WIDENING = 4.0
-
-
-def cell_candidates(
-    cells: VideoCells,
-    queries: EncodedQueries,
-    num_candidates: int,
-    share: float,
-    allowed: Tensor | None,
-    num_videos: int,
-) -> list[RankedCandidates]:
-    """The candidates of each query.
-
-    Args:
-        cells: of a source.
-        queries: Nq encoded queries.
-        num_candidates: candidates of a query, at most as many as there are allowed videos.
-        share: of all videos, those whose vectors are read.
-        allowed: int64 rows that a filter allows, increasing; None for all. The fewer they are, the more cells are
-            read.
-        num_videos: videos of the source.
-
-    Raises:
-        DamagedCellsError: the cells are not what was written.
-    """
-    is_allowed = None
-    if allowed is not None:
-        is_allowed = torch.zeros(num_videos, dtype=torch.bool)
-        is_allowed[allowed] = True
-        share = min(1.0, share * num_videos / len(allowed))
-    candidates = []
-    for vector in cells.axes.of_queries(queries):
-        taken = share
-        while True:
-            rows, scores = cells.scores(vector, cells.cells_of(vector, taken))
-            if is_allowed is not None:
-                kept = is_allowed[rows]
-                rows, scores = rows[kept], scores[kept]
-            if len(rows) >= num_candidates or taken >= 1.0:
-                break
-            taken = min(1.0, _WIDENING * taken)
-        best = scores.topk(min(num_candidates, len(rows)))
-        candidates.append(RankedCandidates(rows[best.indices], best.values))
-    return candidates
 
 
 def exact_best(queries: EncodedQueries, parts: Iterator[LevelBags], top_k: int) -> Tensor:
@@ -113,16 +67,15 @@ def calibrated_cells(
     every = np.arange(len(cells.centroids))
     ranks = torch.full((len(_SHARES), *best.shape), num_videos)
     for query, vector in enumerate(cells.axes.of_queries(queries)):
-        order, held = cells.order(vector)
-        place_of_cell = np.empty_like(order)
-        place_of_cell[order] = every
+        order = cells.order(vector)
+        place_of_cell = np.empty_like(order.cells)
+        place_of_cell[order.cells] = every
         place = torch.from_numpy(place_of_cell[cell_of_row])
-        rows, products = cells.scores(vector, every)
+        read = cells.read(vector, every)
         scores = torch.full((num_videos,), float("-inf"))
-        scores[rows] = products
+        scores[read.rows] = read.predicted
         for number, share in enumerate(_SHARES):
-            last = int(np.searchsorted(held, share))
-            is_read = place <= last
+            is_read = place < order.number_for(share)
             of_read = scores[is_read]
             for hit in is_read[best[query]].nonzero()[:, 0].tolist():
                 ranks[number, query, hit] = int((of_read > scores[best[query, hit]]).sum())
@@ -130,7 +83,9 @@ def calibrated_cells(
     for number, share in enumerate(_SHARES):
         num_candidates, recall = count_candidates(ranks[number], recall_target)
         if num_candidates <= num_videos:
-            read = share * num_videos * cells.axes.width
-            found.append((read + _COST_OF_TOKENS * num_candidates * numbers_a_video, share, num_candidates, recall))
+            compared = share * num_videos * cells.axes.width
+            found.append(
+                (compared + _COST_OF_TOKENS * num_candidates * numbers_a_video, share, num_candidates, recall)
+            )
     _, share, num_candidates, recall = min(found)
     return share, num_candidates, recall

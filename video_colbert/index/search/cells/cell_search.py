@@ -1,0 +1,93 @@
+"""A search by cells: which are read, and which of the videos in them are scored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from video_colbert.index.search.cells.candidate_rounds import (
+    DEVIATIONS,
+    FIRST_ROUND,
+    RankedCandidates,
+    score_in_rounds,
+)
+from video_colbert.index.search.cells.video_cells import CellScores, VideoCells
+from video_colbert.index.search.scoring import BoundedScores
+
+# Of the videos that may be read, those that are read before any is scored.
+_FIRST_SHARE = 0.25
+# By how much more cells are taken where those taken hold too few allowed videos.
+_WIDENING = 4.0
+
+
+@torch.inference_mode()
+def score_from_cells(
+    cells: VideoCells,
+    query: Tensor,
+    read_share: float,
+    num_candidates: int,
+    is_allowed: Tensor | None,
+    score: Callable[[Tensor], BoundedScores],
+    count: int,
+) -> tuple[Tensor, BoundedScores]:
+    """Finds candidates in cells, and scores those that may be among the best.
+
+    A quarter of what may be read is read first, in the most promising cells. The scores of the best videos there say
+    what must be predicted of any other one. Of the other cells those are read in which a video would reach that if it
+    stood as far above its centroid as the best in the first cells do, with 4.25 standard deviations to spare.
+
+    Args:
+        cells: of a source.
+        query: float32 [R], a query's vector.
+        read_share: of all videos, those whose vectors may be read; the fewer a filter allows, the more are.
+        num_candidates: videos that may be scored.
+        is_allowed: bool [N], the videos that a filter allows, at least one; None for all.
+        score: gives the scores [1, n] of rows.
+        count: best rows that are wanted.
+
+    Returns:
+        The rows that were scored, int64 [m] increasing, and their scores [1, m].
+
+    Raises:
+        DamagedCellsError: the cells are not what was written.
+    """
+    wanted = min(num_candidates, max(FIRST_ROUND, count))
+    if is_allowed is not None:
+        allowed = int(is_allowed.sum())
+        read_share, wanted = min(1.0, read_share * len(is_allowed) / allowed), min(wanted, allowed)
+    order = cells.order(query)
+    first = _FIRST_SHARE * read_share
+    number = order.number_for(first)
+    read = cells.read(query, order.cells[:number])
+    while True:
+        candidates = _ranked(read, is_allowed, num_candidates)
+        if len(candidates.rows) >= wanted or number == len(order.cells):
+            break
+        first *= _WIDENING
+        begin, number = number, order.number_for(first)
+        read = read.followed_by(cells.read(query, order.cells[begin:number]))
+    found = score_in_rounds(candidates, score, count)
+    rows, scores = found.rows, found.scores
+    above = (read.best - order.products[:number])[read.best.isfinite()]
+    reach = float(above.mean() + DEVIATIONS * above.std()) if len(above) > 1 else float("inf")
+    last = order.number_for(read_share)
+    may_hold_more = (order.products[number:last] + reach >= found.least).numpy()
+    others = order.cells[number:last][may_hold_more]
+    if len(others):
+        more = _ranked(cells.read(query, others), is_allowed, num_candidates - len(rows), found.least)
+        if len(more.rows):
+            rows, scores = torch.cat([rows, more.rows]), BoundedScores.concatenate([scores, score(more.rows)])
+    increasing = rows.argsort()
+    return rows[increasing], scores.select(increasing)
+
+
+def _ranked(read: CellScores, is_allowed: Tensor | None, most: int, least: float = float("-inf")) -> RankedCandidates:
+    """The allowed videos of which at least so much is predicted, best first."""
+    kept = read.predicted >= least
+    if is_allowed is not None:
+        kept &= is_allowed[read.rows]
+    rows, predicted = read.rows[kept], read.predicted[kept]
+    best = predicted.topk(min(most, len(rows)))
+    return RankedCandidates(rows[best.indices], best.values)

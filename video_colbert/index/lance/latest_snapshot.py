@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 from video_colbert.errors import IndexStoreError
+from video_colbert.freed_memory import return_freed_memory
 from video_colbert.index.lance.mapped.cell_cache import CellCache, cell_folder
 from video_colbert.index.lance.mapped.token_files import TokenFiles, token_folder
 from video_colbert.index.lance.mapped.version_tokens import TokenCache
@@ -47,6 +48,7 @@ class LatestSnapshot:
         self._cells = None if cells is None else CellCache(cells)
         self._snapshot: IndexSnapshot | None = None
         self._searcher: Searcher | None = None
+        self._was_just_read = False
         # One thread at a time reads a new version; searches run beside each other on what it read.
         self._lock = threading.Lock()
 
@@ -64,7 +66,9 @@ class LatestSnapshot:
         for _ in range(_VERSIONS_TRIED):
             version = self._table.latest_version()
             try:
-                return reading(self._snapshot_of(version))
+                result = reading(self._snapshot_of(version))
+                self._return_freed_memory()
+                return result
             except IndexStoreError:
                 if self._table.latest_version() == version:
                     raise
@@ -97,6 +101,12 @@ class LatestSnapshot:
                 return self._searcher
             return earlier
 
+    def _return_freed_memory(self) -> None:
+        """Gives back what reading a version, and opening files for it, left, once it was used the first time."""
+        if self._was_just_read:
+            self._was_just_read = False
+            return_freed_memory()
+
     def _snapshot_of(self, version: int) -> IndexSnapshot:
         with self._lock:
             snapshot = self._snapshot
@@ -109,6 +119,7 @@ class LatestSnapshot:
                     cell_cache=self._cells,
                 )
                 self._snapshot = snapshot
+                self._was_just_read = True
             return snapshot
 
 

@@ -12,7 +12,7 @@ EXACT_LIMIT = 20_000
 """Videos up to which all are scored: two cores scan them, at 26 tokens of 512 dimensions, in about 50 ms."""
 
 CELLS_LIMIT = 300_000
-"""Videos up to which all are looked at for candidates. Cells are no faster before: 215 ms against 29 with 100,000."""
+"""Videos up to which all are looked at for candidates; above, cells keep time and memory from growing with them."""
 
 # Times of the videos that a calibration was made with, from which on it is made anew; cells are found anew with it.
 _GROWTH, _GROWTH_OF_CELLS = 2.0, 1.5

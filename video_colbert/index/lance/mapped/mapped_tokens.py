@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xxhash
 
-from video_colbert.index.lance.mapped.mapped_rows import LevelRows, MappedRows, QuantizedRows
+from video_colbert.index.lance.mapped.mapped_rows import MappedRows
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,13 +44,12 @@ class MappedTokens:
         self._copies = {}
         for level, bags in empty.items():
             of_level, like = rows.levels[level], bags.tokens.numpy()
-            self._levels[level] = _MappedMatrix(
-                tokens_file(folder, rows.generation, level), of_level, of_level.digests, like.dtype, like.shape[1]
-            )
+            file, width = tokens_file(folder, rows.generation, level), like.shape[1]
+            self._levels[level] = _MappedMatrix(file, of_level.offsets, of_level.digests, like.dtype, width)
             if (copies := of_level.quantized) is not None:
                 file = copies_file(folder, rows.generation, level)
-                matrix = _MappedMatrix(file, of_level, copies.digests, np.dtype(np.int8), like.shape[1])
-                self._copies[level] = (matrix, copies)
+                matrix = _MappedMatrix(file, of_level.offsets, copies.digests, np.dtype(np.int8), width)
+                self._copies[level] = (matrix, copies.bounds[:, :3].copy())
 
     def bags(self, places: npt.NDArray[np.int64]) -> LevelBags:
         """The bags of some videos, copied and compared with their digests.
@@ -105,12 +104,18 @@ class _MappedMatrix:
     """Rows of numbers, some a video, end to end in a file."""
 
     def __init__(
-        self, file: Path, rows: LevelRows, digests: npt.NDArray[np.uint64], dtype: np.dtype[np.generic], width: int
+        self,
+        file: Path,
+        offsets: npt.NDArray[np.int64],
+        digests: npt.NDArray[np.uint64],
+        dtype: np.dtype[np.generic],
+        width: int,
     ) -> None:
-        self._rows = rows
-        self._digests = digests
+        self._offsets = offsets
+        # A copy, for the array is part of all that the list holds.
+        self._digests = digests.copy()
         self._numbers: npt.NDArray[np.generic] = np.zeros((0, width), dtype)
-        total = int(rows.offsets[-1])
+        total = int(offsets[-1])
         self._num_bytes = total * width * dtype.itemsize
         # It stays open, so that its length can be asked for after its name is gone.
         self._file = file.open("rb")
@@ -129,9 +134,10 @@ class _MappedMatrix:
 
         # What was cut off ends the process when it is touched.
         self._check_length()
-        lengths = torch.from_numpy(self._rows.lengths[places])
+        begins = self._offsets[places]
+        lengths = torch.from_numpy(self._offsets[places + 1] - begins)
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        shifts = (torch.from_numpy(self._rows.offsets[places]) - offsets[:-1]).repeat_interleave(lengths)
+        shifts = (torch.from_numpy(begins) - offsets[:-1]).repeat_interleave(lengths)
         wanted = (torch.arange(len(shifts)) + shifts).numpy()
         taken = torch.from_numpy(self._numbers.take(wanted, axis=0))
         # The copy is compared, so that nothing can change between that and its use.
@@ -144,11 +150,11 @@ class _MappedMatrix:
             raise DamagedTokensError
 
 
-def _stored(matrix: _MappedMatrix, copies: QuantizedRows, places: npt.NDArray[np.int64]) -> StoredBags:
+def _stored(matrix: _MappedMatrix, bounds: npt.NDArray[np.float32], places: npt.NDArray[np.int64]) -> StoredBags:
     import torch
 
     from video_colbert.index.search.quantized_bags import StoredBags
 
     values, offsets = matrix.taken(places)
-    scales, norms, losses, _ = torch.from_numpy(copies.bounds[places]).T.contiguous()
+    scales, norms, losses = torch.from_numpy(bounds[places]).T.contiguous()
     return StoredBags(values, scales, offsets, norms, losses)

@@ -56,6 +56,12 @@ def test_word_that_matches_all_frames_alike_spans_the_clip_and_one_frame_is_a_po
     assert find_ranges(queries, 0, frames_of([0.5]), (2.0,)) == (MomentRange(2.0, 2.0, ("red",)),)
 
 
+def test_video_without_frames_has_neither_moments_nor_ranges() -> None:
+    queries = queries_of({"red": [0]}, 1)
+    assert find_moments(queries, 0, torch.zeros(0, 1), ()) == ()
+    assert find_ranges(queries, 0, torch.zeros(0, 1), ()) == ()
+
+
 def test_every_moment_lies_in_a_range_that_names_its_word() -> None:
     generator = torch.Generator().manual_seed(0)
     queries = queries_of({"a": [0], "b": [1, 2], "c": [3]}, 8)

@@ -196,9 +196,10 @@ def find_moments(
         timestamps: times of the frames, in seconds.
 
     Returns:
-        The moments; none for a model that makes one vector of all frames, whose score knows no time.
+        The moments; none for a model that makes one vector of all frames, whose score knows no time, nor for a video
+        without frames, which another level found.
     """
-    if len(frame_embeds) != len(timestamps):
+    if not len(timestamps) or len(frame_embeds) != len(timestamps):
         return ()
     moments = []
     for word, similarities in _similarities_of_words(queries, query, frame_embeds):
@@ -225,7 +226,7 @@ def find_ranges(
     Returns:
         Ranges in order of time, the words of each in the order of the query; none where there are no moments.
     """
-    if len(frame_embeds) != len(timestamps):
+    if not len(timestamps) or len(frame_embeds) != len(timestamps):
         return ()
     frames_of_words = []
     for word, similarities in _similarities_of_words(queries, query, frame_embeds):

@@ -124,9 +124,10 @@ def test_fast_scores_are_within_their_bound_of_the_formula(device: str, format_n
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-def test_fast_scores_of_tokens_of_any_width_are_within_their_bound(format_name: str) -> None:
-    bags = make_levels(20, 13, ragged=True)
-    queries = make_queries(2, 13, near=bags)
+@pytest.mark.parametrize("width", [1, 2, 13])
+def test_fast_scores_of_tokens_of_any_width_are_within_their_bound(format_name: str, width: int) -> None:
+    bags = make_levels(20, width, ragged=True)
+    queries = make_queries(2, width, near=bags)
     fast = BoundedScorer.of(bags, format_name=format_name).scores(queries)
     assert ((fast.scores.double() - scores_by_loops(queries, bags)).abs() <= fast.errors).all()
 
@@ -198,14 +199,18 @@ def test_videos_without_tokens_come_last_and_queries_without_tokens_score_zero()
     frames = LevelBags({"frame": make_bags([2, 0, 3], WIDTH)})
     queries = make_queries(2, WIDTH, levels=("frame",))
     queries.bags_of("frame").mask[0] = False
-    exact = score_bags(queries, frames).scores
-    fast = BoundedScorer.of(frames, format_name="int8").scores(queries).scores
-    for scores in (exact, fast):
+    nothing = LevelBags({"frame": make_bags([0, 0], WIDTH)})
+    for score in (
+        lambda asked, bags: score_bags(asked, bags).scores,
+        lambda asked, bags: BoundedScorer.of(bags, format_name="int8").scores(asked).scores,
+    ):
+        scores = score(queries, frames)
         assert scores[1, 1] == float("-inf")
         assert torch.isfinite(scores[1, [0, 2]]).all()
-        assert scores[0, [0, 2]].tolist() == [0.0, 0.0]
-    nothing = LevelBags({"frame": make_bags([0, 0], WIDTH)})
-    assert (BoundedScorer.of(nothing, format_name="int8").scores(queries).scores[1] == float("-inf")).all()
+        # Also of a video without tokens, and whether or not other queries are asked with it.
+        assert scores[0].tolist() == [0.0, 0.0, 0.0]
+        assert score(queries.select([0]), frames).tolist() == [[0.0, 0.0, 0.0]]
+        assert score(queries, nothing).tolist() == [[0.0, 0.0], [float("-inf")] * 2]
 
 
 def test_model_that_scores_by_frames_leaves_the_video_level_out() -> None:

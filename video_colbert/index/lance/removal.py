@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from video_colbert.index.lance.latest_snapshot import LatestSnapshot
-from video_colbert.index.lance.mapped.cell_files import discard_cells
-from video_colbert.index.lance.mapped.token_files import discard_tokens
+from video_colbert.index.lance.mapped.derived_files import without_derived_files
 from video_colbert.index.lance.repair import delete_set_aside
 from video_colbert.index.lance.storage import copies_out_of_reach
 from video_colbert.index.lance.table import LanceTable
@@ -56,17 +55,15 @@ def forget_videos(
         IndexStoreError: the index cannot be written or reached.
     """
     known = latest.read(lambda snapshot: snapshot.known_ids(list(ids)))
-    # First, since what is erased cannot be named again if this fails.
-    discard_tokens(index.location)
-    discard_cells(index.location)
-    if known:
-        forget_notes(index, known)
-        if contents := latest.read(lambda snapshot: snapshot.contents_without(known)):
-            texts.forget(contents)
-        table.erase(sorted(known))
-    elif not ids:
-        texts.remove_others({video.digest for video in index.videos})
-        texts.forget([])
-        table.erase([])
+    with without_derived_files(index.location):
+        if known:
+            forget_notes(index, known)
+            if contents := latest.read(lambda snapshot: snapshot.contents_without(known)):
+                texts.forget(contents)
+            table.erase(sorted(known))
+        elif not ids:
+            texts.remove_others({video.digest for video in index.videos})
+            texts.forget([])
+            table.erase([])
     delete_set_aside(index.location)
     return copies_out_of_reach(index.location)

@@ -30,7 +30,7 @@ def scores_of_all(
     Args:
         queries: Nq encoded queries.
         tokens: of all videos.
-        allowed: int64 rows to score, increasing; None for all.
+        allowed: int64 rows to score, in this order; None for all.
         number: of all videos.
     """
     if allowed is not None and len(allowed) < _FETCHED_SHARE * number:

@@ -70,6 +70,9 @@ class Int8Format:
 
     def products(self, tokens: Tensor, queries: Tensor) -> Tensor:
         """Integer products, exact."""
+        if tokens.shape[1] == 1:
+            # The transpose of one column looks contiguous, and PyTorch multiplies it with what lies behind it.
+            return tokens.int() * queries.int().T
         return torch._int_mm(tokens, queries.T)
 
 

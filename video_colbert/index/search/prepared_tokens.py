@@ -53,20 +53,20 @@ class PreparedTokens:
                 self._scorer = BoundedScorer.concatenate(parts)
             return self._scorer
 
-    def fast_scores(self, query: EncodedQueries, rows: Tensor) -> BoundedScores | None:
+    def fast_scores(self, queries: EncodedQueries, rows: Tensor) -> BoundedScores | None:
         """Fast scores of some rows, if their tokens are at hand in a fast number format; None where they are not.
 
         Args:
-            query: one encoded query.
-            rows: int64 [n].
+            queries: Nq encoded queries.
+            rows: int64 [n], in any order.
         """
         if self._scorer is not None:
-            return self._scorer.scores(query, rows=rows)
-        # Copies may come from a machine with another processor.
+            return self._scorer.scores(queries, rows=rows)
+        # Copies may come from a machine with another processor, and this one may compare int8 slowly or wrongly.
         fastest = fastest_format(self.device)
         if fastest.name != "int8" or (copies := self.source.quantized_bags(rows)) is None:
             return None
-        return BoundedScorer(copies, fastest, self.device).scores(query)
+        return BoundedScorer(copies, fastest, self.device).scores(queries)
 
     def candidate_scores(self, method: str, queries: EncodedQueries, rows: Tensor | None = None) -> Tensor:
         """Scores by which candidates are chosen, float32 [Nq, n].

@@ -113,6 +113,7 @@ class PreparedQueries:
         mask = queries.mask.bool().to(device)
         # The tokens that count, of all queries end to end.
         tokens = queries.embeds.to(device)[mask].float()
+        self._has_tokens = mask.any(dim=1)
         self._format = number_format
         scales = number_format.scales(tokens)
         self._values = number_format.values(tokens, scales)
@@ -129,14 +130,19 @@ class PreparedQueries:
         self._rounding = number_format.rounding + (tokens.shape[1] + 8) * torch.finfo(torch.float32).eps / 2
 
     def scores(self, bags: StoredBags) -> Tensor:
-        """MeanMaxSim, or MaxSim, of the stored vectors, float32 [Nq, n]; minus infinity for a bag without tokens."""
+        """MeanMaxSim, or MaxSim, of the stored vectors, float32 [Nq, n].
+
+        Minus infinity for a bag without tokens; 0 for a query without tokens, with such a bag too.
+        """
         device = self._weights.device
+        nothing = torch.zeros(len(self._weights), len(bags), device=device)
         if not len(self._values) or not len(bags):
-            return torch.zeros(len(self._weights), len(bags), device=device)
+            return nothing
         lengths = bags.offsets.diff()
         longest, shortest = int(lengths.max()), int(lengths.min())
+        is_missing = self._has_tokens[:, None] & (lengths == 0)
         if not longest:
-            return torch.full((len(self._weights), len(bags)), float("-inf"), device=device)
+            return nothing.masked_fill_(is_missing, float("-inf"))
         if device.type == "cpu":
             bytes_of_token = bags.values.shape[1] * bags.values.element_size()
             tokens = min(_BLOCK_SIMILARITIES // len(self._values), _BLOCK_BYTES // bytes_of_token)
@@ -156,7 +162,7 @@ class PreparedQueries:
         scores = torch.cat(columns, dim=1)
         if bags.scales is not None:
             scores *= bags.scales
-        return scores if shortest else scores.masked_fill_(lengths == 0, float("-inf"))
+        return scores if shortest else scores.masked_fill_(is_missing, float("-inf"))
 
     def errors(self, bags: StoredBags) -> tuple[Tensor, Tensor]:
         """How far `scores` may be from the exact ones; `scoring.py` says why.

@@ -263,13 +263,15 @@ class Searcher:
         fast: list[BoundedScores | None]
         if scored is not None:
             candidates, fast = [rows for rows, _ in scored], [scores for _, scores in scored]
+        elif has_all:
+            candidates = self._every(queries, allowed)
+            # All queries at once: tokens that are not held are read once.
+            of_all = self._tokens.fast_scores(queries, candidates[0])
+            fast = [None] * len(asked) if of_all is None else [*of_all.split()]
         else:
-            if has_all:
-                candidates = self._every(queries, allowed)
-            else:
-                scores = self._tokens.candidate_scores(calibration.method, queries, allowed)
-                columns = scores.topk(num_candidates, dim=1, sorted=False).indices.sort(dim=1).values
-                candidates = list(columns if allowed is None else allowed[columns])
+            scores = self._tokens.candidate_scores(calibration.method, queries, allowed)
+            columns = scores.topk(num_candidates, dim=1, sorted=False).indices.sort(dim=1).values
+            candidates = list(columns if allowed is None else allowed[columns])
             fast = [self._tokens.fast_scores(query, rows) for query, rows in zip(asked, candidates, strict=True)]
         found = best_rows(queries, candidates, fast, count, self._tokens.fetch)
         return found if has_all else dataclasses.replace(found, is_proven=torch.zeros_like(found.is_proven))

@@ -49,7 +49,8 @@ def make_all_candidates(index: LanceIndex) -> None:
 
 
 def read_mapped_for(folder: Path, seconds: float, reports: Queue[ReaderReport]) -> None:
-    """As `read_for`, by tokens from mapped files."""
+    """As `read_for`, by int8 copies and tokens from mapped files."""
+    set_fastest_format(pytest.MonkeyPatch(), "int8")
     latest_snapshot.EXACT_LIMIT = 3
     read_for(folder, seconds, reports)
 

@@ -69,7 +69,7 @@ def test_readers_get_right_hits_while_cells_are_changed_deleted_and_damaged(tmp_
     for process in (*readers, writer):
         process.start()
     generator = random.Random(0)
-    harmed = 0
+    harmed: list[str] = []
     while any(process.is_alive() for process in readers) and reports.qsize() < len(readers):
         time.sleep(generator.uniform(0, 0.2))
         harmed += harm(tmp_path / "_cells", generator)
@@ -79,6 +79,7 @@ def test_readers_get_right_hits_while_cells_are_changed_deleted_and_damaged(tmp_
         assert process.exitcode == 0
     assert [report.problem for report in found] == [None] * 2
     assert min(report.searches for report in found) >= 5
+    assert harmed
 
 
 @pytest.mark.slow

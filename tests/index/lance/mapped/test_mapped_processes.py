@@ -22,6 +22,7 @@ from tests.index.lance.mapped.mapped_indexes import (
     make_index,
     mapped_files,
     read_mapped_for,
+    set_fastest_format,
 )
 from tests.index.made_videos import MODEL, make_queries
 from tests.warm_python import WARM, warm_python
@@ -32,12 +33,14 @@ ROOT = Path(__file__).parents[4]
 # Searches with files of at most 1,000 bytes, which a full disk resembles, and then as nobody, for whom nothing can be
 # written; twice each. What is needed is imported before that.
 SEARCHING_WHERE_NOTHING_CAN_BE_WRITTEN = """
-import json, logging, os, resource, sys
+import json, logging, os, pytest, resource, sys
+from tests.index.lance.mapped.mapped_indexes import set_fastest_format
 from tests.index.made_videos import make_queries
 from video_colbert.index import LanceIndex
 from video_colbert.index.lance import latest_snapshot
 
 latest_snapshot.EXACT_LIMIT = 10
+set_fastest_format(pytest.MonkeyPatch(), "int8")
 logging.basicConfig(format="notice %(message)s", stream=sys.stdout)
 limits = resource.getrlimit(resource.RLIMIT_FSIZE)
 
@@ -58,13 +61,15 @@ search(sys.argv[3])
 
 # Makes the files again and again, a video at a time.
 MAKING_FILES = """
-import shutil, sys, time
+import pytest, shutil, sys, time
+from tests.index.lance.mapped.mapped_indexes import set_fastest_format
 from tests.index.made_videos import make_queries
 from video_colbert.index import LanceIndex
 from video_colbert.index.lance import latest_snapshot
 from video_colbert.index.lance.mapped import token_files
 
 latest_snapshot.EXACT_LIMIT = 10
+set_fastest_format(pytest.MonkeyPatch(), "int8")
 token_files._READ_AT_ONCE = 1
 while True:
     shutil.rmtree(sys.argv[1] + "/_tokens", ignore_errors=True)
@@ -84,6 +89,7 @@ def open_folder() -> Iterator[Path]:
 
 @pytest.fixture
 def search_by_candidates(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_fastest_format(monkeypatch, "int8")
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
 
 
@@ -127,7 +133,7 @@ def test_readers_of_one_set_of_files_get_right_hits_while_it_is_changed_and_dama
     for process in (*readers, writer):
         process.start()
     generator = random.Random(0)
-    harmed = 0
+    harmed: list[str] = []
     while any(process.is_alive() for process in readers) and reports.qsize() < len(readers):
         time.sleep(generator.uniform(0, 0.2))
         harmed += harm(tmp_path / "_tokens", generator)
@@ -137,14 +143,15 @@ def test_readers_of_one_set_of_files_get_right_hits_while_it_is_changed_and_dama
         assert process.exitcode == 0
     assert [report.problem for report in found] == [None] * 2
     assert min(report.searches for report in found) >= seconds
-    assert harmed >= seconds
+    assert len(harmed) >= seconds
+    assert {Path(name).suffix for name in harmed} >= {"", ".frame", ".video", ".int8"}
 
 
-def harm(folder: Path, generator: random.Random) -> int:
-    """Deletes a file or all of them, or flips a bit; the number of files that were harmed."""
+def harm(folder: Path, generator: random.Random) -> list[str]:
+    """Deletes a file or all of them, or flips a bit; the name of the file that was chosen, if it was harmed."""
     files = [file for file in folder.glob("*") if file.name != "lock"] if folder.is_dir() else []
     if not files:
-        return 0
+        return []
     file = generator.choice(files)
     try:
         match generator.randrange(4):
@@ -161,8 +168,8 @@ def harm(folder: Path, generator: random.Random) -> int:
                     content.write(bytes([byte ^ 1 << generator.randrange(8)]))
     except (FileNotFoundError, ValueError, IndexError):
         # It was replaced, or is empty.
-        return 0
-    return 1
+        return []
+    return [file.name]
 
 
 @pytest.mark.slow
@@ -186,5 +193,10 @@ def test_files_whose_writer_was_killed_are_completed(tmp_path: Path, search_by_c
         child.stdout.close()
         unfinished += not (folder / "_tokens" / "rows").exists()
         assert LanceIndex.open(folder).search(make_queries(), top_k=60) == expected
-        assert {name.partition(".")[2] for name in mapped_files(folder)} == {"frame", "video"}
+        assert {name.partition(".")[2] for name in mapped_files(folder)} == {
+            "frame",
+            "video",
+            "frame.int8",
+            "video.int8",
+        }
     assert unfinished

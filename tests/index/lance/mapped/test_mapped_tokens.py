@@ -1,17 +1,20 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pytest
+import xxhash
 from filelock import FileLock
 
 from tests.index.lance.mapped.mapped_indexes import (
@@ -22,11 +25,15 @@ from tests.index.lance.mapped.mapped_indexes import (
     set_fastest_format,
     videos,
 )
+from tests.index.lance.test_levels import make_three_level_queries, make_three_level_video
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.errors import IndexStoreError
 from video_colbert.index import LanceIndex
+from video_colbert.index.lance.mapped.mapped_rows import MappedRows
 from video_colbert.index.lance.mapped.mapped_tokens import MappedTokens
+from video_colbert.index.lance.mapped.token_files import TokenFiles
 from video_colbert.index.lance.repair import repair_index, verify_index
+from video_colbert.index.lance.table import LanceTable
 from video_colbert.index.lance.table_version import TableVersion
 
 
@@ -81,6 +88,10 @@ def test_candidates_are_scored_from_int8_copies_and_few_of_them_from_their_token
     assert LanceIndex.open(tmp_path).search(make_queries(1), top_k=3) == expected
     assert read["quantized_bags"] == [400]
     assert sum(read["bags"]) < 200
+    # Several queries over the same candidates read them once.
+    expected = hits_from_table(tmp_path, make_queries(5), top_k=3)
+    assert LanceIndex.open(tmp_path).search(make_queries(5), top_k=3) == expected
+    assert read["quantized_bags"] == [400, 400]
 
 
 @pytest.mark.parametrize(("codec", "fastest"), [("int8", "int8"), ("compact", "int8"), ("float16", "float32")])
@@ -183,6 +194,23 @@ def test_nothing_of_a_forgotten_video_stays(tmp_path: Path) -> None:
     assert not any(token in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
 
 
+def test_nothing_of_a_forgotten_video_stays_where_a_search_makes_the_files_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    index = make_index(tmp_path)
+    erase = LanceTable.erase
+
+    def searching_before(table: LanceTable, ids: Sequence[str]) -> None:
+        LanceIndex.open(tmp_path).search(make_queries(1))
+        assert mapped_files(tmp_path)
+        erase(table, ids)
+
+    monkeypatch.setattr(LanceTable, "erase", searching_before)
+    index.forget(["digest of 7.mp4"])
+    token = make_video("7.mp4", frames=4)[1].embeds["frame"][0].half().numpy().tobytes()
+    assert not any(token in file.read_bytes() for file in tmp_path.rglob("*") if file.is_file())
+
+
 def test_a_video_that_was_removed_and_added_with_other_tokens_has_the_new_ones(tmp_path: Path) -> None:
     index = make_index(tmp_path)
     old = index.search(make_queries(1), top_k=60)[0]
@@ -267,6 +295,84 @@ def test_what_a_killed_writer_left_counts_for_nothing(tmp_path: Path) -> None:
     # One frame token and three video tokens of 8 numbers, as float16 and as int8.
     grown = {name: (folder / name).stat().st_size - size for name, size in sizes.items()}
     assert sorted(grown.values()) == [8, 16, 24, 48]
+
+
+def test_an_interruption_takes_nothing_away_that_is_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    index = make_index(tmp_path)
+    index.search(make_queries(1))
+    index.add(videos(60, 63))
+    write = MappedRows.write
+
+    def interrupted(rows: MappedRows, file: Path) -> None:
+        write(rows, file)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MappedRows, "write", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            LanceIndex.open(tmp_path).search(make_queries(1))
+    written = {name: (tmp_path / "_tokens" / name).read_bytes() for name in mapped_files(tmp_path)}
+    expected = hits_from_table(tmp_path, make_queries(), top_k=63)
+    assert LanceIndex.open(tmp_path).search(make_queries(), top_k=63) == expected
+    assert {name: (tmp_path / "_tokens" / name).read_bytes() for name in mapped_files(tmp_path)} == written
+
+
+@pytest.mark.parametrize("what", ["all", "frame", "video.int8"])
+def test_files_that_are_deleted_as_soon_as_they_are_made_are_made_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, taken: list[int], what: str
+) -> None:
+    index = make_index(tmp_path)
+    expected = hits_from_table(tmp_path, make_queries())
+    extend = TokenFiles.extend
+    made: list[MappedRows] = []
+
+    def extending(files: TokenFiles, *arguments: Any) -> MappedRows:
+        made.append(extend(files, *arguments))
+        if len(made) == 1:
+            for file in files.folder.glob("*.*" if what == "all" else f"*.{what}"):
+                file.unlink()
+        return made[-1]
+
+    monkeypatch.setattr(TokenFiles, "extend", extending)
+    assert index.search(make_queries(), top_k=20) == expected
+    taken.clear()
+    assert index.search(make_queries(), top_k=20) == expected
+    assert not taken
+    assert len(made) == 2
+
+
+def test_a_list_of_another_format_is_not_read_and_the_files_are_made_anew(tmp_path: Path) -> None:
+    index = make_index(tmp_path)
+    expected = index.search(make_queries(), top_k=20)
+    before = mapped_files(tmp_path)
+    file = tmp_path / "_tokens" / "rows"
+    head, _, body = file.read_bytes()[:-16].partition(b"\n")
+    content = json.dumps({**json.loads(head), "format": 1}).encode() + b"\n" + body
+    file.write_bytes(content + xxhash.xxh3_128_digest(content))
+    assert LanceIndex.open(tmp_path).search(make_queries(), top_k=20) == expected
+    assert len(mapped_files(tmp_path)) == len(before)
+    assert not set(mapped_files(tmp_path)) & set(before)
+
+
+def test_levels_of_other_widths_without_tokens_of_some_videos_are_searched_by_copies(tmp_path: Path) -> None:
+    index = LanceIndex.create(tmp_path, model=MODEL, num_frames=4)
+    stored = [make_three_level_video(f"{row}.mp4", row) for row in range(40)]
+    # All of these say nothing, and one of them is black and still.
+    for row in range(0, 40, 3):
+        video, encoded = stored[row]
+        zeros = {level: 0.0 * tokens for level, tokens in encoded.embeds.items()} if row == 9 else {}
+        stored[row] = (replace(video, metadata={"says": 0}), replace(encoded, embeds={**encoded.embeds, **zeros}))
+    index.add(stored)
+    make_all_candidates(index)
+    for weights in ({}, {"frame": 0.0, "video": 0.0}):
+        queries = make_three_level_queries(weights)
+        for where in (None, "says = 0"):
+            found = LanceIndex.open(tmp_path).search(queries, top_k=40, where=where)
+            assert found == hits_from_table(tmp_path, queries, top_k=40, where=where)
+            assert [len(hits) for hits in found] == [
+                0 if where and weights else 26 if weights else 14 if where else 40
+            ] * 3
+    assert [Path(name).suffix for name in mapped_files(tmp_path)].count(".int8") == 3
 
 
 def test_files_that_a_killed_writer_left_take_no_place_even_if_the_next_one_fails(

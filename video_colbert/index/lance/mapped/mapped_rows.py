@@ -22,18 +22,18 @@ Keys = npt.NDArray[np.uint64]
 
 _FORMAT = 2
 _DIGEST_BYTES = 16
-# Of a video on a level, without and with int8 copies.
+# 64-bit numbers of a video on a level: length and digest; with int8 copies their digest and bounds, too.
 _NUMBERS, _NUMBERS_WITH_COPIES = 2, 5
 
 
 @dataclass(frozen=True)
 class QuantizedRows:
-    """What is known of the int8 copies of the tokens of one level, beside their values.
+    """What the list holds of the int8 copies of one level's tokens; their values are in a file of their own.
 
     Attributes:
         digests: uint64 [N], XXH3 of the values of each video.
         bounds: float32 [N, 4], the scale, the largest norm and the largest loss of each video's tokens, as
-            `StoredBags` has them, and 0.
+            `StoredBags` has them; and 0, which fills them up to two numbers of 64 bits in the list.
     """
 
     digests: npt.NDArray[np.uint64]
@@ -47,7 +47,7 @@ class LevelRows:
     Attributes:
         lengths: int64 [N], tokens of each video.
         digests: uint64 [N], XXH3 of their bytes.
-        quantized: of their int8 copies; None where there are none.
+        quantized: what is known of their int8 copies; None where there are none.
     """
 
     lengths: npt.NDArray[np.int64]

@@ -25,7 +25,7 @@ class DamagedTokensError(Exception):
 
 
 class MappedTokens:
-    """The tokens of one generation, as they are stored in the table.
+    """The tokens of one generation, as they are stored in the table, and where there are any their int8 copies.
 
     Args:
         folder: holds the files.
@@ -66,7 +66,14 @@ class MappedTokens:
         return LevelBags({level: TokenBags(*matrix.taken(places)) for level, matrix in self._levels.items()})
 
     def quantized_bags(self, places: npt.NDArray[np.int64]) -> dict[str, StoredBags] | None:
-        """The int8 copies of the bags of some videos, as `bags` gives them; None where there are none."""
+        """The int8 copies of the bags of some videos, copied and compared likewise; None where there are none.
+
+        Args:
+            places: as `bags`.
+
+        Raises:
+            DamagedTokensError: as `bags`.
+        """
         return {level: _stored(*of_level, places) for level, of_level in self._copies.items()} or None
 
 
@@ -84,7 +91,8 @@ def bytes_of(vectors: Tensor) -> memoryview:
     """The bytes of a matrix, row after row."""
     import torch
 
-    return vectors.contiguous().view(torch.uint8).numpy().reshape(-1).data
+    # Flat first: without rows the strides, which come from numpy, may be 0, and no other type is viewed then.
+    return vectors.contiguous().reshape(-1).view(torch.uint8).numpy().data
 
 
 def digests_of(vectors: Tensor, offsets: Tensor) -> npt.NDArray[np.uint64]:

@@ -240,6 +240,11 @@ class TokenFiles:
 
     def _take_back(self, held: MappedRows, empty: LevelBags) -> None:
         """Gives up what was written behind the tokens that are held: the disk may be full."""
+        with suppress(OSError):
+            listed = self.read(empty)
+            if listed is not None and listed.generation == held.generation and len(listed.keys) > len(held.keys):
+                # An interruption came after the list was replaced, and readers may have mapped what it names.
+                return
         for path, size in self._sizes(held, empty).items():
             with suppress(OSError):
                 if len(held.keys):

@@ -126,8 +126,8 @@ class VersionTokens:
                     try:
                         self._mapped = self._try_to_open(self._keys)
                         break
-                    except FileNotFoundError:
-                        # Another process has replaced the files, or somebody deleted them.
+                    except (FileNotFoundError, DamagedTokensError):
+                        # Another process has replaced the files, or somebody deleted or cut them.
                         continue
                     except Timeout:
                         is_busy = True
@@ -144,6 +144,8 @@ class VersionTokens:
 
         Raises:
             Timeout: another process is making them.
+            FileNotFoundError: they were deleted as soon as they were made.
+            DamagedTokensError: they were cut as soon as they were made.
             OSError: they cannot be read or written.
         """
         files, empty = self._cache.files, self._make_empty()
@@ -153,7 +155,7 @@ class VersionTokens:
             if self._cache.can_write:
                 try:
                     rows = files.extend(keys, self._version, empty, self._read)
-                    mapped = self._map(rows, empty)
+                    mapped = files.map(rows, empty)
                 except FileNotFoundError:
                     raise
                 except Timeout:

@@ -114,8 +114,7 @@ class LancePassages(PassageStore):
 
     @override
     def forget_contents(self, contents: Collection[str]) -> None:
-        from video_colbert.index.lance.mapped.cell_files import discard_cells
-        from video_colbert.index.lance.mapped.token_files import discard_tokens
+        from video_colbert.index.lance.mapped.derived_files import without_derived_files
         from video_colbert.index.lance.operations.word_index import drop_words
 
         opened = self._open()
@@ -124,11 +123,10 @@ class LancePassages(PassageStore):
         ids = self._ids(CONTENT, contents)
         if contents and not ids:
             return
-        discard_tokens(opened.table.location, TABLE_NAME)
-        discard_cells(opened.table.location, TABLE_NAME)
-        # It holds the words of what is erased too.
-        opened.table.change(lambda table: drop_words(table, TEXT))
-        opened.table.erase(ids)
+        with without_derived_files(opened.table.location, TABLE_NAME):
+            # It holds the words of what is erased too.
+            opened.table.change(lambda table: drop_words(table, TEXT))
+            opened.table.erase(ids)
         self.finish()
 
     @override

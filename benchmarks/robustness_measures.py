@@ -1,8 +1,11 @@
-"""What is measured of one seed's models, each measure kept in a file, so that an interrupted run goes on."""
+"""What is measured of one seed's models, each measure kept in a file, so that an interrupted run goes on.
+
+With a measure is kept what it was made with; one of other settings or of other models is measured again.
+"""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +13,8 @@ from typing import Any
 import numpy as np
 from demo import rows_of
 from demo_checkpoint import load_demo_encoder
-from robustness_models import DEMO_SEED, SeedModels, sample_files
+from robustness_fingerprint import clips_settings, fingerprint, weights_digest
+from robustness_models import DEMO_SEED, SAMPLE, SeedModels, model_settings, sample_files
 
 from video_colbert import VideoColBERTEncoder
 from video_colbert.dataset_builders.shapes.moving_shapes_scenes import COLOURS, SHAPES
@@ -71,6 +75,46 @@ VARIANTS = {
 """Of the demo's seed alone."""
 
 
+SUPPRESSION: dict[str, Any] = {"budget": 8}
+"""Settings of the attack that is to bury videos."""
+
+SWAPS = {f"{kind}_{budget}": (kind, budget) for kind in ("words", "letters") for budget in (1, 2)}
+"""Of what and of how many, by the name of the measure."""
+
+
+def settings_of(seed: int) -> dict[str, dict[str, Any]]:
+    """What each measure of a seed is made with, by its name."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, measure in (MEASURES | (VARIANTS if seed == DEMO_SEED else {})).items():
+        found[name] = {
+            "goal": "promote",
+            "attack": asdict(PixelAttackSettings(seed=seed, **measure.settings)),
+            "attacker": measure.attacker,
+            "attacked": measure.victim,
+            "defences": [*measure.defences],
+            "topics": TOPICS,
+            "index_size": INDEX_SIZE,
+            "sample": clips_settings(SAMPLE),
+            # The promoted videos are chosen by the victim, whoever is attacked.
+            "models": _models_of({"victim", measure.attacker, measure.victim}, seed),
+        }
+    found["suppress_8"] = {
+        "goal": "suppress",
+        "attack": asdict(PixelAttackSettings(seed=seed, **SUPPRESSION)),
+        "videos": SUPPRESSED,
+        "index_size": INDEX_SIZE,
+        "sample": clips_settings(SAMPLE),
+        "models": _models_of({"victim"}, seed),
+    }
+    for name, (kind, budget) in SWAPS.items():
+        found[name] = {"swapped": kind, "budget": budget, "seed": seed, "models": _models_of({"victim"}, seed)}
+    return found
+
+
+def _models_of(names: Collection[str], seed: int) -> dict[str, Any]:
+    return {name: model_settings(name, seed) for name in sorted(names)}
+
+
 class SeedMeasures:
     """All measures of one seed.
 
@@ -97,13 +141,12 @@ class SeedMeasures:
     def all(self) -> dict[str, Any]:
         """Every measure by its name; what is kept is read."""
         measures = MEASURES | (VARIANTS if self._seed == DEMO_SEED else {})
-        found = {name: self._kept(name, partial(self._attacked, measure)) for name, measure in measures.items()}
-        found["suppress_8"] = self._kept("suppress_8", self._suppressed)
-        for kind in ("words", "letters"):
-            for budget in (1, 2):
-                name = f"{kind}_{budget}"
-                found[name] = self._kept(name, partial(self._swapped, kind, budget))
-        return found
+        ways: dict[str, Callable[[], dict[str, Any]]] = {
+            name: partial(self._attacked, measure) for name, measure in measures.items()
+        }
+        ways["suppress_8"] = self._suppressed
+        ways |= {name: partial(self._swapped, *swapped) for name, swapped in SWAPS.items()}
+        return {name: self._kept(name, settings, ways[name]) for name, settings in settings_of(self._seed).items()}
 
     def cases(self) -> list[AttackCase]:
         """The promoted videos: for each of some topics one that half of the unseen queries have behind N / 3.
@@ -129,16 +172,24 @@ class SeedMeasures:
                 return AttackCase(int(video), targets, unseen)
         return None
 
-    def _kept(self, name: str, measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def _kept(self, name: str, settings: dict[str, Any], measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         path = self._folder / f"{name}.json"
-        if not path.exists():
-            print(f"seed {self._seed}: {name}", flush=True)
-            content = json.dumps(measure())
-            unfinished = path.with_suffix(".part")
-            unfinished.write_text(content, encoding="utf-8")
-            unfinished.replace(path)
-        kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        return kept
+        made_with = {
+            "fingerprint": fingerprint(settings),
+            "weights": {model: weights_digest(self._paths[model]) for model in settings["models"]},
+        }
+        if path.exists():
+            kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            if all(kept.get(key) == value for key, value in made_with.items()):
+                return kept
+            print(f"seed {self._seed}: {name} was measured with other settings or models", flush=True)
+        print(f"seed {self._seed}: {name}", flush=True)
+        # As it is read later: what JSON makes of numbers.
+        found: dict[str, Any] = json.loads(json.dumps(measure() | made_with))
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(json.dumps(found), encoding="utf-8")
+        unfinished.replace(path)
+        return found
 
     def _attacked(self, measure: Measure) -> dict[str, Any]:
         report = attack_split(
@@ -155,7 +206,7 @@ class SeedMeasures:
     def _suppressed(self) -> dict[str, Any]:
         victim = self._victim("victim")
         cases = choose_cases(victim.split, "suppress", num_videos=SUPPRESSED, num_targets=None, seed=self._seed)
-        settings = PixelAttackSettings(budget=8, seed=self._seed)
+        settings = PixelAttackSettings(seed=self._seed, **SUPPRESSION)
         return attack_split(victim, "suppress", settings, cases=cases, index_size=INDEX_SIZE).as_dict()
 
     def _swapped(self, kind: Any, budget: int) -> dict[str, Any]:

@@ -1,14 +1,17 @@
 """The models of the robustness figures: for each seed a victim, its backbone with another head, and a hardened one."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 import yaml
 from demo import DATA, FRAMES, REPOSITORY, read_captions
+from robustness_fingerprint import clips_settings, fingerprint, recipe_settings, weights_digest
 
 from video_colbert.dataset_builders import MovingShapesConfig, write_moving_shapes
 from video_colbert.modeling_video_colbert import VideoColBERTModel
@@ -16,6 +19,10 @@ from video_colbert.processing import VideoColBERTProcessor
 from video_colbert.training.tiny_backbones import save_tiny_clip_backbone, train_clip_tokenizer
 
 RECIPES = REPOSITORY / "recipes"
+VICTIM_RECIPES = (RECIPES / "demo.yaml",)
+HARDENED_RECIPES = (RECIPES / "robustness" / "adversarial.yaml",)
+"""Beside the victim's."""
+
 DEMO_SEED = 0
 """The seed whose victim is the demo's own model, of 32 epochs."""
 
@@ -68,10 +75,9 @@ def train_models(output: Path, seed: int) -> SeedModels:
     demo = recipe_without_model(folder / "recipe.yaml")
     victim = train_victim(output, seed)
     start = folder / "new_head"
-    if not (start / "config.json").exists():
-        save_with_new_head(victim, start, seed + 100)
+    save_with_new_head(victim, start, seed + 100)
     other = _trained(output, folder / "other_head", [demo], seed + 100, HEAD_EPOCHS, model=start, freeze="image text")
-    recipes = [demo, RECIPES / "robustness" / "adversarial.yaml"]
+    recipes = [demo, *HARDENED_RECIPES]
     hardened = _trained(output, folder / "hardened", recipes, seed + 200, HARDENING_EPOCHS, model=victim)
     return SeedModels(victim, other, hardened)
 
@@ -93,12 +99,12 @@ def train_victim(output: Path, seed: int) -> Path:
         captions = [row["caption"] for row in read_captions(output / "clips" / "train")]
         save_tiny_clip_backbone(backbone, train_clip_tokenizer(captions), seed=seed)
     victim = output / f"seed_{seed}" / "victim"
-    return _trained(output, victim, [RECIPES / "demo.yaml"], seed, EPOCHS, backbone=backbone)
+    return _trained(output, victim, [*VICTIM_RECIPES], seed, EPOCHS, backbone=backbone)
 
 
 def recipe_without_model(file: Path) -> Path:
     """Writes the demo's recipe without what describes its model, for runs that go on from one; returns the file."""
-    recipe = yaml.safe_load((RECIPES / "demo.yaml").read_text(encoding="utf-8"))
+    recipe = yaml.safe_load(VICTIM_RECIPES[0].read_text(encoding="utf-8"))
     del recipe["config_overrides"]
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(yaml.safe_dump(recipe), encoding="utf-8")
@@ -122,8 +128,56 @@ def save_with_new_head(checkpoint: Path, folder: Path, seed: int) -> None:
     model.save_pretrained(folder)
 
 
+def model_settings(model: str, seed: int) -> dict[str, Any]:
+    """What a model of a seed is trained with.
+
+    Args:
+        model: "victim", "other_head", "other_seed" or "hardened".
+        seed: of the victim.
+    """
+    settings: dict[str, Any] = {
+        "clips": clips_settings(DATA),
+        "frames": FRAMES,
+        "recipes": recipe_settings(VICTIM_RECIPES),
+    }
+    if model == "other_seed":
+        return settings | {"epochs": EPOCHS}
+    # The demo trains for as long as its recipe says.
+    settings |= {"seed": seed, "epochs": None if seed == DEMO_SEED else EPOCHS}
+    if model == "other_head":
+        settings["head_epochs"] = HEAD_EPOCHS
+    if model == "hardened":
+        settings |= {"hardening_epochs": HARDENING_EPOCHS, "hardening_recipes": recipe_settings(HARDENED_RECIPES)}
+    return settings
+
+
+def keep_only_if_made_with(run: Path, settings: dict[str, Any]) -> None:
+    """Notes in a run's folder what it is made with; what was made there with other settings is deleted.
+
+    Args:
+        run: folder of a training run, finished, begun or not there.
+        settings: what it is, or will be, made with.
+    """
+    note, wanted = run / "made_with.json", {"fingerprint": fingerprint(settings)}
+    if run.exists() and (not note.exists() or json.loads(note.read_text(encoding="utf-8")) != wanted):
+        print(f"{run} was made with other settings, and is made anew", flush=True)
+        shutil.rmtree(run)
+    run.mkdir(parents=True, exist_ok=True)
+    note.write_text(json.dumps(wanted) + "\n", encoding="utf-8")
+
+
 def _trained(output: Path, run: Path, recipes: list[Path], seed: int, epochs: int, **arguments: object) -> Path:
     """Trains a model in a process of its own, or goes on with it; returns its last checkpoint."""
+    made_with = {
+        "clips": clips_settings(DATA),
+        "frames": FRAMES,
+        "recipes": recipe_settings(recipes),
+        "seed": seed,
+        "epochs": epochs,
+        # Weights that training starts from, by content; all else as it is.
+        "arguments": {name: weights_digest(v) if isinstance(v, Path) else v for name, v in arguments.items()},
+    }
+    keep_only_if_made_with(run, made_with)
     done = run / "finished.json"
     if not done.exists():
         own = {

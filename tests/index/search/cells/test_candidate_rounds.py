@@ -84,3 +84,13 @@ def test_videos_without_tokens_say_nothing_of_the_error() -> None:
     # Scores are predicted without an error, so it is that of the tenth of those with tokens.
     assert least_predicted(predicted, scores, COUNT) == pytest.approx(float(predicted[14]), abs=1e-5)
     assert least_predicted(predicted[:15], scores[:15], COUNT) == float("-inf")
+
+
+@pytest.mark.parametrize("copies", [300, 500, 600])
+def test_many_copies_of_one_video_do_not_hide_better_ones_that_are_predicted_worse(copies: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    predicted = torch.cat([torch.full((copies,), 1.1), torch.linspace(0.999, 0.0, 5000)])
+    scores = 0.3 + predicted / 2 + torch.cat([torch.zeros(copies), 0.1 * torch.randn(5000, generator=generator)])
+    scored = Scored(scores)
+    found = score_in_rounds(RankedCandidates(torch.arange(copies + 5000), predicted), scored, COUNT)
+    assert set(scores.topk(COUNT).indices.tolist()) <= set(found.rows.tolist())

@@ -90,13 +90,15 @@ def least_predicted(predicted: Tensor, scores: Tensor, count: int) -> float:
         count: best rows that are wanted.
     """
     present = scores.isfinite()
-    inputs, targets = predicted[present].double(), scores[present].double()
+    found = torch.stack([predicted[present], scores[present]]).double()
+    # A video that is stored many times says but once how far a prediction is off.
+    inputs, targets = torch.unique(found, dim=1)
     if len(targets) <= count:
         return float("-inf")
     centred, mean = inputs - inputs.mean(), targets.mean()
     slope = centred @ (targets - mean) / (centred @ centred).clamp(min=1e-12)
     error = DEVIATIONS * (targets - mean - slope * centred).std()
-    needed = targets.topk(count).values[-1] - error - mean
+    needed = found[1].topk(count).values[-1] - error - mean
     if slope <= 0:
         return float("-inf") if needed <= 0 else float("inf")
     return float(inputs.mean() + needed / slope)

@@ -119,7 +119,7 @@ class LatestSnapshot:
                     cell_cache=self._cells,
                 )
                 self._snapshot = snapshot
-                self._was_just_read = True
+                self._was_just_read = len(snapshot) > EXACT_LIMIT
             return snapshot
 
 

@@ -34,9 +34,9 @@ _LINEAR_METHODS = ("pooled", "reduced")
 # Allowed videos for each candidate, up to which all of them are scored.
 _ALLOWED_A_CANDIDATE = 4
 # Where cells are calibrated with made queries, how many times more may be read, and how many times more videos scored,
-# or so many: captions needed 3.5 times the candidates that made queries needed on made videos that are distributed as
-# those of a trained model. What a search takes of that, the scores of its first candidates say.
-_MORE_READ, _MORE_CANDIDATES, _CANDIDATES = 2.0, 2, 4096
+# or so many. On made videos that are distributed as those of a trained model, captions needed four times the share and
+# 3.5 times the candidates that made queries needed. What a search takes of it, the scores of its first ones say.
+_MORE_READ, _MORE_CANDIDATES, _CANDIDATES = 5.0, 2, 4096
 # Cells that may turn out to be damaged before a search does without.
 _CELLS_TRIED = 3
 _CALIBRATION_QUERIES = 64

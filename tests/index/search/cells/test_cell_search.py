@@ -64,7 +64,7 @@ def test_the_best_of_all_are_found_and_cells_that_cannot_hold_them_are_not_read(
         found.append((recall(rows, source.scores), len(source.checked), len(rows)))
     recalls, cells, scored = zip(*found, strict=True)
     assert sum(recalls) / len(recalls) >= 0.99
-    # A quarter is read first. The best of 40,000 sums of normal numbers lie in few cells.
+    # A tenth is read first. The best of 40,000 sums of normal numbers lie in few cells.
     assert max(cells) < CELLS / 2
     assert max(scored) < VIDEOS / 10
 

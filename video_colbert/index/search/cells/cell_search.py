@@ -17,7 +17,7 @@ from video_colbert.index.search.cells.video_cells import CellScores, VideoCells
 from video_colbert.index.search.scoring import BoundedScores
 
 # Of the videos that may be read, those that are read before any is scored.
-_FIRST_SHARE = 0.25
+_FIRST_SHARE = 0.1
 # By how much more cells are taken where those taken hold too few allowed videos.
 _WIDENING = 4.0
 
@@ -34,7 +34,7 @@ def score_from_cells(
 ) -> tuple[Tensor, BoundedScores]:
     """Finds candidates in cells, and scores those that may be among the best.
 
-    A quarter of what may be read is read first, in the most promising cells. The scores of the best videos there say
+    A tenth of what may be read is read first, in the most promising cells. The scores of the best videos there say
     what must be predicted of any other one. Of the other cells those are read in which a video would reach that if it
     stood as far above its centroid as the best in the first cells do, with 4.25 standard deviations to spare.
 

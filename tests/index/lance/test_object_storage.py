@@ -8,7 +8,7 @@ import pytest
 import torch
 from moto.server import ThreadedMotoServer
 
-from tests.index.lance.mapped.mapped_indexes import hits_from_table, make_all_candidates
+from tests.index.lance.mapped.mapped_indexes import hits_from_table, make_all_candidates, set_fastest_format
 from tests.index.made_videos import MODEL, make_queries, make_video
 from video_colbert.encoding.stored_model.model_reference import ModelReference
 from video_colbert.errors import IndexStoreError, ModelMismatchError
@@ -114,6 +114,7 @@ def test_candidates_of_an_index_in_object_storage_are_read_from_the_cache_folder
 ) -> None:
     monkeypatch.setattr("video_colbert.index.lance.latest_snapshot.EXACT_LIMIT", 10)
     monkeypatch.setenv("VIDEO_COLBERT_CACHE", str(tmp_path / "cache"))
+    set_fastest_format(monkeypatch, "int8")
     address = f"s3://{BUCKET}/large"
     found = []
     for seed in (None, 7):
@@ -127,7 +128,7 @@ def test_candidates_of_an_index_in_object_storage_are_read_from_the_cache_folder
             assert reader.search(make_queries(), top_k=30) == expected
         found.append(expected)
         (folder,) = (tmp_path / "cache" / "tokens").iterdir()
-        assert {file.suffix for file in folder.iterdir()} == {"", ".frame", ".video"}
+        assert {file.suffix for file in folder.iterdir()} == {"", ".frame", ".video", ".int8"}
         # Another index at the same address has the same row ids, and here the same ids of videos.
         client = boto3.resource("s3", endpoint_url=options["endpoint"], **_credentials(options))
         client.Bucket(BUCKET).objects.filter(Prefix="large/").delete()

@@ -249,6 +249,8 @@ class Searcher:
         count = min(top_k, available)
         num_candidates = calibration.candidates_for(top_k, len(self))
         has_all = available <= num_candidates
+        if self.hold_tokens:
+            self._tokens.scorer()
         asked = [single_query(queries, query) for query in range(len(queries.texts))]
         scored = None
         if calibration.method == "cells" and not has_all:
@@ -258,8 +260,6 @@ class Searcher:
                 and (scored := self._from_cells(asked, num_candidates, count, allowed, calibration)) is None
             ):
                 return self._top_of_candidates(queries, top_k, allowed, self._linear(queries))
-        if self.hold_tokens:
-            self._tokens.scorer()
         fast: list[BoundedScores | None]
         if scored is not None:
             candidates, fast = [rows for rows, _ in scored], [scores for _, scores in scored]

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
+from video_colbert.index.held_records import held_records
 from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
 from video_colbert.index.lance.mapped.cell_cache import CellCache
 from video_colbert.index.lance.mapped.mapped_rows import Keys
@@ -72,8 +73,7 @@ class IndexSnapshot:
         self._codec_of_index = codec
         self._metadata_names = [column.name for column in metadata_fields(table.schema)]
         records, self._row_ids = table.read([*record_names(table.schema), *self._metadata_names])
-        # A few rows are taken from few pieces much faster than from many.
-        self.records = records.combine_chunks()
+        self.records = held_records(records)
         self._mapped: VersionTokens | None = None
         if cache is not None and self.dimensions:
             self._mapped = VersionTokens(

@@ -3,10 +3,10 @@
 Two collections: videos that are distributed as those of a trained model (`fitted_tokens.py`) and clustered ones
 (`clustered_tokens.py`), each asked 100 queries, one at a time. An index in a folder is made and added to by one
 process and searched by another, as `video-colbert index` and `search` do: the latter opens it, answers all queries
-and tells the median, the recall of the ten best of an exact scan of the tokens, and the memory that is its own
-(anonymous; pages of mapped files, which the system takes back when it wants, are told apart). Storing, calibrating
-(which makes the cells above 300,000 videos), the first search (which maps the tokens) and adding 1,000 videos are
-timed.
+twice and tells the median of either time, the recall of the ten best of an exact scan of the tokens, and the memory
+that is its own (anonymous; pages of mapped files, which the system takes back when it wants, are told apart). Storing,
+calibrating (which makes the cells above 300,000 videos), the first search (which maps the tokens) and adding 1,000
+videos are timed.
 
 Targets, on both: recall@10 of at least .99; with a million videos also at most 3 times the latency of 100,000
 and anonymous memory of at most an eighth of what the float16 tokens take. The million takes half an hour of a core a
@@ -127,6 +127,25 @@ def search_side(side: str, folder: str) -> None:
     index.search(queries.select([0]), top_k=TOP_K)
     opened_again = time.perf_counter() - started
     index.search(queries.select([1]), top_k=TOP_K)
+    first, _ = answered(index, queries)
+    # What a system keeps of files in its memory after they were made differs with their size; now all was read.
+    seconds, found = answered(index, queries)
+    memory = {name: int(value) / 1e6 for name, value in _memory()}
+    best = exact_best(queries, stored_parts(collection, num_videos), TOP_K).tolist()
+    result = {
+        "seconds of the first search": opened,
+        "seconds of opening again and searching": opened_again,
+        "ms a search, asked for the first time": 1000 * statistics.median(first),
+        "ms a search": 1000 * statistics.median(seconds),
+        "recall@10": statistics.mean(len(rows & set(of)) / TOP_K for rows, of in zip(found, best, strict=True)),
+        "MB anonymous": memory["RssAnon"],
+        "MB of mapped files": memory["RssFile"],
+    }
+    torch.save(result, Path(folder) / side)
+
+
+def answered(index: LanceIndex, queries: EncodedQueries) -> tuple[list[float], list[set[int]]]:
+    """Seconds of each query, and the numbers of the videos that it found."""
     seconds, found = [], []
     for query in range(QUERIES):
         asked = single_query(queries, query)
@@ -134,17 +153,7 @@ def search_side(side: str, folder: str) -> None:
         hits = index.search(asked, top_k=TOP_K)[0]
         seconds.append(time.perf_counter() - started)
         found.append({int(Path(hit.video).stem) for hit in hits})
-    memory = {name: int(value) / 1e6 for name, value in _memory()}
-    best = exact_best(queries, stored_parts(collection, num_videos), TOP_K).tolist()
-    result = {
-        "seconds of the first search": opened,
-        "seconds of opening again and searching": opened_again,
-        "ms a search": 1000 * statistics.median(seconds),
-        "recall@10": statistics.mean(len(rows & set(of)) / TOP_K for rows, of in zip(found, best, strict=True)),
-        "MB anonymous": memory["RssAnon"],
-        "MB of mapped files": memory["RssFile"],
-    }
-    torch.save(result, Path(folder) / side)
+    return seconds, found
 
 
 def stored_parts(collection: str, num_videos: int) -> Iterator[LevelBags]:

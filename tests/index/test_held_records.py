@@ -1,55 +1,55 @@
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pytest
 
-from video_colbert.index.held_records import held_records
-from video_colbert.index.indexed_video import (
-    FACT_FIELDS,
-    FileFacts,
-    IndexedVideo,
-    records_from_arrow,
-    records_to_arrow,
-)
+from video_colbert.index.held_records import HeldRecords
+from video_colbert.index.indexed_video import FACT_FIELDS, FileFacts, IndexedVideo, records_to_arrow
 
-WHOLE = [IndexedVideo(f"/v/{row}.mp4", f"{row:064x}", 9.0, (0.0, 4.5)) for row in range(1000)]
-WINDOWS = [IndexedVideo(f"/v/{row}.mp4", f"{row:064x}", 9.0, (0.0, 4.5), float(row), None) for row in range(1000)]
+
+def times(row: int) -> tuple[float, ...]:
+    """Those of up to 12 frames at 30,000/1,001 frames a second."""
+    return tuple(frame * (row % 7 + 1) * 1001 / 30000 for frame in range(row % 13))
+
+
+WHOLE = [IndexedVideo(f"/v/{row}.mp4", f"{row:064x}", 9.0, times(row)) for row in range(1000)]
+WINDOWS = [IndexedVideo(f"/v/{row}.mp4", f"{row:064x}", 9.0, times(row), float(row), None) for row in range(1000)]
 WITH_FACTS = [
     IndexedVideo(f"/v/{row}.mp4", f"{row:064x}", 9.0, (0.0,), facts=FileFacts(row, None, 64, 48)) for row in range(9)
 ]
+WITH_METADATA = [IndexedVideo(f"/v/{row}.mp4", f"{row:064x}", 9.0, (), metadata={"views": row}) for row in range(9)]
+METADATA_FIELDS = (pa.field("views", pa.int64()), pa.field("license", pa.string()))
 
 
-@pytest.mark.parametrize("videos", [WHOLE, WINDOWS, WITH_FACTS, WHOLE + WINDOWS, [], WHOLE[:1]])
+@pytest.mark.parametrize(
+    "videos", [WHOLE, WINDOWS, WITH_FACTS, WITH_METADATA, WHOLE + WINDOWS, [], WHOLE[:1], WHOLE[:256], WHOLE[:257]]
+)
 @pytest.mark.parametrize("pieces", [1, 3])
-def test_rows_stay_what_they_were(videos: list[IndexedVideo], pieces: int) -> None:
-    parts = [records_to_arrow(videos[piece::pieces], FACT_FIELDS) for piece in range(pieces)]
-    records = pa.concat_tables(parts)
-    held = held_records(records)
-    assert held.equals(records)
-    assert held.schema == records.schema
-    assert records_from_arrow(held, []) == [video for piece in range(pieces) for video in videos[piece::pieces]]
+def test_videos_stay_what_they_were(videos: list[IndexedVideo], pieces: int) -> None:
+    stored = [video for piece in range(pieces) for video in videos[piece::pieces]]
+    fields = (*FACT_FIELDS, *METADATA_FIELDS)
+    records = pa.concat_tables([records_to_arrow(videos[piece::pieces], fields) for piece in range(pieces)])
+    held = HeldRecords(records, ["views", "license"])
+    assert held.columns.equals(records.drop_columns(["timestamps"]))
+    assert held.at(np.arange(len(stored))) == stored
+    some = np.random.default_rng(0).integers(0, max(1, len(stored)), min(50, len(stored)))
+    assert held.at(some) == [stored[row] for row in some.tolist()]
+    assert held.at(np.zeros(0, np.int64)) == []
 
 
-def test_ids_that_are_digests_and_unknown_numbers_take_no_memory_of_their_own() -> None:
-    records = records_to_arrow(WHOLE, FACT_FIELDS)
-    saved = records.nbytes - _total_bytes(held_records(records))
-    ids, numbers = 1000 * (64 + 4), 1000 * 8
-    # Of six columns without values, one remains.
-    assert saved == pytest.approx(ids + 5 * numbers, rel=0.02)
+def test_ids_that_are_digests_and_unknown_numbers_and_times_take_little_memory() -> None:
+    videos = [IndexedVideo(f"/v/{row}.mp4", f"{row:064x}", 9.0, times(row)) for row in range(5000)]
+    records = records_to_arrow(videos, FACT_FIELDS)
+    held = HeldRecords(records, [])
+    path = records["path"].nbytes
+    # Beside the path: a digest, a duration, the one column of what is not known, and the lengths of the times.
+    expected = path + 5000 * ((64 + 4) + 8 + (8 + 1 / 8) + 4)
+    times_of_all = records["timestamps"].nbytes
+    assert expected < held.num_bytes < expected + times_of_all / 3
 
 
 def test_ids_of_windows_are_held_beside_the_digests() -> None:
-    records = records_to_arrow(WINDOWS, ())
-    assert _total_bytes(held_records(records)) == pytest.approx(records.nbytes, rel=0.01)
-
-
-def _total_bytes(table: pa.Table) -> int:
-    """Bytes of the buffers, those that columns share counted once."""
-    buffers = {
-        buffer.address: buffer.size
-        for column in table.columns
-        for chunk in column.chunks
-        for buffer in chunk.buffers()
-        if buffer is not None
-    }
-    return sum(buffers.values())
+    whole, windows = (HeldRecords(records_to_arrow(videos, ()), []) for videos in (WHOLE, WINDOWS))
+    ids = sum(len(video.id) + 4 for video in WINDOWS)
+    assert windows.num_bytes == pytest.approx(whole.num_bytes + ids + 1000 * 8, rel=0.02)

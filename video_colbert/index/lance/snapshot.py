@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from video_colbert.freed_memory import return_freed_memory
 from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
-from video_colbert.index.held_records import held_records
-from video_colbert.index.indexed_video import IndexedVideo, record_names, records_from_arrow
+from video_colbert.index.held_records import HeldRecords
+from video_colbert.index.indexed_video import IndexedVideo, record_names
 from video_colbert.index.lance.mapped.cell_cache import CellCache
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.version_tokens import TokenCache, VersionTokens, keys_of
@@ -30,6 +31,7 @@ from video_colbert.index.lance.schema import (
 from video_colbert.index.lance.table_version import TableVersion
 from video_colbert.index.lance.token_codecs import TokenCodec
 from video_colbert.index.metadata_columns import POOLED, filter_fields, metadata_fields
+from video_colbert.index.search.calibration import EXACT_LIMIT
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,6 +51,7 @@ class IndexSnapshot:
     Attributes:
         dimensions: numbers of a token by level; empty before the first video.
         weighted_levels: those whose tokens have weights.
+        records: what is known of each video, in the table's columns, without the times of frames.
 
     Args:
         table: the version.
@@ -73,7 +76,10 @@ class IndexSnapshot:
         self._codec_of_index = codec
         self._metadata_names = [column.name for column in metadata_fields(table.schema)]
         records, self._row_ids = table.read([*record_names(table.schema), *self._metadata_names])
-        self.records = held_records(records)
+        self._held = HeldRecords(records, self._metadata_names)
+        self.records = self._held.columns
+        del records
+        self._return_freed_memory()
         self._mapped: VersionTokens | None = None
         if cache is not None and self.dimensions:
             self._mapped = VersionTokens(
@@ -105,11 +111,11 @@ class IndexSnapshot:
     @cached_property
     def videos(self) -> tuple[IndexedVideo, ...]:
         """All videos, in the order of storing."""
-        return tuple(records_from_arrow(self.records, self._metadata_names))
+        return tuple(self._held.at(np.arange(len(self))))
 
     def videos_at(self, rows: Tensor) -> list[IndexedVideo]:
         """The videos of some rows, in their order."""
-        return records_from_arrow(self.records.take(pa.array(rows.numpy())), self._metadata_names)
+        return self._held.at(rows.numpy())
 
     def known_ids(self, ids: Sequence[str]) -> set[str]:
         """Those of some ids that are stored."""
@@ -124,7 +130,7 @@ class IndexSnapshot:
     def videos_of_contents(self, contents: Collection[str]) -> dict[str, IndexedVideo]:
         """The first video or window of each of some contents, by digest; those that are not stored are left out."""
         among = pc.is_in(self.records["digest"], value_set=pa.array(sorted(contents), pa.string()))
-        found = records_from_arrow(self.records.filter(among), self._metadata_names) if contents else []
+        found = self._held.at(np.flatnonzero(among)) if contents else []
         return {video.digest: video for video in reversed(found)}
 
     def contents_without(self, ids: Collection[str]) -> set[str]:
@@ -188,13 +194,14 @@ class IndexSnapshot:
         wanted, order = torch.unique(rows, return_inverse=True)
         return self._taken(self._row_ids[wanted.numpy()]).select(order)
 
-    def quantized_bags(self, rows: Tensor) -> Mapping[str, StoredBags] | None:
+    def quantized_bags(self, rows: Tensor, levels: Collection[str]) -> Mapping[str, StoredBags] | None:
         """The int8 copies of the bags of some videos, by level; None where there are none.
 
         Args:
             rows: int64 [n], in any order.
+            levels: that are wanted.
         """
-        return None if self._mapped is None else self._mapped.quantized_bags(rows)
+        return None if self._mapped is None else self._mapped.quantized_bags(rows, levels)
 
     def _taken(self, row_ids: npt.NDArray[np.uint64]) -> LevelBags:
         """Bags of row ids, which increase."""
@@ -267,7 +274,13 @@ class IndexSnapshot:
             keys.append(keys_of(part["id"], vectors_from_arrow(part[POOLED]), weights))
             row_ids.append(ids)
         found: Keys = np.concatenate(keys)[np.argsort(np.concatenate(row_ids))]
+        self._return_freed_memory()
         return found
+
+    def _return_freed_memory(self) -> None:
+        """Gives back what reading left, before what is read next lies between it."""
+        if len(self) > EXACT_LIMIT:
+            return_freed_memory()
 
     def _bags_with(self, earlier: IndexSnapshot) -> LevelBags | None:
         """All bags, those of the earlier snapshot from its memory; None where too little of it remains."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import torch
@@ -123,11 +123,12 @@ class TokenSource(Protocol):
         """
         ...
 
-    def quantized_bags(self, rows: Tensor) -> Mapping[str, StoredBags] | None:
+    def quantized_bags(self, rows: Tensor, levels: Collection[str]) -> Mapping[str, StoredBags] | None:
         """The bags of some videos in the number format int8, by level; None where they are not kept so.
 
         Args:
             rows: int64 [n], in any order.
+            levels: that are wanted.
         """
         ...
 
@@ -173,7 +174,7 @@ class TokensInMemory:
         """The bags of some videos, or of all."""
         return self.levels if rows is None else self.levels.select(rows)
 
-    def quantized_bags(self, rows: Tensor) -> None:
+    def quantized_bags(self, rows: Tensor, levels: Collection[str]) -> None:
         """None: they are kept as float16 alone."""
         return
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Mapping
 
 import torch
 from torch import Tensor
@@ -12,7 +12,8 @@ from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.search.candidates import PooledVectors, ReducedTokens, pool_queries, principal_directions
 from video_colbert.index.search.level_bags import LevelBags, TokenSource
 from video_colbert.index.search.number_formats import fastest_format
-from video_colbert.index.search.scoring import BoundedScorer, BoundedScores
+from video_colbert.index.search.quantized_bags import PreparedQueries, StoredBags
+from video_colbert.index.search.scoring import BoundedScorer, BoundedScores, counted_levels
 from video_colbert.progress import progress_bar
 
 # Videos whose tokens say which directions are kept.
@@ -53,20 +54,30 @@ class PreparedTokens:
                 self._scorer = BoundedScorer.concatenate(parts)
             return self._scorer
 
-    def fast_scores(self, queries: EncodedQueries, rows: Tensor) -> BoundedScores | None:
+    def fast_scores(
+        self, queries: EncodedQueries, rows: Tensor, prepared: dict[str, PreparedQueries] | None = None
+    ) -> BoundedScores | None:
         """Fast scores of some rows, if their tokens are at hand in a fast number format; None where they are not.
 
         Args:
             queries: Nq encoded queries.
             rows: int64 [n], in any order.
+            prepared: as of `BoundedScorer.scores`.
         """
         if self._scorer is not None:
-            return self._scorer.scores(queries, rows=rows)
-        # Copies may come from a machine with another processor, and this one may compare int8 slowly or wrongly.
-        fastest = fastest_format(self.device)
-        if fastest.name != "int8" or (copies := self.source.quantized_bags(rows)) is None:
+            return self._scorer.scores(queries, rows=rows, prepared=prepared)
+        copies = self._copies(rows, counted_levels(queries))
+        if copies is None:
             return None
-        return BoundedScorer(copies, fastest, self.device).scores(queries)
+        return BoundedScorer(copies, fastest_format(self.device), self.device).scores(queries, prepared=prepared)
+
+    def are_fast(self) -> bool:
+        """Whether tokens are at hand in a fast number format."""
+        return self._scorer is not None or self._copies(torch.zeros(0, dtype=torch.int64), ()) is not None
+
+    def _copies(self, rows: Tensor, levels: Collection[str]) -> Mapping[str, StoredBags] | None:
+        # Copies may come from a machine with another processor, and this one may compare int8 slowly or wrongly.
+        return self.source.quantized_bags(rows, levels) if fastest_format(self.device).name == "int8" else None
 
     def candidate_scores(self, method: str, queries: EncodedQueries, rows: Tensor | None = None) -> Tensor:
         """Scores by which candidates are chosen, float32 [Nq, n].

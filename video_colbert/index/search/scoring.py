@@ -78,6 +78,15 @@ class BoundedScores:
         return BoundedScores(self.scores[:, rows], self.errors[:, rows], self.probable_errors[:, rows])
 
     @classmethod
+    def sum(cls, parts: Sequence[BoundedScores]) -> BoundedScores:
+        """Scores that are the sum of several, at least one; minus infinity counts only where all are so."""
+        return cls(
+            _weighted_sum([(1.0, part.scores) for part in parts]),
+            _weighted_sum([(1.0, part.errors) for part in parts]),
+            _weighted_sum([(1.0, part.probable_errors) for part in parts]),
+        )
+
+    @classmethod
     def concatenate(cls, parts: Sequence[BoundedScores]) -> BoundedScores:
         """The rows of several parts, one part after another."""
         return cls(
@@ -206,15 +215,22 @@ class BoundedScorer:
         return len(next(iter(self.levels.values())))
 
     @torch.inference_mode()
-    def scores(self, queries: EncodedQueries, *, rows: Tensor | None = None) -> BoundedScores:
+    def scores(
+        self,
+        queries: EncodedQueries,
+        *,
+        rows: Tensor | None = None,
+        prepared: dict[str, PreparedQueries] | None = None,
+    ) -> BoundedScores:
         """Fast scores.
 
         Args:
             queries: Nq encoded queries, of an interaction whose error has a bound.
             rows: int64 rows to score, in this order; None for all N.
+            prepared: what earlier calls with the same queries left here, which this one adds to.
         """
         levels, errors, probable_errors = [], [], []
-        prepared: dict[str, PreparedQueries] = {}
+        prepared = {} if prepared is None else prepared
         for level, weight in counted_levels(queries).items():
             encoder = queries.encoder_of_level[level]
             if encoder not in prepared:

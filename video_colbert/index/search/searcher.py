@@ -6,7 +6,6 @@ import dataclasses
 import threading
 import time
 from collections.abc import Mapping
-from functools import partial
 
 import torch
 from torch import Tensor
@@ -28,6 +27,7 @@ from video_colbert.index.search.interaction import has_bound
 from video_colbert.index.search.level_bags import TokenSource
 from video_colbert.index.search.prepared_tokens import PreparedTokens
 from video_colbert.index.search.rescoring import TopRows, best_rows, empty_top_rows, single_query
+from video_colbert.index.search.score_parts import score_parts
 from video_colbert.index.search.scoring import BoundedScores, check_queries, counted_levels
 
 _LINEAR_METHODS = ("pooled", "reduced")
@@ -276,10 +276,6 @@ class Searcher:
         found = best_rows(queries, candidates, fast, count, self._tokens.fetch)
         return found if has_all else dataclasses.replace(found, is_proven=torch.zeros_like(found.is_proven))
 
-    def _scores(self, query: EncodedQueries, rows: Tensor) -> BoundedScores:
-        """Fast scores of rows [1, n], or exact ones where there are no fast ones."""
-        return self._tokens.fast_scores(query, rows) or scores_of_all(query, self._tokens, rows, len(self))[0]
-
     def _from_cells(
         self,
         asked: list[EncodedQueries],
@@ -305,7 +301,7 @@ class Searcher:
                         calibration.read_share,
                         num_candidates,
                         is_allowed,
-                        partial(self._scores, query),
+                        score_parts(query, self._tokens, len(self)),
                         count,
                     )
                     for query in asked

@@ -43,7 +43,7 @@ class Source:
     def search(
         self, share: float = 1.0, most: int = VIDEOS, is_allowed: Tensor | None = None
     ) -> tuple[Tensor, Tensor]:
-        rows, scores = score_from_cells(self.cells, self.query, share, most, is_allowed, self.score, COUNT)
+        rows, scores = score_from_cells(self.cells, self.query, share, most, is_allowed, [self.score], COUNT)
         assert torch.equal(rows, rows.sort().values)
         assert torch.equal(scores.scores[0], self.scores[rows])
         assert sorted(self.scored) == rows.tolist()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import warnings
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,16 +67,19 @@ class MappedTokens:
 
         return LevelBags({level: TokenBags(*matrix.taken(places)) for level, matrix in self._levels.items()})
 
-    def quantized_bags(self, places: npt.NDArray[np.int64]) -> dict[str, StoredBags] | None:
+    def quantized_bags(self, places: npt.NDArray[np.int64], levels: Collection[str]) -> dict[str, StoredBags] | None:
         """The int8 copies of the bags of some videos, copied and compared likewise; None where there are none.
 
         Args:
             places: as `bags`.
+            levels: that are wanted.
 
         Raises:
             DamagedTokensError: as `bags`.
         """
-        return {level: _stored(*of_level, places) for level, of_level in self._copies.items()} or None
+        if not self._copies:
+            return None
+        return {level: _stored(*self._copies[level], places) for level in levels}
 
 
 def tokens_file(folder: Path, generation: str, level: str) -> Path:
@@ -145,9 +150,7 @@ class _MappedMatrix:
         begins = self._offsets[places]
         lengths = torch.from_numpy(self._offsets[places + 1] - begins)
         offsets = torch.cat([lengths.new_zeros(1), lengths.cumsum(0)])
-        shifts = (torch.from_numpy(begins) - offsets[:-1]).repeat_interleave(lengths)
-        wanted = (torch.arange(len(shifts)) + shifts).numpy()
-        taken = torch.from_numpy(self._numbers.take(wanted, axis=0))
+        taken = _runs(self._numbers, torch.from_numpy(begins), lengths)
         # The copy is compared, so that nothing can change between that and its use.
         if not np.array_equal(digests_of(taken, offsets), self._digests[places]):
             raise DamagedTokensError
@@ -156,6 +159,30 @@ class _MappedMatrix:
     def _check_length(self) -> None:
         if os.fstat(self._file.fileno()).st_size < self._num_bytes:
             raise DamagedTokensError
+
+
+def _runs(numbers: npt.NDArray[np.generic], begins: Tensor, lengths: Tensor) -> Tensor:
+    """Runs of rows of a matrix, copied one behind another.
+
+    Args:
+        numbers: [total, D].
+        begins: int64 [n], the first row of each run.
+        lengths: int64 [n], rows of each.
+    """
+    import torch
+
+    total, width = numbers.shape
+    length = int(lengths[0]) if len(lengths) else 0
+    if length and (lengths == length).all():
+        with warnings.catch_warnings():
+            # Nothing writes to it.
+            warnings.filterwarnings("ignore", message=".*not writable")
+            matrix = torch.from_numpy(numbers)
+        # Runs are copied as a whole, which takes a third of the time that row by row does.
+        every_run = matrix.as_strided((total - length + 1, length * width), (width, 1))
+        return every_run.index_select(0, begins).view(-1, width)
+    shifts = (begins - lengths.cumsum(0) + lengths).repeat_interleave(lengths)
+    return torch.from_numpy(numbers.take((torch.arange(len(shifts)) + shifts).numpy(), axis=0))
 
 
 def _stored(matrix: _MappedMatrix, bounds: npt.NDArray[np.float32], places: npt.NDArray[np.int64]) -> StoredBags:

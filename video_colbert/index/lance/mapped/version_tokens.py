@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -91,13 +91,17 @@ class VersionTokens:
         """
         return self._read_mapped(MappedTokens.bags, rows)
 
-    def quantized_bags(self, rows: Tensor) -> Mapping[str, StoredBags] | None:
+    def quantized_bags(self, rows: Tensor, levels: Collection[str]) -> Mapping[str, StoredBags] | None:
         """The int8 copies of the bags of some rows, by level; None where there are none.
+
+        Args:
+            rows: in any order.
+            levels: that are wanted.
 
         Raises:
             IndexStoreError: as `bags`.
         """
-        return self._read_mapped(MappedTokens.quantized_bags, rows)
+        return self._read_mapped(lambda mapped, places: mapped.quantized_bags(places, levels), rows)
 
     def _read_mapped(
         self, read: Callable[[MappedTokens, npt.NDArray[np.int64]], Found | None], rows: Tensor

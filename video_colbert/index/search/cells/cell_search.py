@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -10,8 +10,9 @@ from torch import Tensor
 from video_colbert.index.search.cells.candidate_rounds import (
     DEVIATIONS,
     FIRST_ROUND,
-    RankedCandidates,
-    score_in_rounds,
+    CandidateRounds,
+    Candidates,
+    ScorePart,
 )
 from video_colbert.index.search.cells.video_cells import CellScores, VideoCells
 from video_colbert.index.search.scoring import BoundedScores
@@ -29,7 +30,7 @@ def score_from_cells(
     read_share: float,
     num_candidates: int,
     is_allowed: Tensor | None,
-    score: Callable[[Tensor], BoundedScores],
+    parts: Sequence[ScorePart],
     count: int,
 ) -> tuple[Tensor, BoundedScores]:
     """Finds candidates in cells, and scores those that may be among the best.
@@ -44,7 +45,7 @@ def score_from_cells(
         read_share: of all videos, those whose vectors may be read; the fewer a filter allows, the more are.
         num_candidates: videos that may be scored.
         is_allowed: bool [N], the videos that a filter allows, at least one; None for all.
-        score: gives the scores [1, n] of rows.
+        parts: of the scores, at least one.
         count: best rows that are wanted.
 
     Returns:
@@ -62,32 +63,29 @@ def score_from_cells(
     number = order.number_for(first)
     read = cells.read(query, order.cells[:number])
     while True:
-        candidates = _ranked(read, is_allowed, num_candidates)
+        candidates = _candidates(read, is_allowed)
         if len(candidates.rows) >= wanted or number == len(order.cells):
             break
         first *= _WIDENING
         begin, number = number, order.number_for(first)
         read = read.followed_by(cells.read(query, order.cells[begin:number]))
-    found = score_in_rounds(candidates, score, count)
-    rows, scores = found.rows, found.scores
+    rounds = CandidateRounds(parts, count)
+    least = rounds.score_all(candidates, num_candidates)
     above = (read.best - order.products[:number])[read.best.isfinite()]
     reach = float(above.mean() + DEVIATIONS * above.std()) if len(above) > 1 else float("inf")
     last = order.number_for(read_share)
-    may_hold_more = (order.products[number:last] + reach >= found.least).numpy()
+    may_hold_more = (order.products[number:last] + reach >= least).numpy()
     others = order.cells[number:last][may_hold_more]
     if len(others):
-        more = _ranked(cells.read(query, others), is_allowed, num_candidates - len(rows), found.least)
-        if len(more.rows):
-            rows, scores = torch.cat([rows, more.rows]), BoundedScores.concatenate([scores, score(more.rows)])
-    increasing = rows.argsort()
-    return rows[increasing], scores.select(increasing)
+        more = _candidates(cells.read(query, others), is_allowed, least)
+        if len(best := more.best(num_candidates - rounds.number)):
+            rounds.score(more.at(best))
+    return rounds.found()
 
 
-def _ranked(read: CellScores, is_allowed: Tensor | None, most: int, least: float = float("-inf")) -> RankedCandidates:
-    """The allowed videos of which at least so much is predicted, best first."""
+def _candidates(read: CellScores, is_allowed: Tensor | None, least: float = float("-inf")) -> Candidates:
+    """The allowed videos of which at least so much is predicted."""
     kept = read.predicted >= least
     if is_allowed is not None:
         kept &= is_allowed[read.rows]
-    rows, predicted = read.rows[kept], read.predicted[kept]
-    best = predicted.topk(min(most, len(rows)))
-    return RankedCandidates(rows[best.indices], best.values)
+    return Candidates(read.rows[kept], read.predicted[kept])

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from video_colbert.encoding.encoded import EncodedQueries
 from video_colbert.index.search.level_bags import LevelBags
+from video_colbert.index.search.number_formats import fastest_format
+from video_colbert.index.search.quantized_bags import PreparedQueries, StoredBags
 from video_colbert.index.search.scoring import counted_levels, score_bags
 from video_colbert.index.search.token_bags import TokenBags
-from video_colbert.modeling_video_colbert import mean_max_sim
 
 NUM_ANCHORS = 256
 """Directions of a level in which the largest similarity of a bag is taken."""
@@ -32,6 +33,7 @@ _MOST_REFERENCES = 512
 # Of the mean square of what is fitted, so that directions without any do not count.
 _RIDGE = 1e-4
 _REFERENCE_RIDGE = 1e-6
+_CPU = torch.device("cpu")
 # Similarities that are held at once.
 _BLOCK_NUMBERS = 2**22
 
@@ -79,6 +81,11 @@ class ScoreVectors:
 
     def __init__(self, levels: Mapping[str, LevelAxes]) -> None:
         self.levels = dict(levels)
+        self._format = fastest_format(_CPU)
+        self._references = {
+            level: StoredBags.of(_unpadded(axes.references, axes.reference_mask), self._format, _CPU)
+            for level, axes in self.levels.items()
+        }
 
     @property
     def width(self) -> int:
@@ -106,12 +113,14 @@ class ScoreVectors:
     def of_queries(self, queries: EncodedQueries) -> Tensor:
         """The vectors of Nq queries, float32 [Nq, R] on the CPU; a level that does not count has zeros."""
         counted = counted_levels(queries)
+        prepared: dict[str, PreparedQueries] = {}
         parts = []
         for level, axes in self.levels.items():
             if (weight := counted.get(level, 0.0)) and len(axes.references):
-                bags = queries.bags_of(level)
-                mask = None if axes.reference_mask.all() else axes.reference_mask
-                scores = mean_max_sim(bags.embeds.cpu().float(), axes.references, bags.mask.cpu(), mask)
+                encoder = queries.encoder_of_level[level]
+                if encoder not in prepared:
+                    prepared[encoder] = PreparedQueries(queries.bags[encoder], self._format, _CPU)
+                scores = prepared[encoder].scores(self._references[level])
                 parts.append(weight * scores @ axes.weights)
             else:
                 parts.append(torch.zeros(len(queries.texts), axes.width))
@@ -173,6 +182,12 @@ def _fit_level(bags: TokenBags, queries: EncodedQueries, level: str, scores: Ten
     own = torch.cat([torch.ones(len(chosen), 1), features[: len(chosen)] @ projection - shift], dim=1)
     weights = _solved(own, torch.eye(len(own)), _REFERENCE_RIDGE).T.contiguous()
     return LevelAxes(anchors, projection, shift, references, mask, weights)
+
+
+def _unpadded(tokens: Tensor, mask: Tensor) -> TokenBags:
+    """Bags of the tokens [S, L, D] that there are."""
+    lengths = mask.sum(dim=1)
+    return TokenBags(tokens[mask], torch.cat([lengths.new_zeros(1), lengths.cumsum(0)]))
 
 
 def _solved(inputs: Tensor, targets: Tensor, ridge: float) -> Tensor:

@@ -77,9 +77,9 @@ def test_candidates_are_scored_from_int8_copies_and_few_of_them_from_their_token
     def counted(name: str) -> Callable[..., Any]:
         get: Callable[..., Any] = getattr(MappedTokens, name)
 
-        def counting(mapped: MappedTokens, places: npt.NDArray[np.int64]) -> Any:
+        def counting(mapped: MappedTokens, places: npt.NDArray[np.int64], *levels: Any) -> Any:
             read[name].append(len(places))
-            return get(mapped, places)
+            return get(mapped, places, *levels)
 
         return counting
 

@@ -16,8 +16,8 @@ from video_colbert.freed_memory import return_freed_memory
 from video_colbert.index.filter_rows import rows_where
 from video_colbert.index.filter_values import resolve_filter
 from video_colbert.index.filters import Filter
-from video_colbert.index.held_records import HeldRecords
 from video_colbert.index.indexed_video import IndexedVideo, record_names
+from video_colbert.index.lance.held_records import HeldRecords
 from video_colbert.index.lance.mapped.cell_cache import CellCache
 from video_colbert.index.lance.mapped.mapped_rows import Keys
 from video_colbert.index.lance.mapped.version_tokens import TokenCache, VersionTokens, keys_of

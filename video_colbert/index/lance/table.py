@@ -19,9 +19,9 @@ from lancedb.table import Table
 from video_colbert.errors import IndexStoreError
 from video_colbert.index.lance.commit_record import CommitLog
 from video_colbert.index.lance.errors import reading, repeat_preempted, writing
-from video_colbert.index.lance.making_tables import make_folder, make_table
 from video_colbert.index.lance.operations.columns import is_in, try_columns, with_all_columns
 from video_colbert.index.lance.operations.erasure import erase_rows
+from video_colbert.index.lance.operations.making_tables import make_folder, make_table
 from video_colbert.index.lance.storage import TABLE_NAME, is_remote, storage_options_of
 from video_colbert.index.lance.table_version import TableVersion, table_statistics
 

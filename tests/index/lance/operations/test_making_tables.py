@@ -10,8 +10,8 @@ import pytest
 from filelock import FileLock
 from lancedb.db import DBConnection
 
-from video_colbert.index.lance import making_tables
-from video_colbert.index.lance.making_tables import make_table
+from video_colbert.index.lance.operations import making_tables
+from video_colbert.index.lance.operations.making_tables import make_table
 
 SCHEMA = pa.schema([("number", pa.int64())])
 ROWS = pa.table({"number": [1, 2]}, schema=SCHEMA)

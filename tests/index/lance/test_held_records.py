@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from video_colbert.index.held_records import HeldRecords
 from video_colbert.index.indexed_video import FACT_FIELDS, FileFacts, IndexedVideo, records_to_arrow
+from video_colbert.index.lance.held_records import HeldRecords
 
 
 def times(row: int) -> tuple[float, ...]:

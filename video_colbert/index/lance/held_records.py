@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from video_colbert.index.indexed_video import IndexedVideo, records_from_arrow
 
-TIMES = "timestamps"
+_TIMES = "timestamps"
 _BITS = 64
 # Videos whose times are compressed together: a few are read to get at one.
 _VIDEOS_A_BLOCK = 256
@@ -28,26 +28,14 @@ class HeldRecords:
     """
 
     def __init__(self, records: pa.Table, metadata_names: Sequence[str]) -> None:
-        self.columns = _sharing(records.drop_columns([TIMES]))
-        self._times = _CompressedTimes(records[TIMES])
+        self.columns = _sharing(records.drop_columns([_TIMES]))
+        self._times = _CompressedTimes(records[_TIMES])
         self._metadata_names = metadata_names
 
     def at(self, rows: npt.NDArray[np.int64]) -> list[IndexedVideo]:
         """The videos of some rows, in their order."""
-        found = self.columns.take(pa.array(rows)).append_column(TIMES, self._times.at(rows))
+        found = self.columns.take(pa.array(rows)).append_column(_TIMES, self._times.at(rows))
         return records_from_arrow(found, self._metadata_names)
-
-    @property
-    def num_bytes(self) -> int:
-        """Bytes that all of it takes."""
-        buffers: dict[int, int] = {
-            buffer.address: buffer.size
-            for column in self.columns.columns
-            for chunk in column.chunks
-            for buffer in chunk.buffers()
-            if buffer is not None
-        }
-        return sum(buffers.values()) + self._times.num_bytes
 
 
 def _sharing(records: pa.Table) -> pa.Table:
@@ -80,10 +68,6 @@ class _CompressedTimes:
         for first in range(0, len(column), _VIDEOS_A_BLOCK):
             times = self._joined(column.slice(first, _VIDEOS_A_BLOCK))
             self._blocks.append(self._codec.compress(times.tobytes(), asbytes=True))
-
-    @property
-    def num_bytes(self) -> int:
-        return self._lengths.nbytes + sum(map(len, self._blocks))
 
     def at(self, rows: npt.NDArray[np.int64]) -> pa.ListArray:
         """The lists of some rows, in their order."""

@@ -124,10 +124,12 @@ class _MappedMatrix:
         dtype: np.dtype[np.generic],
         width: int,
     ) -> None:
+        import torch
+
         self._offsets = offsets
         # A copy, for the array is part of all that the list holds.
         self._digests = digests.copy()
-        self._numbers: npt.NDArray[np.generic] = np.zeros((0, width), dtype)
+        numbers: npt.NDArray[np.generic] = np.zeros((0, width), dtype)
         total = int(offsets[-1])
         self._num_bytes = total * width * dtype.itemsize
         # It stays open, so that its length can be asked for after its name is gone.
@@ -135,7 +137,12 @@ class _MappedMatrix:
         self._check_length()
         if total:
             # Read only: of a mapping that could be written, the system wants to be able to hold a copy in memory.
-            self._numbers = np.memmap(self._file, dtype, mode="r", shape=(total, width))
+            numbers = np.memmap(self._file, dtype, mode="r", shape=(total, width))
+        # Once, while no other thread opens files: filters of warnings are those of all threads.
+        with warnings.catch_warnings():
+            # Nothing writes to it.
+            warnings.filterwarnings("ignore", message=".*not writable")
+            self._numbers = torch.from_numpy(numbers)
 
     def __del__(self) -> None:
         if hasattr(self, "_file"):
@@ -161,7 +168,7 @@ class _MappedMatrix:
             raise DamagedTokensError
 
 
-def _runs(numbers: npt.NDArray[np.generic], begins: Tensor, lengths: Tensor) -> Tensor:
+def _runs(numbers: Tensor, begins: Tensor, lengths: Tensor) -> Tensor:
     """Runs of rows of a matrix, copied one behind another.
 
     Args:
@@ -174,15 +181,11 @@ def _runs(numbers: npt.NDArray[np.generic], begins: Tensor, lengths: Tensor) -> 
     total, width = numbers.shape
     length = int(lengths[0]) if len(lengths) else 0
     if length and (lengths == length).all():
-        with warnings.catch_warnings():
-            # Nothing writes to it.
-            warnings.filterwarnings("ignore", message=".*not writable")
-            matrix = torch.from_numpy(numbers)
         # Runs are copied as a whole, which takes a third of the time that row by row does.
-        every_run = matrix.as_strided((total - length + 1, length * width), (width, 1))
+        every_run = numbers.as_strided((total - length + 1, length * width), (width, 1))
         return every_run.index_select(0, begins).view(-1, width)
     shifts = (begins - lengths.cumsum(0) + lengths).repeat_interleave(lengths)
-    return torch.from_numpy(numbers.take((torch.arange(len(shifts)) + shifts).numpy(), axis=0))
+    return numbers.index_select(0, torch.arange(len(shifts)) + shifts)
 
 
 def _stored(matrix: _MappedMatrix, bounds: npt.NDArray[np.float32], places: npt.NDArray[np.int64]) -> StoredBags:
